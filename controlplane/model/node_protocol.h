@@ -1,0 +1,157 @@
+// What cloisterd and cloister-node say to each other: JSON over HTTP on cloisterd's node socket (a Unix socket; mTLS in a
+// fleet). The node calls out; cloisterd never connects to a node.
+//
+//   GET  /node/v1/desired?node=ID&revision=N   long poll, 25 s: 200 DesiredState when revision > N, else 204
+//   POST /node/v1/status                       NodeStatus; 204
+//   POST /node/v1/usage                        metering batch (metering/batch.h); 200 {"acknowledged": sequence}
+//   GET  /node/v1/blobs/DIGEST                 source archives and slugs; 200 with the bytes
+//   PUT  /node/v1/blobs/DIGEST                 a slug; 201, or 422 when the bytes are not DIGEST
+//   GET  /node/v1/sessions/ID                  WebSocket upgrade: the node's end of a Session
+//   POST /node/v1/builds/ID/log                a chunk of build output (text/plain); 204
+// Every request carries "Authorization: Bearer <node token>".
+//
+// Session frames are binary WebSocket messages, first byte a channel: 0 stdin, 1 stdout, 2 stderr, 3 control (JSON:
+// {"resize": {"rows": R, "columns": C}}, {"stdinClosed": true}, {"exit": N}, {"error": "text"}). In a logs session channel 1
+// carries one JSON LogLine a message.
+//
+// Threads and failures: values; decoders throw Poco::DataFormatException-derived errors naming the field.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/model.h"
+
+namespace cloister::model {
+
+// Bounds of one instance or build, as the launcher wants them.
+struct InstanceLimits {
+  std::uint64_t memoryBytes = 0;
+  std::uint64_t cpuMillis = 0;
+  std::uint64_t pids = 0;
+  std::uint64_t diskBytes = 0;
+  std::uint64_t inodes = 0;
+};
+
+struct DesiredTenant {
+  std::string id;
+  std::string name;
+  std::uint32_t index = 0;
+  TenantState state = TenantState::active;
+  std::string plan;
+  PlanLimits limits;
+};
+
+struct DesiredInstance {
+  std::string id;
+  std::string tenantId;
+  std::string appId;
+  std::string app;  // name
+  std::string process;
+  std::int64_t release = 0;
+  std::string command;
+  std::map<std::string, std::string> environment;  // config and secrets, PORT included
+  std::vector<std::string> layers;                 // topmost first
+  InstanceLimits limits;
+  std::uint32_t address = 0;
+  std::uint16_t port = 0;
+  std::string healthPath;
+  DesiredState desired = DesiredState::run;
+  bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
+};
+
+struct DesiredBuild {
+  std::string id;
+  std::string tenantId;
+  std::string appId;
+  std::string sourceDigest;
+  std::string baseDigest;
+  std::vector<std::string> commands;
+  std::map<std::string, std::string> environment;
+  InstanceLimits limits;
+  std::uint64_t timeoutSeconds = 0;
+  std::uint32_t address = 0;
+};
+
+enum class SessionKind { exec, run, logs };
+struct Session {
+  std::string id;
+  SessionKind kind = SessionKind::exec;
+  std::string tenantId;
+  std::string instanceId;              // exec
+  std::vector<std::string> argv;       // exec, run
+  bool terminal = false;               // exec, run
+  std::uint16_t rows = 24;
+  std::uint16_t columns = 80;
+  std::string appId;                   // logs
+  std::string process;                 // logs: empty for all
+  bool follow = false;                 // logs
+  Micros since = 0;                    // logs: 0 for all that is kept
+  std::int64_t lines = -1;             // logs: the last N of each instance; -1 for all
+  DesiredInstance runInstance;         // run: a one-off instance, command ignored
+};
+
+// All that one node should do.
+struct NodeWork {
+  std::int64_t revision = 0;
+  // True only when the store was opened whole and this is all of the node's work. Without it a node starts, never stops.
+  bool certified = false;
+  std::string nodeId;
+  std::vector<DesiredTenant> tenants;
+  std::vector<DesiredInstance> instances;
+  std::vector<DesiredBuild> builds;
+  std::vector<Session> sessions;  // opened by clients and not yet joined by the node
+  std::vector<std::string> keepBlobs;  // digests that this node should keep
+};
+
+struct InstanceReport {
+  std::string id;
+  InstanceState state = InstanceState::pending;
+  std::int64_t restarts = 0;
+  std::string reason;
+  Micros changedAt = 0;
+};
+
+struct BuildReport {
+  std::string id;
+  BuildState state = BuildState::queued;
+  std::string slugDigest;
+  Failure failure;
+};
+
+struct EventReport {
+  std::string tenantId;
+  std::string app;
+  std::string kind;
+  std::string text;
+};
+
+struct NodeStatus {
+  std::string nodeId;
+  std::string bootId;
+  std::int64_t observedRevision = 0;
+  std::vector<InstanceReport> instances;  // all that the node knows, stopped ones once
+  std::vector<BuildReport> builds;
+  std::vector<EventReport> events;
+  std::vector<PostureCheck> posture;
+};
+
+struct LogLine {
+  Micros at = 0;
+  std::string app;
+  std::string process;
+  std::string instance;
+  std::string stream;  // "stdout", "stderr", "system"
+  std::string line;
+};
+
+[[nodiscard]] std::string toJson(const NodeWork&);
+[[nodiscard]] std::string toJson(const NodeStatus&);
+[[nodiscard]] std::string toJson(const LogLine&);
+[[nodiscard]] NodeWork nodeWorkFromJson(const std::string&);
+[[nodiscard]] NodeStatus nodeStatusFromJson(const std::string&);
+[[nodiscard]] LogLine logLineFromJson(const std::string&);
+
+}  // namespace cloister::model

@@ -1,0 +1,60 @@
+// Usage: what a node measured for a tenant over a window, and the batch that carries it to the ledger.
+//
+// Quantities are unsigned integers in the meter's base unit; windows are [from, to) in microseconds since the epoch, UTC,
+// measured on CLOCK_BOOTTIME and anchored once a batch. A batch has a sequence that its source never gives twice; the
+// ledger takes (source, sequence) once and answers a repetition like the first time. A gap is a row, never a guess.
+// Threads and failures: values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cloister::metering {
+
+enum class Meter : std::uint8_t {
+  cpu,                 // nanoseconds
+  cpuThrottled,        // nanoseconds
+  memoryByteSeconds,   // byte-milliseconds of use, integrated
+  memoryAllocated,     // byte-milliseconds of the instances' limits: from life-cycle events, exact
+  memoryPeak,          // bytes; a level, not a sum: the highest of the window
+  oomKills,            // count
+  blockRead,           // bytes
+  blockWritten,        // bytes
+  networkExternalIn,   // bytes, as the tenant sees it
+  networkExternalOut,
+  networkInternalIn,
+  networkInternalOut,
+  diskByteSeconds,     // byte-milliseconds of the writable uppers
+  instanceSeconds,     // milliseconds of running instances
+  pidsPeak,            // count; a level
+  gap,                 // milliseconds in which a reading is missing; `note` says why
+};
+inline constexpr Meter kLastMeter = Meter::gap;
+
+// Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
+[[nodiscard]] const char* meterName(Meter);
+[[nodiscard]] const char* meterUnit(Meter);
+[[nodiscard]] bool meterFromName(const std::string& name, Meter& meter);
+// Levels are combined by maximum, all others by addition.
+[[nodiscard]] bool isLevel(Meter);
+
+struct UsageRow {
+  std::string tenantId;
+  std::string appId;       // empty: the tenant itself (network), or a build
+  std::string instanceId;  // empty: all of the tenant
+  Meter meter = Meter::cpu;
+  std::uint64_t quantity = 0;
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  std::string note;  // gap: the reason; else empty
+};
+
+struct UsageBatch {
+  std::string source;          // node id
+  std::uint64_t sequence = 0;  // 1, 2, 3 ... for ever
+  std::string bootId;
+  std::vector<UsageRow> rows;
+};
+
+}  // namespace cloister::metering

@@ -1,0 +1,202 @@
+// What cloister-launcher understands: fixed verbs as typed requests over a SOCK_SEQPACKET Unix socket.
+//
+// One request is one datagram: u16 verb, then the fields in the order of their struct (wire.h). One reply is one
+// datagram: u8 status (0 good, 1 failed), then the reply's fields, or stage, operation, path (strings) and u32 errno.
+// Descriptors travel as SCM_RIGHTS with the datagram they belong to; a request's are named in its comment, a reply's are
+// tagged by DescriptorKind. A datagram that does not decode exactly ends the session without a reply.
+// Threads and failures: values and pure codecs; decode() returns false on anything but an exact message.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/identity.h"
+#include "sandbox/base/result.h"
+#include "sandbox/base/wire.h"
+
+namespace cloister::launcher {
+
+enum class Verb : std::uint16_t {
+  launch = 1,
+  exec,
+  signal,
+  remove,
+  tenantPut,
+  tenantRemove,
+  layerMount,
+  layerRelease,
+  recover,
+  networkUsage,
+  posture,
+};
+
+// Which confinement a process gets. `app` and `exec`: ordinary user, no capability. `build`: root of the container with
+// what dpkg and npm need. `freeze`: Cloister's own mksquashfs over a finished build's upper, from the untouched base.
+enum class Confinement : std::uint8_t { app, build, exec, freeze };
+inline constexpr Confinement kLastConfinement = Confinement::freeze;
+
+// Bounds of one container. Zero means "no own bound": the tenant's group still holds.
+struct Limits {
+  std::uint64_t memoryBytes = 0;
+  std::uint64_t cpuMillis = 0;  // thousandths of a core
+  std::uint64_t pids = 0;
+  std::uint64_t diskBytes = 0;  // size of the writable upper; must not be zero
+  std::uint64_t inodes = 0;     // of the upper; must not be zero
+  std::uint64_t openFiles = 0;  // RLIMIT_NOFILE; must not be zero
+};
+
+// Descriptors with the request, in this order: stdin, stdout, stderr, status, and (freeze only) the output file that the
+// process gets as descriptor 3. cloister-init writes one line into `status` when the app ends: "exit N\n" or "signal N\n".
+struct LaunchRequest {
+  std::string instance;
+  TenantIndex tenant = 0;
+  Confinement confinement = Confinement::app;
+  std::vector<std::string> layers;  // digests, topmost first; each was mounted with layerMount
+  std::string freezeOf;             // freeze: the build instance whose upper is mounted read-only at /upper
+  std::string hostname;
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  // NAME=value
+  std::string workingDirectory;
+  Ipv4 address = 0;  // 0: a network namespace with nothing but loopback
+  Limits limits;
+};
+
+// Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.
+enum class DescriptorKind : std::uint8_t {
+  pid,       // pidfd of cloister-init
+  netns,     // keeps the link's counters readable until the last meter reading
+  upper,     // O_PATH on the upper: fstatfs gives its use
+  unified,   // cgroup directories, O_RDONLY: v2, or the v2 tree beside v1 (kill, freeze, cpu.stat, identity)
+  cpu,       // v1 hierarchies from here on
+  cpuacct,
+  memory,
+  blkio,
+  pids,
+};
+inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::pids;
+
+struct Launched {
+  std::string instance;
+  TenantIndex tenant = 0;
+  std::uint32_t pid = 0;           // of cloister-init, as the host sees it
+  std::uint64_t cgroupInode = 0;   // inode of the unified group: the identity in metering, with the boot id
+  std::vector<DescriptorKind> descriptors;
+};
+
+// Descriptors with the request: stdin, stdout, stderr, status.
+struct ExecRequest {
+  std::string instance;
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+  std::string workingDirectory;
+  bool terminal = false;  // stdin is a terminal: make it the controlling one of a new session
+};
+struct Executed {  // descriptor: pid
+  std::uint32_t pid = 0;
+};
+
+enum class SignalTarget : std::uint8_t { init, group };  // init forwards to the app; group is SIGKILL to all, atomically
+inline constexpr SignalTarget kLastSignalTarget = SignalTarget::group;
+struct SignalRequest {
+  std::string instance;
+  std::uint32_t signal = 0;
+  SignalTarget target = SignalTarget::init;
+};
+
+// Kills what is left, waits for the group to be empty, releases upper, link and groups. Succeeds when all is gone already.
+struct RemoveRequest {
+  std::string instance;
+};
+
+// What a tenant may use on this host in sum, instances and builds together. All must be non-zero but the network rate.
+struct TenantLimits {
+  std::uint64_t memoryBytes = 0;
+  std::uint64_t cpuMillis = 0;
+  std::uint64_t pids = 0;
+  std::uint64_t networkBitsPerSecond = 0;  // each direction; 0: not shaped
+};
+enum class Egress : std::uint8_t { none, internet };  // internet: public addresses, no mail port, no private range
+inline constexpr Egress kLastEgress = Egress::internet;
+// Creates or updates the tenant's groups, bridge, addresses and set elements. Idempotent.
+struct TenantPutRequest {
+  TenantIndex tenant = 0;
+  TenantLimits limits;
+  Egress egress = Egress::internet;
+};
+struct TenantRemoveRequest {
+  TenantIndex tenant = 0;
+};
+// Descriptors in TenantPut's reply: the tenant's own cgroup directories, as in Launched.
+struct TenantGroups {
+  std::uint64_t cgroupInode = 0;
+  std::vector<DescriptorKind> descriptors;
+};
+
+// Descriptor with the request: the squashfs file, read-only. The launcher copies nothing: it hashes the bytes, refuses if
+// they are not `digest`, and mounts that very descriptor read-only, nosuid, nodev.
+struct LayerRequest {
+  std::string digest;
+};
+
+struct Recovered {
+  std::vector<Launched> instances;  // descriptors of all, in order: pid and cgroup ones only
+};
+
+struct NetworkUsage {
+  TenantIndex tenant = 0;
+  std::uint64_t externalReceivedBytes = 0;  // as the tenant sees it: received by its instances
+  std::uint64_t externalSentBytes = 0;
+};
+struct NetworkUsageReply {
+  std::vector<NetworkUsage> tenants;
+};
+
+enum class CheckState : std::uint8_t { enforced, absent, off };  // absent: the kernel lacks it; off: we do not use it here
+inline constexpr CheckState kLastCheckState = CheckState::off;
+struct PostureCheck {
+  std::string name;
+  CheckState state = CheckState::absent;
+  std::string reason;
+};
+struct PostureReply {
+  std::vector<PostureCheck> checks;
+};
+
+// encode() of a request includes its verb; encode() of a reply includes the good status byte.
+[[nodiscard]] std::string encode(const LaunchRequest&);
+[[nodiscard]] std::string encode(const ExecRequest&);
+[[nodiscard]] std::string encode(const SignalRequest&);
+[[nodiscard]] std::string encode(const RemoveRequest&);
+[[nodiscard]] std::string encode(const TenantPutRequest&);
+[[nodiscard]] std::string encode(const TenantRemoveRequest&);
+[[nodiscard]] std::string encode(Verb layerVerb, const LayerRequest&);  // layerMount or layerRelease
+[[nodiscard]] std::string encode(Verb plain);                           // recover, networkUsage, posture
+[[nodiscard]] std::string encode(const Launched&);
+[[nodiscard]] std::string encode(const Executed&);
+[[nodiscard]] std::string encode(const TenantGroups&);
+[[nodiscard]] std::string encode(const Recovered&);
+[[nodiscard]] std::string encode(const NetworkUsageReply&);
+[[nodiscard]] std::string encode(const PostureReply&);
+[[nodiscard]] std::string encodeDone();
+[[nodiscard]] std::string encodeFailure(const Error&);
+
+// `reader` stands behind the verb (requests) or the status byte (replies); true means decoded exactly.
+[[nodiscard]] bool decode(wire::Reader& reader, LaunchRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, ExecRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, SignalRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, RemoveRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, TenantPutRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, TenantRemoveRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, LayerRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, Launched&);
+[[nodiscard]] bool decode(wire::Reader& reader, Executed&);
+[[nodiscard]] bool decode(wire::Reader& reader, TenantGroups&);
+[[nodiscard]] bool decode(wire::Reader& reader, Recovered&);
+[[nodiscard]] bool decode(wire::Reader& reader, NetworkUsageReply&);
+[[nodiscard]] bool decode(wire::Reader& reader, PostureReply&);
+[[nodiscard]] bool decodeFailure(wire::Reader& reader, Error&);
+
+}  // namespace cloister::launcher

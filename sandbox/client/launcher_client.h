@@ -1,0 +1,70 @@
+// LauncherClient: typed requests to cloister-launcher.
+//
+// Threads: one request at a time on one connection; a Client serialises callers with a mutex.
+// Failures: the launcher's own Error as it came back, or stage "client" when the socket failed. A lost connection is
+// opened again on the next call; a request whose reply was lost may have been carried out, which every verb but launch
+// and exec makes harmless, and launch answers EEXIST for an instance that runs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sandbox/base/launcher_protocol.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::sandbox {
+
+using Descriptors = std::vector<std::pair<launcher::DescriptorKind, UniqueFd>>;
+
+struct Standard {
+  int in = -1;
+  int out = -1;
+  int err = -1;
+  int status = -1;
+  int output = -1;  // freeze only
+};
+
+struct Container {
+  launcher::Launched launched;
+  Descriptors descriptors;
+  // The descriptor of that kind, or -1.
+  [[nodiscard]] int descriptor(launcher::DescriptorKind kind) const;
+};
+
+struct TenantHandle {
+  std::uint64_t cgroupInode = 0;
+  Descriptors descriptors;
+};
+
+struct ExecHandle {
+  std::uint32_t pid = 0;
+  UniqueFd pidfd;
+};
+
+class LauncherClient {
+ public:
+  explicit LauncherClient(std::string socketPath);
+  ~LauncherClient();
+  LauncherClient(const LauncherClient&) = delete;
+  LauncherClient& operator=(const LauncherClient&) = delete;
+
+  [[nodiscard]] Result<Container> launch(const launcher::LaunchRequest& request, const Standard& standard);
+  [[nodiscard]] Result<ExecHandle> exec(const launcher::ExecRequest& request, const Standard& standard);
+  [[nodiscard]] Status signal(const launcher::SignalRequest& request);
+  [[nodiscard]] Status remove(const std::string& instance);
+  [[nodiscard]] Result<TenantHandle> putTenant(const launcher::TenantPutRequest& request);
+  [[nodiscard]] Status removeTenant(TenantIndex tenant);
+  [[nodiscard]] Status mountLayer(const std::string& digest, int file);
+  [[nodiscard]] Status releaseLayer(const std::string& digest);
+  [[nodiscard]] Result<std::vector<Container>> recover();
+  [[nodiscard]] Result<std::vector<launcher::NetworkUsage>> networkUsage();
+  [[nodiscard]] Result<std::vector<launcher::PostureCheck>> posture();
+
+ private:
+  class Connection;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace cloister::sandbox
