@@ -1,0 +1,43 @@
+// Kernel counters: files that are read again and again through a kept descriptor, the boot clock, the use of a file
+// system, and the traffic counters of all links of this network namespace in one netlink dump.
+//
+// Threads: all functions are reentrant. Failures: Error{stage "counters", operation, path, errno}; a group or link that is
+// gone shows as ENODEV or ENOENT.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::counters {
+
+// The file's text from its start, at most `capacity` bytes, into `buffer`; the view lies in the buffer.
+[[nodiscard]] Result<std::string_view> readAgain(int fd, char* buffer, std::size_t capacity);
+
+// CLOCK_BOOTTIME in nanoseconds: counts suspended time, never steps.
+[[nodiscard]] std::uint64_t bootNanos();
+// CLOCK_REALTIME in microseconds since the epoch.
+[[nodiscard]] std::int64_t utcMicros();
+// /proc/sys/kernel/random/boot_id, without the newline.
+[[nodiscard]] Result<std::string> bootId();
+
+// Bytes in use of the file system that `fd` (O_PATH suffices) lies on.
+[[nodiscard]] Result<std::uint64_t> usedBytes(int fd);
+[[nodiscard]] Result<UniqueFd> duplicate(int fd);
+// Inode number of what `fd` names.
+[[nodiscard]] Result<std::uint64_t> inodeOf(int fd);
+
+struct Link {
+  std::string name;
+  std::uint32_t index = 0;  // never reused while the host is up: the identity of its counters
+  std::uint64_t receivedBytes = 0;
+  std::uint64_t sentBytes = 0;
+};
+// Every link of the calling thread's network namespace.
+[[nodiscard]] Result<std::vector<Link>> dumpLinks();
+
+}  // namespace cloister::counters
