@@ -135,8 +135,8 @@ struct TenantGroups {
   std::vector<DescriptorKind> descriptors;
 };
 
-// Descriptor with the request: the squashfs file, read-only. The launcher copies nothing: it hashes the bytes, refuses if
-// they are not `digest`, and mounts that very descriptor read-only, nosuid, nodev.
+// Descriptor with the request: the squashfs file. The launcher copies it into a store of its own while hashing, refuses if
+// the bytes are not `digest` (EBADMSG), and mounts its copy read-only, nosuid, nodev. What it has already needs no bytes.
 struct LayerRequest {
   std::string digest;
 };

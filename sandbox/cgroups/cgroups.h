@@ -64,6 +64,8 @@ class Tree {
   // Waits up to `milliseconds` for it to empty, then removes the directories. ENOENT counts as done.
   [[nodiscard]] virtual Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) = 0;
   [[nodiscard]] virtual Result<std::vector<FoundInstance>> scan() = 0;
+  // Removes every empty group of ours, the root too: for --purge and for tests. EBUSY when something still runs.
+  [[nodiscard]] virtual Status removeAll() = 0;
 };
 
 }  // namespace cloister::cgroups

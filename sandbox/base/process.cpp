@@ -1,0 +1,160 @@
+#include "sandbox/base/process.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+#include "sandbox/base/files.h"
+
+namespace cloister::process {
+namespace {
+
+constexpr std::string_view kStage = "process";
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> list;
+  list.reserve(strings.size() + 1);
+  for (const auto& text : strings) list.push_back(const_cast<char*>(text.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+}  // namespace
+
+Result<Child> cloneProcess(std::uint64_t flags, int cgroup) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = flags | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  // A sibling (CLONE_PARENT) inherits the exit signal of its creator and must not name one.
+  args.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
+  if (cgroup >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<unsigned>(cgroup);
+  }
+  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) return errnoError(kStage, "clone3");
+  Child child;
+  child.pid = static_cast<pid_t>(pid);
+  if (pid > 0) child.pidfd.reset(pidfd);
+  return child;
+}
+
+Result<UniqueFd> openPidfd(pid_t pid) {
+  const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0) return errnoError(kStage, "pidfd_open", std::to_string(pid));
+  return UniqueFd(static_cast<int>(fd));
+}
+
+Status sendSignal(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) return errnoError(kStage, "pidfd_send_signal");
+  return {};
+}
+
+Status enterNamespaces(int pidfd, int flags) {
+  if (::setns(pidfd, flags) != 0) return errnoError(kStage, "setns");
+  return {};
+}
+
+Status closeFrom(int first) {
+  if (::close_range(static_cast<unsigned>(first), ~0U, 0) != 0) return errnoError(kStage, "close_range");
+  return {};
+}
+
+Status executeDescriptor(int file, const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+  auto arguments = pointers(argv);
+  auto variables = pointers(environment);
+  ::syscall(SYS_execveat, file, "", arguments.data(), variables.data(), AT_EMPTY_PATH);
+  return errnoError(kStage, "execveat", argv.empty() ? "" : argv.front());
+}
+
+Status setCapabilities(std::span<const unsigned> keep) {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return errnoError(kStage, "clear ambient");
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  for (const unsigned capability : keep) {
+    data.at(capability / 32).permitted |= 1U << (capability % 32);
+    data.at(capability / 32).effective |= 1U << (capability % 32);
+  }
+  if (::syscall(SYS_capset, &header, data.data()) != 0) return errnoError(kStage, "capset");
+  return {};
+}
+
+Status boundCapabilities(std::span<const unsigned> keep) {
+  for (unsigned capability = 0;; ++capability) {
+    const int there = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    if (there < 0 && errno == EINVAL) return {};
+    if (there == 0 || std::find(keep.begin(), keep.end(), capability) != keep.end()) continue;
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
+      return errnoError(kStage, "drop bounding capability", std::to_string(capability));
+    }
+  }
+}
+
+Status newSessionKeyring() {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0) < 0 && errno != ENOSYS) {
+    return errnoError(kStage, "keyctl");
+  }
+  return {};
+}
+
+Status installFilter(const void* program, std::size_t instructions) {
+  sock_fprog filter{};
+  filter.len = static_cast<unsigned short>(instructions);
+  filter.filter = static_cast<sock_filter*>(const_cast<void*>(program));
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) return errnoError(kStage, "seccomp");
+  return {};
+}
+
+Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name) {
+  auto source = files::openAt(AT_FDCWD, path, O_RDONLY);
+  if (!source) return source.error();
+  struct stat info{};
+  if (::fstat(source->get(), &info) != 0) return errnoError(kStage, "fstat", path);
+  UniqueFd copy(::memfd_create(std::string(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!copy) return errnoError(kStage, "memfd_create", path);
+  for (off_t left = info.st_size; left > 0;) {
+    const ssize_t sent = ::sendfile(copy.get(), source->get(), nullptr, static_cast<std::size_t>(left));
+    if (sent <= 0) return errnoError(kStage, "sendfile", path);
+    left -= sent;
+  }
+  if (::fchmod(copy.get(), 0555) != 0) return errnoError(kStage, "fchmod", path);
+  if (::fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
+    return errnoError(kStage, "seal", path);
+  }
+  return copy;
+}
+
+std::string procPath(pid_t pid, std::string_view entry) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(entry);
+}
+
+bool isNamespaceInit(pid_t pid) {
+  const auto status = files::read(procPath(pid, "status"));
+  if (!status) return false;
+  const auto line = status->find("\nNSpid:");
+  if (line == std::string::npos) return false;
+  const auto end = status->find('\n', line + 1);
+  const auto last = status->rfind('\t', end);
+  // One number only: the process is in our own namespace, not in a container's.
+  const auto first = status->find('\t', line);
+  return last != first && status->substr(last + 1, end - last - 1) == "1";
+}
+
+}  // namespace cloister::process

@@ -1,0 +1,55 @@
+// Processes by descriptor: clone3 with a pidfd, pidfd signals, namespaces, capabilities, sealed memory files.
+//
+// Threads: cloneProcess() forks the calling thread only; call it from a single-threaded process.
+// Failures: Error{stage "process", operation, path, errno}.
+// Preconditions stand at each function: most need a capability in the namespace that they act on.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::process {
+
+struct Child {
+  pid_t pid = 0;  // 0: this is the child
+  UniqueFd pidfd;
+};
+// clone3(2) as a fork: `flags` are CLONE_NEW* (and CLONE_PARENT); `cgroup` >= 0 adds CLONE_INTO_CGROUP.
+[[nodiscard]] Result<Child> cloneProcess(std::uint64_t flags, int cgroup);
+
+[[nodiscard]] Result<UniqueFd> openPidfd(pid_t pid);
+[[nodiscard]] Status sendSignal(int pidfd, int signal);
+// setns(2) into the namespaces `flags` of the process behind `pidfd`. Needs CAP_SYS_ADMIN in each.
+[[nodiscard]] Status enterNamespaces(int pidfd, int flags);
+// Closes every descriptor from `first` on.
+[[nodiscard]] Status closeFrom(int first);
+// execveat(2) of an open file. Returns only on failure.
+[[nodiscard]] Status executeDescriptor(int file, const std::vector<std::string>& argv,
+                                       const std::vector<std::string>& environment);
+
+// Capability numbers as in capabilities(7). Sets permitted and effective to exactly `keep`, inheritable and ambient to none.
+[[nodiscard]] Status setCapabilities(std::span<const unsigned> keep);
+// Drops everything but `keep` from the bounding set. Needs CAP_SETPCAP.
+[[nodiscard]] Status boundCapabilities(std::span<const unsigned> keep);
+// A new, empty session keyring, so that the parent's cannot be read. ENOSYS (no keys in this kernel) is success.
+[[nodiscard]] Status newSessionKeyring();
+// Installs a seccomp filter for this thread. Needs no_new_privs or CAP_SYS_ADMIN. `program` points to sock_filter[].
+[[nodiscard]] Status installFilter(const void* program, std::size_t instructions);
+
+// `path` as a sealed memory file: no one can write it any more, whoever opens it again.
+[[nodiscard]] Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name);
+
+// "/proc/<pid>/<entry>" as a path.
+[[nodiscard]] std::string procPath(pid_t pid, std::string_view entry);
+// True when `pid` is the first process of its own pid namespace.
+[[nodiscard]] bool isNamespaceInit(pid_t pid);
+
+}  // namespace cloister::process

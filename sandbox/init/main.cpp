@@ -1,0 +1,139 @@
+// cloister-init: the first process of every container, and the parent of every `exec` in one.
+//
+// Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group and
+// writes how the command ended. It is static, holds no capability, cannot be dumped, and runs under the app's own filter.
+//
+//   cloister-init MODE COMMAND [ARG...]     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
+//
+// Descriptors: see sandbox/base/exec_report.h. Failure before the command's execve: an ExecReport and exit 127.
+// When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded SIGTERM it
+// waits for all of them, so that "a && b" in a shell does not cut the grace period of b short.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "sandbox/base/exec_report.h"
+
+namespace {
+
+using cloister::ExecReport;
+using cloister::kReportDescriptor;
+using cloister::kStatusDescriptor;
+
+void writeFully(int fd, const char* text, std::size_t size) {
+  while (size > 0) {
+    const ssize_t wrote = write(fd, text, size);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return;
+    text += wrote;
+    size -= static_cast<std::size_t>(wrote);
+  }
+}
+
+[[noreturn]] void failStart(const char* operation, const char* path) {
+  ExecReport report{};
+  report.code = errno;
+  cloister::copyText(report.stage, sizeof report.stage, "init");
+  cloister::copyText(report.operation, sizeof report.operation, operation);
+  cloister::copyText(report.path, sizeof report.path, path);
+  writeFully(kReportDescriptor, reinterpret_cast<const char*>(&report), sizeof report);
+  _exit(127);
+}
+
+// "word N\n" without stdio, which would cost a page or two in every container.
+void recordEnd(int status) {
+  char line[32];
+  const bool exited = WIFEXITED(status);
+  cloister::copyText(line, sizeof line, exited ? "exit " : "signal ");
+  std::size_t length = std::strlen(line);
+  int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
+  char digits[4];
+  int count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0 && count < 4);
+  while (count > 0) line[length++] = digits[--count];
+  line[length++] = '\n';
+  writeFully(kStatusDescriptor, line, length);
+}
+
+[[noreturn]] void becomeCommand(bool terminal, char** command) {
+  if (setsid() < 0) failStart("setsid", "");
+  if (terminal && ioctl(0, TIOCSCTTY, 0) != 0) failStart("TIOCSCTTY", "stdin");
+  if (fcntl(kReportDescriptor, F_SETFD, FD_CLOEXEC) != 0) failStart("fcntl", "report");
+  close(kStatusDescriptor);
+  // An ignored signal stays ignored over execve; the command starts with all at their defaults.
+  for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  if (sigprocmask(SIG_SETMASK, &none, nullptr) != 0) failStart("sigprocmask", "");
+  execvp(command[0], command);
+  failStart("execve", command[0]);
+}
+
+void dropCapabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  syscall(SYS_capset, &header, none);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 3) return 2;
+  sigset_t all;
+  sigfillset(&all);
+  if (sigprocmask(SIG_SETMASK, &all, nullptr) != 0) failStart("sigprocmask", "");
+
+  // vfork's cheaper sibling is not worth it: init has a handful of pages.
+  const pid_t command = fork();
+  if (command < 0) failStart("fork", "");
+  if (command == 0) becomeCommand(std::strcmp(arguments[1], "terminal") == 0, arguments + 2);
+
+  close(kReportDescriptor);
+  for (int fd = 0; fd <= cloister::kOutputDescriptor; ++fd) close(fd);
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  prctl(PR_SET_NAME, "cloister-init", 0, 0, 0);
+  dropCapabilities();
+
+  bool terminating = false;
+  bool commandEnded = false;
+  int commandStatus = 0;
+  for (;;) {
+    siginfo_t info{};
+    const int number = sigwaitinfo(&all, &info);
+    if (number < 0) continue;
+    if (number != SIGCHLD) {
+      terminating = terminating || number == SIGTERM || number == SIGINT || number == SIGQUIT;
+      // kill(-1) would reach the exec'd strangers too; the command's own group is what was asked for.
+      if (kill(-command, number) != 0) kill(command, number);
+      continue;
+    }
+    for (;;) {
+      int status = 0;
+      const pid_t gone = waitpid(-1, &status, WNOHANG);
+      if (gone > 0) {
+        if (gone == command) {
+          commandEnded = true;
+          commandStatus = status;
+        }
+        continue;
+      }
+      const bool allGone = gone < 0 && errno == ECHILD;
+      if (commandEnded && (allGone || !terminating)) {
+        recordEnd(commandStatus);
+        _exit(WIFEXITED(commandStatus) ? WEXITSTATUS(commandStatus) : 128 + WTERMSIG(commandStatus));
+      }
+      break;
+    }
+  }
+}

@@ -1,0 +1,196 @@
+#include "sandbox/launcher/child.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "policy/model/capabilities.h"
+#include "policy/model/landlock.h"
+#include "sandbox/base/exec_report.h"
+#include "sandbox/base/files.h"
+#include "sandbox/base/landlock.h"
+#include "sandbox/base/process.h"
+#include "sandbox/base/seqpacket.h"
+
+namespace cloister::launcher {
+namespace {
+
+constexpr std::string_view kStage = "confine";
+constexpr int kHighDescriptor = 64;  // working descriptors move above this before the fixed ones are set
+// NOROOT and NO_SETUID_FIXUP with their locks: for a process that never holds a capability, uid 0 means nothing either.
+constexpr unsigned long kNoRootBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+[[noreturn]] void fail(int report, const Error& error) {
+  ExecReport record{};
+  record.code = error.code;
+  copyText(record.stage, sizeof record.stage, error.stage.c_str());
+  copyText(record.operation, sizeof record.operation, error.operation.c_str());
+  copyText(record.path, sizeof record.path, error.path.c_str());
+  (void)files::writeAll(report, {reinterpret_cast<const char*>(&record), sizeof record});
+  ::_exit(127);
+}
+
+void require(const ChildPlan& plan, const Status& done) {
+  if (!done) fail(plan.report, done.error());
+}
+
+Status await(int pipe, char expected) {
+  char stage = 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(pipe, &stage, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return errnoError(kStage, "read", "proceed");
+  if (got == 0 || stage != expected) return Error{std::string(kStage), "wait", "launcher", EPIPE};
+  return {};
+}
+
+Status becomeContainerRoot() {
+  if (::setresgid(0, 0, 0) != 0) return errnoError(kStage, "setresgid", "0");
+  if (::setresuid(0, 0, 0) != 0) return errnoError(kStage, "setresuid", "0");
+  if (::setgroups(0, nullptr) != 0) return errnoError(kStage, "setgroups");
+  return {};
+}
+
+Status moveHigh(int& fd) {
+  if (fd < 0) return {};
+  const int high = ::fcntl(fd, F_DUPFD_CLOEXEC, kHighDescriptor);
+  if (high < 0) return errnoError(kStage, "dup");
+  fd = high;
+  return {};
+}
+
+// 0-2 and the fixed numbers of exec_report.h; everything else is closed.
+Status arrangeDescriptors(ChildPlan& plan) {
+  for (int& fd : plan.standard) {
+    if (auto done = moveHigh(fd); !done) return done;
+  }
+  if (auto done = moveHigh(plan.report); !done) return done;
+  if (auto done = moveHigh(plan.init); !done) return done;
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::dup2(plan.standard.at(static_cast<std::size_t>(fd)), fd) < 0) return errnoError(kStage, "dup2", "standard");
+  }
+  if (plan.standard.size() > 4) {
+    if (::dup2(plan.standard.at(4), kOutputDescriptor) < 0) return errnoError(kStage, "dup2", "output");
+  } else {
+    ::close(kOutputDescriptor);
+  }
+  if (::dup2(plan.standard.at(3), kStatusDescriptor) < 0) return errnoError(kStage, "dup2", "status");
+  if (::dup2(plan.report, kReportDescriptor) < 0) return errnoError(kStage, "dup2", "report");
+  if (::dup3(plan.init, kInitDescriptor, O_CLOEXEC) < 0) return errnoError(kStage, "dup2", "init");
+  plan.report = kReportDescriptor;
+  plan.init = kInitDescriptor;
+  return process::closeFrom(kInitDescriptor + 1);
+}
+
+Status limitResources(const ChildPlan& plan) {
+  const rlimit files{plan.openFiles, plan.openFiles};
+  const rlimit none{0, 0};
+  const rlimit pinned{64UL << 10U, 64UL << 10U};
+  const rlimit queues{256UL << 10U, 256UL << 10U};
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) return errnoError(kStage, "setrlimit", "nofile");
+  if (::setrlimit(RLIMIT_CORE, &none) != 0) return errnoError(kStage, "setrlimit", "core");
+  if (::setrlimit(RLIMIT_MEMLOCK, &pinned) != 0) return errnoError(kStage, "setrlimit", "memlock");
+  if (::setrlimit(RLIMIT_MSGQUEUE, &queues) != 0) return errnoError(kStage, "setrlimit", "msgqueue");
+  return {};
+}
+
+Status restrictFiles(Confinement confinement) {
+  if (landlock::abi() == 0) return {};  // posture says so
+  const auto rules = policy::landlockRules(confinement, landlock::abi());
+  auto ruleset = landlock::createRuleset(rules.handled);
+  if (!ruleset) return ruleset.error();
+  for (const auto& rule : rules.paths) {
+    auto path = files::openAt(AT_FDCWD, rule.path, O_PATH);
+    if (!path && path.error().code == ENOENT) continue;
+    if (!path) return path.error();
+    if (auto done = landlock::addPathBeneath(ruleset->get(), path->get(), rule.access); !done) return done;
+  }
+  return landlock::restrictSelf(ruleset->get());
+}
+
+Status dropPrivileges(Confinement confinement) {
+  const auto keep = policy::capabilitiesOf(confinement);
+  if (auto done = process::boundCapabilities(keep); !done) return done;
+  if (confinement == Confinement::app || confinement == Confinement::exec) {
+    if (::setresgid(kAppUid, kAppUid, kAppUid) != 0) return errnoError(kStage, "setresgid", "app");
+    if (::setgroups(0, nullptr) != 0) return errnoError(kStage, "setgroups");
+    if (::prctl(PR_SET_SECUREBITS, kNoRootBits, 0, 0, 0) != 0) return errnoError(kStage, "securebits");
+    // NO_SETUID_FIXUP keeps the capabilities over this; setCapabilities below takes them.
+    if (::setresuid(kAppUid, kAppUid, kAppUid) != 0) return errnoError(kStage, "setresuid", "app");
+  }
+  return process::setCapabilities(keep);
+}
+
+// The current directory must lie inside the container, whatever was inherited (the class of CVE-2024-21626).
+Status enterDirectory(const std::string& path) {
+  if (::chdir(path.c_str()) != 0) return errnoError(kStage, "chdir", path);
+  std::array<char, 4096> actual{};
+  if (::getcwd(actual.data(), actual.size()) == nullptr || actual.front() != '/') {
+    return Error{std::string(kStage), "getcwd", path, EXDEV};
+  }
+  return {};
+}
+
+[[noreturn]] void confineAndExec(ChildPlan& plan) {
+  if (plan.filter == nullptr || plan.filter->empty()) fail(plan.report, Error{std::string(kStage), "filter", "", ENOENT});
+  UniqueFd appArmor;
+  if (!plan.appArmorProfile.empty()) {
+    auto attribute = files::openAt(AT_FDCWD, "/proc/thread-self/attr/apparmor/exec", O_WRONLY);
+    if (!attribute) fail(plan.report, attribute.error());
+    require(plan, files::writeAll(attribute->get(), "exec " + plan.appArmorProfile));
+  }
+  if (::setsid() < 0 && errno != EPERM) fail(plan.report, errnoError(kStage, "setsid"));
+  require(plan, process::newSessionKeyring());
+  require(plan, limitResources(plan));
+  ::umask(022);
+  require(plan, arrangeDescriptors(plan));
+  require(plan, enterDirectory(plan.workingDirectory));
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(plan.report, errnoError(kStage, "no_new_privs"));
+  require(plan, restrictFiles(plan.confinement));
+  require(plan, dropPrivileges(plan.confinement));
+  std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app"};
+  argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());
+  require(plan, process::installFilter(plan.filter->data(), plan.filter->size()));
+  fail(plan.report, process::executeDescriptor(plan.init, argv, plan.environment).error());
+}
+
+}  // namespace
+
+void runContainer(ChildPlan& plan, rootfs::Tree& tree) {
+  require(plan, await(plan.proceed, 'm'));
+  require(plan, becomeContainerRoot());
+  require(plan, rootfs::enter(tree));
+  require(plan, await(plan.proceed, 'g'));
+  // Only now is the current group the container's own, so only now does a new namespace hide everything above it.
+  if (::unshare(CLONE_NEWCGROUP) != 0) fail(plan.report, errnoError(kStage, "unshare", "cgroup"));
+  confineAndExec(plan);
+}
+
+void runExec(ChildPlan& plan, int target, int handover) {
+  require(plan, await(plan.proceed, 'g'));
+  constexpr int kAll = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  require(plan, process::enterNamespaces(target, kAll));
+  auto born = process::cloneProcess(CLONE_PARENT, -1);
+  if (!born) fail(plan.report, born.error());
+  if (born->pid > 0) {
+    const int pidfd = born->pidfd.get();
+    require(plan, seqpacket::send(handover, "p", std::span<const int>(&pidfd, 1)));
+    ::_exit(0);
+  }
+  require(plan, becomeContainerRoot());
+  confineAndExec(plan);
+}
+
+}  // namespace cloister::launcher

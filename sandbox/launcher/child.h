@@ -1,0 +1,40 @@
+// The forked child's way from a copy of the launcher to cloister-init: the ordered, irreversible steps of confinement.
+//
+// Each function runs in the single-threaded child only and never returns: it ends in execveat or in an ExecReport and
+// _exit. Nothing here decides what is allowed; it carries out values that were compiled before the fork.
+// Failures: the first failing step is reported as {stage, operation, path, errno}. A missing filter is a failure.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/launcher_protocol.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/rootfs/rootfs.h"
+
+namespace cloister::launcher {
+
+// Values and descriptors that both kinds of child need.
+struct ChildPlan {
+  Confinement confinement = Confinement::app;
+  const std::vector<sock_filter>* filter = nullptr;
+  std::string appArmorProfile;  // empty: the kernel has no AppArmor
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+  std::string workingDirectory;
+  std::uint64_t openFiles = 0;
+  bool terminal = false;
+  std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output
+  int init = -1;              // cloister-init's image
+  int report = -1;            // write end of the ExecReport pipe
+  int proceed = -1;           // one byte a stage: 'm' ids are mapped, 'g' groups and network are ready
+};
+
+[[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree);
+// `proceed` gets 'g' when the child was moved into its groups. `target`: pidfd of the container's init. The process that
+// execs is a sibling (CLONE_PARENT) born in the target's pid namespace, its pidfd is sent over `handover`.
+[[noreturn]] void runExec(ChildPlan& plan, int target, int handover);
+
+}  // namespace cloister::launcher

@@ -1,0 +1,223 @@
+// cloister-launcher: the only privileged process of Cloister. See sandbox/base/launcher_protocol.h for what it does.
+//
+// Takes its whole configuration from flags, because whoever starts it is trusted and whoever talks to it is not.
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "policy/model/apparmor.h"
+#include "sandbox/base/files.h"
+#include "sandbox/base/process.h"
+#include "sandbox/launcher/apparmor.h"
+#include "sandbox/launcher/server.h"
+
+namespace {
+
+using cloister::Status;
+
+constexpr const char* kUsage =
+    R"(cloister-launcher: starts and stops tenants' containers for cloister-node; runs as root.
+
+  --socket PATH       listen here (default RUN/launcher.sock)
+  --allow-uid N       the user who may connect, besides root (default 0)
+  --allow-gid N       group of the socket (default 0)
+  --run DIR           run files (default /run/cloister)
+  --store DIR         verified layer images (default /var/lib/cloister/launcher/layers)
+  --cgroup-root NAME  our group in every hierarchy (default cloister)
+  --init PATH         cloister-init (default: beside this program)
+  --apparmor DIR      compiled AppArmor profiles (required where the kernel has AppArmor)
+  --print-profile C   print the AppArmor profile of class C (app, build, exec, freeze) and exit
+  --purge             end every container, remove groups, links, tables and run files, and exit
+  --help
+)";
+
+struct Options {
+  std::string socket;
+  uid_t allowedUser = 0;
+  gid_t allowedGroup = 0;
+  std::string run = "/run/cloister";
+  std::string store = "/var/lib/cloister/launcher/layers";
+  std::string cgroupRoot = "cloister";
+  std::string init;
+  std::string appArmor;
+  bool purge = false;
+};
+
+int complain(const cloister::Error& error) {
+  std::fprintf(stderr, "cloister-launcher: %s\n", error.message().c_str());
+  return 1;
+}
+
+bool parseNumber(const char* text, std::uint32_t& number) {
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, number);
+  return error == std::errc{} && stop == end;
+}
+
+int printProfile(const std::string& name) {
+  using cloister::launcher::Confinement;
+  for (const auto& [known, confinement] : {std::pair<const char*, Confinement>{"app", Confinement::app},
+                                           {"build", Confinement::build},
+                                           {"exec", Confinement::exec},
+                                           {"freeze", Confinement::freeze}}) {
+    if (name == known) {
+      std::fputs(cloister::policy::appArmorProfile(confinement).c_str(), stdout);
+      return 0;
+    }
+  }
+  std::fprintf(stderr, "cloister-launcher: --print-profile: no class %s\n", name.c_str());
+  return 2;
+}
+
+std::string besideThisProgram(const char* name) {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  const std::string self(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  return self.substr(0, self.rfind('/') + 1) + name;
+}
+
+// What the verbs need, and nothing else: not even root's other powers are left for a flaw to use.
+Status keepNeededCapabilities() {
+  constexpr std::array<unsigned, 11> kNeeded = {
+      CAP_CHOWN,         // uppers belong to the tenant's root
+      CAP_DAC_OVERRIDE,  // cgroup files and the node's FIFOs
+      CAP_FOWNER,        // modes of what belongs to a tenant
+      CAP_KILL,          // signals over user namespaces
+      CAP_SETGID,        // gid maps
+      CAP_SETUID,        // uid maps
+      CAP_SETPCAP,       // bounding sets
+      CAP_NET_ADMIN,     // links, addresses, nftables
+      CAP_SYS_ADMIN,     // namespaces, mounts, loop devices
+      CAP_SYS_PTRACE,    // /proc/<pid>/ns and root of a container after a restart
+      CAP_MAC_ADMIN,     // AppArmor profiles
+  };
+  std::array<unsigned, 11> held{};
+  std::size_t count = 0;
+  for (const unsigned capability : kNeeded) {
+    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1) held.at(count++) = capability;
+  }
+  const std::span<const unsigned> keep(held.data(), count);
+  if (auto done = cloister::process::boundCapabilities(keep); !done) return done;
+  return cloister::process::setCapabilities(keep);
+}
+
+Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree& groups, const Options& options) {
+  auto found = groups.scan();
+  if (!found) return found.error();
+  for (const auto& [tenant, instance] : *found) {
+    if (auto killed = groups.kill(tenant, instance); !killed) return killed;
+    if (auto removed = containers.remove(instance); !removed) return removed;
+    if (auto removed = groups.removeInstance(tenant, instance, 5'000); !removed) return removed;
+  }
+  if (auto done = groups.removeAll(); !done) return done;
+  if (auto done = cloister::network::Network::removeAll(); !done) return done;
+  ::rmdir((options.run + "/containers").c_str());
+  ::rmdir((options.run + "/mnt").c_str());
+  ::unlink(options.socket.c_str());
+  return {};
+}
+
+int serve(const Options& options) {
+  using namespace cloister;
+  auto groups = cgroups::Tree::open(options.cgroupRoot);
+  if (!groups) return complain(groups.error());
+  auto layers = rootfs::Layers::open(options.store, options.run);
+  if (!layers) return complain(layers.error());
+  auto network = options.purge ? Result<std::unique_ptr<network::Network>>(std::unique_ptr<network::Network>())
+                               : network::Network::open();
+  if (!network) return complain(network.error());
+  auto init = process::sealedCopy(options.init, "cloister-init");
+  if (!init) return complain(init.error());
+
+  Status appArmor = Error{"apparmor", "detect", "", ENOSYS};
+  if (launcher::appArmorEnabled()) {
+    appArmor = launcher::loadAppArmorProfiles(options.appArmor);
+    if (!appArmor) return complain(appArmor.error());
+  }
+  auto containers = launcher::Containers::create({.groups = groups->get(),
+                                                  .network = network->get(),
+                                                  .layers = layers->get(),
+                                                  .init = std::move(*init),
+                                                  .records = options.run + "/containers",
+                                                  .appArmor = appArmor.ok()});
+  if (!containers) return complain(containers.error());
+  if (options.purge) {
+    const Status done = purge(**containers, **groups, options);
+    return done ? 0 : complain(done.error());
+  }
+  auto listener = seqpacket::listen(options.socket, 0660);
+  if (!listener) return complain(listener.error());
+  if (::chown(options.socket.c_str(), 0, options.allowedGroup) != 0) {
+    return complain(errnoError("launcher", "chown", options.socket));
+  }
+  if (auto done = keepNeededCapabilities(); !done) return complain(done.error());
+  launcher::Server server(std::move(*listener), {.containers = containers->get(),
+                                                 .groups = groups->get(),
+                                                 .network = network->get(),
+                                                 .layers = layers->get(),
+                                                 .posture = launcher::Posture::detect(**groups, appArmor),
+                                                 .allowed = options.allowedUser});
+  std::printf("cloister-launcher: ready on %s\n", options.socket.c_str());
+  std::fflush(stdout);
+  const Status done = server.run();
+  return done ? 0 : complain(done.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  enum Flag { socket = 1, user, group, run, store, cgroupRoot, init, appArmor, profile, purgeAll, help };
+  const std::array<option, 12> flags = {{{"socket", required_argument, nullptr, socket},
+                                         {"allow-uid", required_argument, nullptr, user},
+                                         {"allow-gid", required_argument, nullptr, group},
+                                         {"run", required_argument, nullptr, run},
+                                         {"store", required_argument, nullptr, store},
+                                         {"cgroup-root", required_argument, nullptr, cgroupRoot},
+                                         {"init", required_argument, nullptr, init},
+                                         {"apparmor", required_argument, nullptr, appArmor},
+                                         {"print-profile", required_argument, nullptr, profile},
+                                         {"purge", no_argument, nullptr, purgeAll},
+                                         {"help", no_argument, nullptr, help},
+                                         {nullptr, 0, nullptr, 0}}};
+  for (int flag = 0; (flag = ::getopt_long(argc, argv, "", flags.data(), nullptr)) != -1;) {
+    switch (flag) {
+      case socket: options.socket = optarg; break;
+      case user:
+        if (!parseNumber(optarg, options.allowedUser)) return std::fputs("cloister-launcher: --allow-uid: no number\n", stderr), 2;
+        break;
+      case group:
+        if (!parseNumber(optarg, options.allowedGroup)) return std::fputs("cloister-launcher: --allow-gid: no number\n", stderr), 2;
+        break;
+      case run: options.run = optarg; break;
+      case store: options.store = optarg; break;
+      case cgroupRoot: options.cgroupRoot = optarg; break;
+      case init: options.init = optarg; break;
+      case appArmor: options.appArmor = optarg; break;
+      case profile: return printProfile(optarg);
+      case purgeAll: options.purge = true; break;
+      case help: std::fputs(kUsage, stdout); return 0;
+      default: std::fputs(kUsage, stderr); return 2;
+    }
+  }
+  if (optind != argc) return std::fputs(kUsage, stderr), 2;
+  if (::geteuid() != 0) return std::fputs("cloister-launcher: must be started as root\n", stderr), 1;
+  if (options.socket.empty()) options.socket = options.run + "/launcher.sock";
+  if (options.init.empty()) options.init = besideThisProgram("cloister-init");
+  ::umask(022);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (::setgroups(0, nullptr) != 0) return complain(cloister::errnoError("launcher", "setgroups"));
+  if (auto made = cloister::files::makeDirectories(options.run, 0755); !made) return complain(made.error());
+  return serve(options);
+}

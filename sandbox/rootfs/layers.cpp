@@ -1,0 +1,232 @@
+#include "sandbox/rootfs/layers.h"
+
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sched.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <vector>
+
+#include "sandbox/base/files.h"
+#include "sandbox/base/mounts.h"
+#include "sandbox/base/process.h"
+
+namespace cloister::rootfs {
+namespace {
+
+constexpr std::string_view kStage = "layer";
+constexpr std::uint64_t kLayerAttributes = mounts::kReadOnly | mounts::kNoSuid | mounts::kNoDev;
+
+std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < size; ++i) {
+    text += kDigits[bytes[i] >> 4U];
+    text += kDigits[bytes[i] & 15U];
+  }
+  return text;
+}
+
+// Copies all of `from` to `to`; the digest is of what was written.
+Result<std::string> copyHashed(int from, int to) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  std::vector<char> buffer(1U << 20U);
+  for (off_t offset = 0;;) {
+    const ssize_t got = ::pread(from, buffer.data(), buffer.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errnoError(kStage, "read", "image");
+    if (got == 0) break;
+    const auto size = static_cast<std::size_t>(got);
+    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(buffer.data()), size);
+    if (auto wrote = files::writeAll(to, {buffer.data(), size}); !wrote) return wrote.error();
+    offset += got;
+  }
+  std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+  crypto_hash_sha256_final(&state, digest.data());
+  return hexadecimal(digest.data(), digest.size());
+}
+
+// A read-only loop device over `image` that goes away with its last user. Another process may win the free number.
+Result<std::string> attachLoop(int image, UniqueFd& keep) {
+  auto control = files::openAt(AT_FDCWD, "/dev/loop-control", O_RDWR);
+  if (!control) return control.error();
+  for (int attempt = 0; attempt < 64; ++attempt) {
+    const int number = ::ioctl(control->get(), LOOP_CTL_GET_FREE);
+    if (number < 0) return errnoError(kStage, "LOOP_CTL_GET_FREE", "/dev/loop-control");
+    const std::string path = "/dev/loop" + std::to_string(number);
+    auto device = files::openAt(AT_FDCWD, path, O_RDONLY);
+    if (!device) return device.error();
+    loop_config config{};
+    config.fd = static_cast<unsigned>(image);
+    config.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
+    if (::ioctl(device->get(), LOOP_CONFIGURE, &config) == 0) {
+      keep = std::move(*device);
+      return path;
+    }
+    if (errno != EBUSY) return errnoError(kStage, "LOOP_CONFIGURE", path);
+  }
+  return Error{std::string(kStage), "LOOP_CONFIGURE", "", EBUSY};
+}
+
+}  // namespace
+
+Status writeIdMaps(pid_t pid, TenantIndex tenant) {
+  const std::string map = "0 " + std::to_string(firstUid(tenant)) + " " + std::to_string(kUidsPerTenant) + "\n";
+  if (auto done = files::writeControl(process::procPath(pid, "uid_map"), map); !done) return done;
+  return files::writeControl(process::procPath(pid, "gid_map"), map);
+}
+
+Layers::Layers(std::string store, std::string mnt) : store_(std::move(store)), mnt_(std::move(mnt)) {
+  stage_ = mnt_ + "/stage";
+}
+
+Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std::string& run) {
+  const std::string mnt = run + "/mnt";
+  if (auto made = files::makeDirectories(store, 0700); !made) return made.error();
+  if (auto made = files::makeDirectories(mnt, 0711); !made) return made.error();
+  if (::unshare(CLONE_NEWNS) != 0) return errnoError(kStage, "unshare", "mount namespace");
+  if (auto done = mounts::makePrivate(); !done) return done.error();
+  auto workshop = mounts::make("tmpfs", {{"mode", "0711"}, {"size", "1m"}}, mounts::kNoSuid | mounts::kNoDev);
+  if (!workshop) return workshop.error();
+  auto target = files::openDirectory(mnt);
+  if (!target) return target.error();
+  if (auto done = mounts::attach(workshop->get(), target->get(), mnt); !done) return done.error();
+  for (const char* part : {"/layers", "/uppers", "/stage"}) {
+    // A child steps through these as root of its own user namespace, a stranger here: search permission is all it gets.
+    if (auto made = files::makeDirectories(mnt + part, 0711); !made) return made.error();
+  }
+  return std::unique_ptr<Layers>(new Layers(store, mnt));
+}
+
+Status Layers::mount(const std::string& digest, int file) {
+  if (auto there = ensure(digest); there || there.error().code != ENOENT) return there;
+  const std::string temporary = store_ + "/." + digest + ".new";
+  ::unlink(temporary.c_str());
+  auto copy = files::openAt(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, 0400);
+  if (!copy) return copy.error();
+  auto actual = copyHashed(file, copy->get());
+  Status done;
+  if (!actual) {
+    done = actual.error();
+  } else if (*actual != digest) {
+    done = Error{std::string(kStage), "verify", digest, EBADMSG};
+  } else if (::fsync(copy->get()) != 0) {
+    done = errnoError(kStage, "fsync", temporary);
+  } else if (::rename(temporary.c_str(), (store_ + "/" + digest).c_str()) != 0) {
+    done = errnoError(kStage, "rename", temporary);
+  }
+  if (!done) {
+    ::unlink(temporary.c_str());
+    return done;
+  }
+  return mountImage(digest);
+}
+
+Status Layers::ensure(const std::string& digest) {
+  if (::access((mnt_ + "/layers/" + digest).c_str(), F_OK) == 0) return {};
+  if (::access((store_ + "/" + digest).c_str(), F_OK) != 0) return errnoError(kStage, "find", digest);
+  return mountImage(digest);
+}
+
+Status Layers::mountImage(const std::string& digest) {
+  auto image = files::openAt(AT_FDCWD, store_ + "/" + digest, O_RDONLY);
+  if (!image) return image.error();
+  UniqueFd device;
+  auto path = attachLoop(image->get(), device);
+  if (!path) return path.error();
+  auto mounted = mounts::make("squashfs", {{"source", *path}, {"ro", ""}}, kLayerAttributes);
+  if (!mounted) return mounted.error();
+  const std::string directory = mnt_ + "/layers/" + digest;
+  if (auto made = files::makeDirectories(directory, 0700); !made) return made;
+  auto target = files::openDirectory(directory);
+  Status done = target ? mounts::attach(mounted->get(), target->get(), directory) : Status(target.error());
+  if (!done) ::rmdir(directory.c_str());
+  return done;
+}
+
+Status Layers::release(const std::string& digest) {
+  const std::string directory = mnt_ + "/layers/" + digest;
+  if (::access(directory.c_str(), F_OK) == 0) {
+    if (auto done = mounts::detach(directory); !done) return done;
+    if (::rmdir(directory.c_str()) != 0) return errnoError(kStage, "rmdir", directory);
+  }
+  if (::unlink((store_ + "/" + digest).c_str()) != 0 && errno != ENOENT) return errnoError(kStage, "unlink", digest);
+  return {};
+}
+
+Result<int> Layers::tenantNamespace(TenantIndex tenant) {
+  if (const auto found = userns_.find(tenant); found != userns_.end()) return found->second.get();
+  auto child = process::cloneProcess(CLONE_NEWUSER, -1);
+  if (!child) return child.error();
+  if (child->pid == 0) {
+    for (;;) ::pause();  // holds the namespace until the descriptor below does
+  }
+  Status mapped = writeIdMaps(child->pid, tenant);
+  auto space = files::openAt(AT_FDCWD, process::procPath(child->pid, "ns/user"), O_RDONLY);
+  ::kill(child->pid, SIGKILL);
+  ::waitpid(child->pid, nullptr, 0);
+  if (!mapped) return mapped.error();
+  if (!space) return space.error();
+  return userns_.emplace(tenant, std::move(*space)).first->second.get();
+}
+
+Result<UniqueFd> Layers::clone(const std::string& digest, TenantIndex tenant) {
+  auto space = tenantNamespace(tenant);
+  if (!space) return space.error();
+  auto tree = mounts::clone(AT_FDCWD, mnt_ + "/layers/" + digest);
+  if (!tree) return tree;
+  if (auto done = mounts::idMap(tree->get(), *space); !done) return done.error();
+  return tree;
+}
+
+Result<UniqueFd> Layers::makeUpper(TenantIndex tenant, std::uint64_t bytes, std::uint64_t inodes) {
+  const std::string owner = std::to_string(firstUid(tenant));
+  auto upper = mounts::make("tmpfs",
+                            {{"size", std::to_string(bytes)},
+                             {"nr_inodes", std::to_string(inodes)},
+                             {"mode", "0700"},
+                             {"uid", owner},
+                             {"gid", owner}},
+                            mounts::kNoSuid | mounts::kNoDev);
+  if (!upper) return upper;
+  for (const char* part : {"upper", "work"}) {
+    if (::mkdirat(upper->get(), part, 0755) != 0) return errnoError(kStage, "mkdir", part);
+    if (::fchownat(upper->get(), part, firstUid(tenant), firstUid(tenant), AT_SYMLINK_NOFOLLOW) != 0) {
+      return errnoError(kStage, "chown", part);
+    }
+  }
+  return upper;
+}
+
+Status Layers::keepUpper(const std::string& instance, int upper) {
+  const std::string directory = mnt_ + "/uppers/" + instance;
+  if (auto made = files::makeDirectories(directory, 0700); !made) return made;
+  auto target = files::openDirectory(directory);
+  if (!target) return target.error();
+  return mounts::attach(upper, target->get(), directory);
+}
+
+Result<UniqueFd> Layers::cloneUpper(const std::string& instance) {
+  auto tree = mounts::clone(AT_FDCWD, mnt_ + "/uppers/" + instance);
+  if (!tree) return tree;
+  if (auto done = mounts::restrict(tree->get(), mounts::kReadOnly); !done) return done.error();
+  return tree;
+}
+
+Status Layers::dropUpper(const std::string& instance) {
+  const std::string directory = mnt_ + "/uppers/" + instance;
+  if (::access(directory.c_str(), F_OK) != 0) return {};
+  if (auto done = mounts::detach(directory); !done) return done;
+  if (::rmdir(directory.c_str()) != 0) return errnoError(kStage, "rmdir", directory);
+  return {};
+}
+
+}  // namespace cloister::rootfs

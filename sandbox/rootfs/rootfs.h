@@ -1,0 +1,36 @@
+// The container's file tree, laid out and entered by the child itself inside its own user and mount namespaces.
+//
+//   /            overlay: layers read-only below, the capped upper above; nosuid, nodev
+//   /proc        of the own pid namespace; host-wide files masked, settings read-only
+//   /sys         empty, read-only
+//   /dev         tmpfs with null zero full random urandom tty, pts (own instance), shm, and the usual links
+//   /etc/{hosts,hostname,resolv.conf}   written for this container
+//   /upper       freeze only: the build's upper, read-only
+//
+// Every target is opened without following symbolic links after the old root is gone, so a hostile layer can make the
+// launch fail but cannot lead a mount or a write anywhere.
+// Threads: runs in the single-threaded child. Failures: Error{stage "rootfs", ...}; the child exits then.
+// Preconditions: uid and gid maps written; root of the new user namespace; pid namespace entered.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/identity.h"
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::rootfs {
+
+struct Tree {
+  std::vector<UniqueFd> layers;  // detached clones, topmost first
+  UniqueFd upper;                // detached
+  UniqueFd frozen;               // detached, freeze only
+  std::string stage;             // an empty directory to lay things out on
+  std::string hostname;
+  Ipv4 address = 0;
+};
+
+[[nodiscard]] Status enter(Tree& tree);
+
+}  // namespace cloister::rootfs
