@@ -56,7 +56,7 @@ struct DesiredInstance {
   std::vector<std::string> layers;                 // topmost first
   InstanceLimits limits;
   std::uint32_t address = 0;
-  std::uint16_t port = 0;
+  std::uint16_t port = 0;                          // 0: serves no requests ("worker"); ready as soon as it runs
   std::string healthPath;
   DesiredState desired = DesiredState::run;
   bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
