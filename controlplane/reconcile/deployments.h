@@ -1,0 +1,79 @@
+// Deployments: what clients ask for, turned into rows, each in a single transaction that also checks the quota.
+//
+// Nothing is done here but writing down the intent; Reconciler and the node make it so. All calls return at once with the
+// operation that tells how it goes.
+// Threads: any. Failures: store::Refusal and its kinds; store::StoreError.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/model.h"
+#include "controlplane/model/node_protocol.h"
+#include "controlplane/store/store.h"
+
+namespace cloister::reconcile {
+
+// What an instance of `manifest` may use under `plan`: the manifest's wish, else min(256 MiB, plan) of memory and of disk
+// and the plan's CPU and pids. QuotaExceeded naming "limits.memory" and so on when the manifest wants more than the plan.
+[[nodiscard]] model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan);
+
+class Deployments {
+ public:
+  struct Options {
+    // Digest of a base image by its name ("debian-12"); empty: not there.
+    std::function<std::string(const std::string&)> baseDigest;
+    std::size_t queuedBuildsPerTenant = 10;
+  };
+  Deployments(store::Store& store, Options options);
+
+  // Queues a build; its success becomes a release and a rollout. `sourceDigest` is a blob that is there. The app must
+  // exist (Apps::create). Invalid "base_unavailable", Conflict "tenant_not_active", QuotaExceeded.
+  model::Operation deploy(const std::string& appId, const model::Manifest& manifest, const std::string& sourceDigest,
+                          const std::string& createdBy);
+  // `changes`: process type -> wanted instances. Invalid for a process that the current release does not have;
+  // QuotaExceeded.
+  model::Operation scale(const std::string& appId, const std::map<std::string, std::int64_t>& changes);
+  // nullopt unsets. A new release when the app has one. Invalid for a name that is no [A-Za-z_][A-Za-z0-9_]*, is PORT, or
+  // begins with CLOISTER_. A name cannot be both a secret and a config variable: setting one unsets the other.
+  using Changes = std::map<std::string, std::optional<std::string>>;
+  model::Operation setConfig(const std::string& appId, const Changes& changes, const std::string& createdBy);
+  model::Operation setSecrets(const std::string& appId, const Changes& changes, const std::string& createdBy);
+  // A new release like `version`; without it like the one before the current. NotFound; Conflict "nothing_to_roll_back".
+  model::Operation rollback(const std::string& appId, std::optional<std::int64_t> version, const std::string& createdBy);
+  // Starts every instance anew, one by one: a new release like the current.
+  model::Operation restart(const std::string& appId, const std::string& createdBy);
+  model::Operation removeApp(const std::string& appId);
+
+  // Workloads stop, all data stays. Idempotent.
+  model::Tenant suspend(const std::string& tenantId);
+  model::Tenant resume(const std::string& tenantId);
+  // Stops and removes all apps, then the tenant. Its name is free again afterwards; its index is not.
+  model::Operation removeTenant(const std::string& tenantId);
+
+  // A one-off instance for `cloister run`, charged to the quota, for Session::runInstance; closeRun gives it all back.
+  // `release` must exist. Never in NodeWork::instances.
+  model::DesiredInstance openRun(const std::string& appId);
+  void closeRun(const std::string& instanceId);
+
+ private:
+  model::Operation release(const model::App& app, model::Release next, const std::string& kind);
+  void admitFormation(const model::Tenant& tenant, const model::App& app, const model::Manifest& manifest,
+                      const std::map<std::string, std::int64_t>& formation, const std::string& field);
+  friend class NodeWorkService;
+
+  store::Store& store_;
+  Options options_;
+};
+
+// Sum that a tenant's formations ask for, `app` counted with `manifest` and `formation` instead of its own; QuotaExceeded
+// with `field` when that is more than the plan's instances, memory or disk.
+void checkFormations(store::Store& store, const model::Tenant& tenant, const std::string& appId,
+                     const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
+                     const std::string& field);
+
+}  // namespace cloister::reconcile

@@ -1,0 +1,41 @@
+// The control plane's side of the node protocol: what a node should do, and what it reports.
+//
+// Threads: any. Failures: store::NotFound for an unknown node; store::StoreError.
+#pragma once
+
+#include <string>
+
+#include "controlplane/model/node_protocol.h"
+#include "controlplane/store/store.h"
+
+namespace cloister::reconcile {
+
+// The port that an app's `web` process finds in PORT.
+inline constexpr std::uint16_t kAppPort = 8080;
+
+class NodeWorkService {
+ public:
+  explicit NodeWorkService(store::Store& store);
+
+  // All of the node's work; `sessions` is left empty for the caller. A node that is new is registered first (its token
+  // was checked by the caller). Certified, because a Store that could not be opened whole does not exist.
+  [[nodiscard]] model::NodeWork work(const std::string& nodeNameOrId);
+  // Takes a report in one transaction: instance states, build results (-> release and rollout, or the operation's
+  // failure), events, posture. What is unknown here is ignored.
+  void apply(const model::NodeStatus& status);
+
+ private:
+  void applyInstances(const model::Node& node, const model::NodeStatus& status);
+  void applyBuild(const model::Node& node, const model::BuildReport& report);
+  void buildSucceeded(model::Build build);
+  void buildFailed(model::Build build, const model::Failure& failure);
+
+  store::Store& store_;
+};
+
+// Instance as the node gets it; shared with one-off runs. `secrets` are the app's.
+[[nodiscard]] model::DesiredInstance desiredInstance(const store::InstanceRecord& record, const model::App& app,
+                                                     const model::Release& release,
+                                                     const std::map<std::string, std::string>& secrets);
+
+}  // namespace cloister::reconcile

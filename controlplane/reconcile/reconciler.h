@@ -1,0 +1,76 @@
+// Reconciler: one step from what is wanted to what is, over the store; and the loop that takes the steps.
+//
+// A rollout starts instances of the current release beside the old ones (one more than wanted when the quota has room, else
+// stop, then start, one by one), puts them into the edge's map once they are ready, takes the old ones out, lets them drain, stops
+// them. A release whose instances cannot get ready is given up: the app goes back to the release before, whose instances
+// were still serving, and the operation fails with the reason. A node that is silent is marked down; nothing is stopped.
+//
+// Threads: step() from one thread. Loop owns that thread. Failures: step() throws store::StoreError; Loop logs it and goes on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "controlplane/edge/routes.h"
+#include "controlplane/store/store.h"
+
+namespace cloister::reconcile {
+
+class Reconciler {
+ public:
+  struct Options {
+    std::string appsDomain = "localhost";
+    model::Micros drainTime = 5'000'000;       // out of the map -> SIGTERM
+    model::Micros readyTimeout = 120'000'000;  // first start -> ready, in a rollout
+    std::int64_t restartsToFail = 3;           // restarts without ever being ready, in a rollout
+    model::Micros nodeTimeout = 30'000'000;
+    model::Micros eventRetention = 30LL * 24 * 3600 * 1'000'000;
+  };
+  // `edge` makes the routes live and returns whether the edge has them now (edge::EdgeMap::apply); it may not throw.
+  using ApplyRoutes = std::function<bool(const edge::Routes&)>;
+  Reconciler(store::Store& store, Options options, ApplyRoutes edge);
+
+  void step(model::Micros now);
+
+  // Routes for what is ready now.
+  [[nodiscard]] edge::Routes routes() const;
+  // "<app>.<tenant>.<domain>"
+  [[nodiscard]] static std::string hostOf(const std::string& app, const std::string& tenant, const std::string& domain);
+
+ private:
+  struct World;
+  void checkNodes(model::Micros now);
+  void assignBuilds(model::Micros now);
+  void stepApp(World& world, const model::App& app, model::Micros now);
+  void afterEdge(World& world, model::Micros now);
+  void finishRemovals();
+
+  store::Store& store_;
+  Options options_;
+  ApplyRoutes edge_;
+  model::Micros lastCleanup_ = 0;
+};
+
+// Steps on every change of the store and at least once a second.
+class Loop {
+ public:
+  Loop(store::Store& store, Reconciler& reconciler);
+  ~Loop();  // stops
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  void stop();
+
+ private:
+  void run();
+  store::Store& store_;
+  Reconciler& reconciler_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace cloister::reconcile

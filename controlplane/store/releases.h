@@ -1,0 +1,48 @@
+// Builds and releases.
+//
+// Threads: any; each call takes the store's lock. Failures: Refusal for what the caller did, StoreError for the rest.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/model.h"
+#include "controlplane/store/page.h"
+
+namespace cloister::store {
+
+class Store;
+
+class Builds {
+ public:
+  explicit Builds(Store& store) : store_(store) {}
+  // Takes all fields but id, state and createdAt from `build`; reconcile::Deployments::deploy is the caller.
+  model::Build create(model::Build build);
+  [[nodiscard]] std::optional<model::Build> find(const std::string& id) const;
+  [[nodiscard]] model::Build get(const std::string& id) const;  // or NotFound
+  [[nodiscard]] std::vector<model::Build> list(const std::string& appId, const Page& page = {}) const;  // newest first, by id
+  [[nodiscard]] std::vector<model::Build> unfinished() const;  // queued or running, oldest first
+  void update(const model::Build& build);                      // state, failure, slugDigest, nodeId, address, finishedAt
+
+ private:
+  Store& store_;
+};
+
+class Releases {
+ public:
+  explicit Releases(Store& store) : store_(store) {}
+  // Gives the app's next version.
+  model::Release create(model::Release release);
+  [[nodiscard]] std::optional<model::Release> find(const std::string& appId, std::int64_t version) const;
+  [[nodiscard]] model::Release get(const std::string& appId, std::int64_t version) const;  // or NotFound
+  // Newest first; Page::after is the version as decimal text.
+  [[nodiscard]] std::vector<model::Release> list(const std::string& appId, const Page& page = {}) const;
+  // Every digest that a release or an unfinished build needs: the blobs that must not be removed.
+  [[nodiscard]] std::vector<std::string> digestsInUse() const;
+
+ private:
+  Store& store_;
+};
+
+}  // namespace cloister::store
