@@ -141,8 +141,11 @@ struct LayerRequest {
   std::string digest;
 };
 
+// The one reply of several datagrams: at most kRecoveredPerMessage instances each, so that neither kMaxMessage nor the
+// kernel's 253 descriptors a datagram are exceeded; an empty one ends it.
+inline constexpr std::size_t kRecoveredPerMessage = 20;
 struct Recovered {
-  std::vector<Launched> instances;  // descriptors of all, in order: pid and cgroup ones only
+  std::vector<Launched> instances;  // their descriptors follow each other in the same order
 };
 
 struct NetworkUsage {

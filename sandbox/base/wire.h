@@ -77,6 +77,11 @@ class Reader {
     for (std::size_t i = 0; i < count && !failed_; ++i) list.push_back(getString());
     return failed_ ? std::vector<std::string>{} : list;
   }
+  // Makes the message fail: for a field whose value its own decoder refuses.
+  template <typename T>
+  [[nodiscard]] T reject() {
+    return fail<T>();
+  }
   [[nodiscard]] bool failed() const { return failed_; }
   // True when every byte was read and every field was good.
   [[nodiscard]] bool finish() const { return !failed_ && rest_.empty(); }
