@@ -1,17 +1,18 @@
 // Cgroups: one tree "<root>/t<index>/<instance>" of limits and identities, on cgroup v2 or on the v1 hybrid layout.
 //
-// On v2 everything is in one hierarchy. On hybrid each v1 controller (cpu, cpuacct, memory, blkio, pids, freezer) has the
-// same tree, and the v2 hierarchy beside them, without controllers, gives kill, freeze, cpu.stat and the identity
-// (the inode of the group's directory there).
+// On v2 everything is in one hierarchy. On hybrid each v1 controller (cpu, cpuacct, memory, pids; blkio where it is)
+// has the same tree, and the v2 hierarchy beside them, without controllers, gives kill, freeze, cpu.stat and the
+// identity (the inode of the group's directory there).
 //
 //   <mount>/<root>/              root, made by open()
 //                  system/       Cloister's own processes may be put here by their supervisor
-//                  t<index>/     a tenant: its plan's limits; kept while the tenant is, so it keeps what dead children spent
+//                  t<index>/     a tenant: its plan's limits; kept while the tenant is, so it keeps what dead children
+//                  spent
 //                          <id>/ one instance or build
 //
 // Life cycle: open -> putTenant -> createInstance -> (child joins) -> kill -> removeInstance -> removeTenant.
-// Threads: not shared; the launcher is single-threaded. Failures: Error{stage "cgroup", operation, path, errno}; a failed
-// create leaves nothing behind. Preconditions: CAP_SYS_ADMIN or an owned, delegated subtree.
+// Threads: not shared; the launcher is single-threaded. Failures: Error{stage "cgroup", operation, path, errno}; a
+// failed create leaves nothing behind. Preconditions: CAP_SYS_ADMIN or an owned, delegated subtree.
 #pragma once
 
 #include <memory>

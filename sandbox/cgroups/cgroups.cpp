@@ -1,0 +1,397 @@
+#include "sandbox/cgroups/cgroups.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "sandbox/base/files.h"
+#include "sandbox/cgroups/control_files.h"
+#include "sandbox/cgroups/group_names.h"
+#include "sandbox/cgroups/layout.h"
+#include "sandbox/cgroups/limits.h"
+#include "sandbox/cgroups/root.h"
+
+namespace cloister::cgroups {
+namespace {
+
+using launcher::DescriptorKind;
+using Clock = std::chrono::steady_clock;
+
+// rmdir can fail for a moment after the last process has gone.
+constexpr std::chrono::milliseconds kSettle{250};
+
+struct Hierarchy {
+  std::vector<DescriptorKind> kinds;
+  UniqueFd parent;
+  std::string name;
+  UniqueFd root;
+  [[nodiscard]] bool unified() const { return kinds.front() == DescriptorKind::unified; }
+};
+
+class MountedTree final : public Tree {
+ public:
+  MountedTree(Layout layout, std::vector<Hierarchy> hierarchies, std::unique_ptr<Directories> directories)
+      : layout_(layout), hierarchies_(std::move(hierarchies)), directories_(std::move(directories)) {}
+
+  [[nodiscard]] Layout layout() const override { return layout_; }
+
+  [[nodiscard]] Result<Group> putTenant(TenantIndex tenant, const launcher::TenantLimits& limits) override;
+  [[nodiscard]] Status removeTenant(TenantIndex tenant) override;
+  [[nodiscard]] Result<Group> createInstance(TenantIndex tenant, const std::string& instance,
+                                             const launcher::Limits& limits) override;
+  [[nodiscard]] Result<Group> openInstance(TenantIndex tenant, const std::string& instance) override;
+  [[nodiscard]] Status join(const Group& group, pid_t pid, Born born) override;
+  [[nodiscard]] Status kill(TenantIndex tenant, const std::string& instance) override;
+  [[nodiscard]] Result<bool> populated(TenantIndex tenant, const std::string& instance) override;
+  [[nodiscard]] Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) override;
+  [[nodiscard]] Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) override;
+  [[nodiscard]] Result<std::vector<FoundInstance>> scan() override;
+  [[nodiscard]] Status removeAll() override;
+
+ private:
+  [[nodiscard]] Result<UniqueFd> openIn(const Hierarchy& hierarchy, const std::string& path) const {
+    return openGroup(hierarchy.root.get(), path, path);
+  }
+  [[nodiscard]] Result<Group> openEverywhere(const std::string& path) const;
+  [[nodiscard]] Status limitTenant(const Hierarchy& hierarchy, const Place& group, const Bounds& bounds) const;
+  [[nodiscard]] Status clampChildren(const Place& group, std::uint64_t quota) const;
+  [[nodiscard]] Status limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
+                                     const Bounds& bounds) const;
+  [[nodiscard]] Status removeOne(int parent, const std::string& path, Clock::time_point deadline);
+  [[nodiscard]] Status removeEverywhere(const std::string& path, Clock::time_point deadline);
+  void undo(const std::vector<const Hierarchy*>& made, const std::string& path);
+
+  Layout layout_;
+  std::vector<Hierarchy> hierarchies_;  // the unified one first
+  std::unique_ptr<Directories> directories_;
+};
+
+Result<Group> MountedTree::openEverywhere(const std::string& path) const {
+  Group group;
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    for (const DescriptorKind kind : hierarchy.kinds) {
+      auto opened = openIn(hierarchy, path);
+      if (!opened) return opened.error();
+      group.directories.emplace_back(kind, std::move(opened).value());
+    }
+  }
+  struct stat status {};
+  if (::fstat(group.unified(), &status) != 0) return failure("fstat", path, errno);
+  group.inode = status.st_ino;
+  return group;
+}
+
+void MountedTree::undo(const std::vector<const Hierarchy*>& made, const std::string& path) {
+  for (auto hierarchy = made.rbegin(); hierarchy != made.rend(); ++hierarchy) {
+    (void)directories_->remove((*hierarchy)->root.get(), path.c_str());
+  }
+}
+
+Status MountedTree::clampChildren(const Place& group, std::uint64_t quota) const {
+  auto children = childGroups(group);
+  if (!children) return children.error();
+  for (const std::string& child : children.value()) {
+    auto opened = openGroup(group.directory, child, group.name + "/" + child);
+    if (!opened) {
+      if (opened.error().code == ENOENT) continue;
+      return opened.error();
+    }
+    const Place place{opened->get(), group.name + "/" + child};
+    auto current = readNumber(place, "cpu.cfs_quota_us");
+    if (!current) return current.error();
+    if (current.value() == kUnlimited || current.value() <= quota) continue;
+    if (auto wrote = writeQuota(place, quota); !wrote) return wrote;
+  }
+  return {};
+}
+
+Status MountedTree::limitTenant(const Hierarchy& hierarchy, const Place& group, const Bounds& bounds) const {
+  if (layout_ == Layout::unified) {
+    if (auto enabled = enableControllers(group); !enabled) return enabled;
+    return writeUnified(group, bounds, Level::tenant);
+  }
+  for (const DescriptorKind kind : hierarchy.kinds) {
+    if (kind == DescriptorKind::cpu) {
+      if (auto clamped = clampChildren(group, quotaOf(bounds.cpuMillis)); !clamped) return clamped;
+    }
+    if (auto wrote = writeLegacy(group, kind, bounds, kUnlimited); !wrote) return wrote;
+  }
+  return {};
+}
+
+Result<Group> MountedTree::putTenant(TenantIndex tenant, const launcher::TenantLimits& limits) {
+  const std::string name = tenantName(tenant);
+  if (!validTenant(tenant)) return failure("check the tenant", name, EINVAL);
+  if (limits.memoryBytes == 0 || limits.cpuMillis == 0 || limits.pids == 0) {
+    return failure("check the tenant's limits", name, EINVAL);
+  }
+  const Bounds bounds{limits.memoryBytes, limits.cpuMillis, limits.pids};
+  std::vector<const Hierarchy*> made;
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    Status done;
+    if (directories_->make(hierarchy.root.get(), name.c_str()) == 0) {
+      made.push_back(&hierarchy);
+    } else if (errno != EEXIST) {
+      done = failure("mkdir", name, errno);
+    }
+    if (done) {
+      auto opened = openIn(hierarchy, name);
+      done = opened ? limitTenant(hierarchy, Place{opened->get(), name}, bounds) : Status{opened.error()};
+    }
+    if (!done) {
+      undo(made, name);
+      return done.error();
+    }
+  }
+  auto group = openEverywhere(name);
+  if (!group) undo(made, name);
+  return group;
+}
+
+Status MountedTree::removeTenant(TenantIndex tenant) {
+  if (!validTenant(tenant)) return failure("check the tenant", tenantName(tenant), EINVAL);
+  auto found = openIn(hierarchies_.front(), tenantName(tenant));
+  if (found) {
+    auto children = childGroups(Place{found->get(), tenantName(tenant)});
+    if (!children) return children.error();
+    if (!children->empty()) return failure("rmdir", tenantName(tenant) + "/" + children->front(), EBUSY);
+  }
+  return removeEverywhere(tenantName(tenant), Clock::now() + kSettle);
+}
+
+Status MountedTree::limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
+                                  const Bounds& bounds) const {
+  if (layout_ == Layout::unified) return writeUnified(group, bounds, Level::instance);
+  for (const DescriptorKind kind : hierarchy.kinds) {
+    std::uint64_t ceiling = kUnlimited;
+    if (kind == DescriptorKind::cpu) {
+      auto parent = openIn(hierarchy, tenant);
+      if (!parent) return parent.error();
+      auto quota = readNumber(Place{parent->get(), tenant}, "cpu.cfs_quota_us");
+      if (!quota) return quota.error();
+      ceiling = quota.value();
+    }
+    if (auto wrote = writeLegacy(group, kind, bounds, ceiling); !wrote) return wrote;
+  }
+  return {};
+}
+
+Result<Group> MountedTree::createInstance(TenantIndex tenant, const std::string& instance,
+                                          const launcher::Limits& limits) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  const std::string path = tenantName(tenant) + "/" + instance;
+  const Bounds bounds{limits.memoryBytes, limits.cpuMillis, limits.pids};
+  std::vector<const Hierarchy*> made;
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    Status done;
+    int result = directories_->make(hierarchy.root.get(), path.c_str());
+    // The unified directory is made first and removed last: one elsewhere without it is what an interrupted call left.
+    if (result != 0 && errno == EEXIST && !hierarchy.unified() &&
+        directories_->remove(hierarchy.root.get(), path.c_str()) == 0) {
+      result = directories_->make(hierarchy.root.get(), path.c_str());
+    }
+    if (result == 0) {
+      made.push_back(&hierarchy);
+      auto opened = openIn(hierarchy, path);
+      done = opened ? limitInstance(hierarchy, tenantName(tenant), Place{opened->get(), path}, bounds)
+                    : Status{opened.error()};
+    } else {
+      done = failure("mkdir", path, errno);
+    }
+    if (!done) {
+      undo(made, path);
+      return done.error();
+    }
+  }
+  auto group = openEverywhere(path);
+  if (!group) undo(made, path);
+  return group;
+}
+
+Result<Group> MountedTree::openInstance(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  return openEverywhere(tenantName(tenant) + "/" + instance);
+}
+
+Status MountedTree::join(const Group& group, pid_t pid, Born born) {
+  const std::string text = std::to_string(pid);
+  for (const auto& [kind, directory] : group.directories) {
+    if (kind == DescriptorKind::unified && born == Born::insideUnified) continue;
+    if (auto wrote = writeFile(Place{directory.get(), "group"}, "cgroup.procs", text); !wrote) return wrote;
+  }
+  return {};
+}
+
+Status MountedTree::kill(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked;
+  const std::string path = tenantName(tenant) + "/" + instance;
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    auto opened = openIn(hierarchy, path);
+    if (!opened) return opened.error();
+    const Place group{opened->get(), path};
+    if (hierarchy.unified()) {
+      if (auto wrote = writeFile(group, "cgroup.kill", "1"); !wrote) return wrote;
+      continue;
+    }
+    // Only a join that was cut off leaves a process here that is not in the unified group.
+    auto left = readProcesses(group);
+    if (!left) return left.error();
+    for (const pid_t pid : left.value()) {
+      if (pid > 1) (void)::kill(pid, SIGKILL);
+    }
+  }
+  return {};
+}
+
+Result<bool> MountedTree::populated(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  const std::string path = tenantName(tenant) + "/" + instance;
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    auto opened = openIn(hierarchy, path);
+    if (!opened) {
+      if (!hierarchy.unified() && opened.error().code == ENOENT) continue;
+      return opened.error();
+    }
+    const Place group{opened->get(), path};
+    if (hierarchy.unified()) {
+      auto events = readFile(group, "cgroup.events");
+      if (!events) return events.error();
+      auto answer = parsePopulated(events.value());
+      if (!answer || answer.value()) return answer;
+      continue;
+    }
+    auto left = readProcesses(group);
+    if (!left) return left.error();
+    if (!left->empty()) return true;
+  }
+  return false;
+}
+
+Result<std::vector<pid_t>> MountedTree::processes(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  const std::string path = tenantName(tenant) + "/" + instance;
+  auto opened = openIn(hierarchies_.front(), path);
+  if (!opened) return opened.error();
+  return readProcesses(Place{opened->get(), path});
+}
+
+// rmdir, again while EBUSY and `deadline` is ahead. ENOENT counts as done.
+Status MountedTree::removeOne(int parent, const std::string& path, Clock::time_point deadline) {
+  for (;;) {
+    if (directories_->remove(parent, path.c_str()) == 0 || errno == ENOENT) return {};
+    const int code = errno;
+    if (code != EBUSY || Clock::now() >= deadline) return failure("rmdir", path, code);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+Status MountedTree::removeEverywhere(const std::string& path, Clock::time_point deadline) {
+  for (auto hierarchy = hierarchies_.rbegin(); hierarchy != hierarchies_.rend(); ++hierarchy) {
+    if (auto removed = removeOne(hierarchy->root.get(), path, deadline); !removed) return removed;
+  }
+  return {};
+}
+
+Status MountedTree::removeAll() {
+  const auto deadline = Clock::now() + kSettle;
+  for (auto hierarchy = hierarchies_.rbegin(); hierarchy != hierarchies_.rend(); ++hierarchy) {
+    const int root = hierarchy->root.get();
+    auto groups = childGroups(Place{root, hierarchy->name});
+    if (!groups) return groups.error();
+    for (const std::string& group : groups.value()) {
+      auto opened = openGroup(root, group, group);
+      if (!opened) return opened.error();
+      auto children = childGroups(Place{opened->get(), group});
+      if (!children) return children.error();
+      for (const std::string& child : children.value()) {
+        if (auto removed = removeOne(root, group + "/" + child, deadline); !removed) return removed;
+      }
+      if (auto removed = removeOne(root, group, deadline); !removed) return removed;
+    }
+    if (auto removed = removeOne(hierarchy->parent.get(), hierarchy->name, deadline); !removed) return removed;
+  }
+  return {};
+}
+
+Status MountedTree::removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked;
+  const std::string path = tenantName(tenant) + "/" + instance;
+  const auto deadline = Clock::now() + std::chrono::milliseconds(std::max(milliseconds, 0));
+  auto group = openIn(hierarchies_.front(), path);
+  if (!group && group.error().code != ENOENT) return group.error();
+  while (group) {
+    // Opened before the question: a change after it wakes the poll.
+    auto events = files::openAt(group->get(), "cgroup.events", O_RDONLY);
+    auto busy = populated(tenant, instance);
+    if (!busy && busy.error().code != ENOENT) return busy.error();
+    if (!busy || !busy.value()) break;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return failure("wait until empty", path, ETIMEDOUT);
+    pollfd wait{events ? events->get() : -1, POLLPRI, 0};
+    (void)::poll(&wait, 1, static_cast<int>(std::min<decltype(left)>(left, 10)));
+  }
+  return removeEverywhere(path, std::max(deadline, Clock::now() + kSettle));
+}
+
+Result<std::vector<FoundInstance>> MountedTree::scan() {
+  const int root = hierarchies_.front().root.get();
+  auto tenants = childGroups(Place{root, "."});
+  if (!tenants) return tenants.error();
+  std::vector<FoundInstance> found;
+  for (const std::string& name : tenants.value()) {
+    TenantIndex tenant = 0;
+    if (!parseTenantName(name, tenant)) continue;
+    auto opened = openGroup(root, name, name);
+    if (!opened) {
+      if (opened.error().code == ENOENT) continue;
+      return opened.error();
+    }
+    auto instances = childGroups(Place{opened->get(), name});
+    if (!instances) return instances.error();
+    for (std::string& instance : instances.value()) {
+      if (validInstanceId(instance)) found.push_back({tenant, std::move(instance)});
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+int Group::unified() const {
+  for (const auto& [kind, directory] : directories) {
+    if (kind == DescriptorKind::unified) return directory.get();
+  }
+  return -1;
+}
+
+Result<std::unique_ptr<Tree>> openTree(const MountLayout& layout, const std::string& root,
+                                       std::unique_ptr<Directories> directories) {
+  auto path = rootComponents(root);
+  if (!path) return path.error();
+  std::vector<Hierarchy> hierarchies;
+  for (const Mount& mount : layout.mounts) {
+    auto opened = makeRoot(mount, layout.layout, path.value(), *directories);
+    if (!opened) return opened.error();
+    hierarchies.push_back(
+        Hierarchy{mount.kinds, std::move(opened->parent), std::move(opened->name), std::move(opened->group)});
+  }
+  return std::unique_ptr<Tree>(
+      std::make_unique<MountedTree>(layout.layout, std::move(hierarchies), std::move(directories)));
+}
+
+Result<std::unique_ptr<Tree>> Tree::open(const std::string& root) {
+  auto mountinfo = files::read("/proc/self/mountinfo", 16U << 20U);
+  if (!mountinfo) return failure("read", "/proc/self/mountinfo", mountinfo.error().code);
+  auto layout = parseMountInfo(mountinfo.value());
+  if (!layout) return layout.error();
+  return openTree(layout.value(), root, std::make_unique<Directories>());
+}
+
+}  // namespace cloister::cgroups

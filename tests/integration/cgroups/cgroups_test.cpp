@@ -1,0 +1,231 @@
+// The kernel holds what Tree writes: real groups under a root of this test's own.
+#include "sandbox/cgroups/cgroups.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <thread>
+
+#include "sandbox/base/files.h"
+
+namespace cloister::cgroups {
+namespace {
+
+using launcher::DescriptorKind;
+using namespace std::chrono_literals;
+
+constexpr TenantIndex kTenant = 21;
+constexpr launcher::TenantLimits kTenantLimits{512ULL << 20U, 1000, 128, 0};
+
+launcher::Limits limits(std::uint64_t memory, std::uint64_t cpuMillis, std::uint64_t pids) {
+  launcher::Limits bounds;
+  bounds.memoryBytes = memory;
+  bounds.cpuMillis = cpuMillis;
+  bounds.pids = pids;
+  return bounds;
+}
+
+struct RealTree : testing::Test {
+  std::unique_ptr<Tree> tree;
+  std::vector<std::string> instances;
+
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "RealTree needs root: it makes control groups";
+    auto opened = Tree::open("cloister-test-" + std::to_string(::getpid()));
+    ASSERT_TRUE(opened) << opened.error().message();
+    tree = std::move(opened).value();
+    auto tenant = tree->putTenant(kTenant, kTenantLimits);
+    ASSERT_TRUE(tenant) << tenant.error().message();
+  }
+
+  void TearDown() override {
+    if (!tree) return;
+    for (const auto& instance : instances) {
+      (void)tree->kill(kTenant, instance);
+      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+      const auto removed = tree->removeInstance(kTenant, instance, 5000);
+      EXPECT_TRUE(removed) << removed.error().message();
+    }
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    const auto removed = tree->removeTenant(kTenant);
+    EXPECT_TRUE(removed) << removed.error().message();
+    const auto all = tree->removeAll();
+    EXPECT_TRUE(all) << all.error().message();
+  }
+
+  Group create(const std::string& instance, const launcher::Limits& bounds) {
+    auto group = tree->createInstance(kTenant, instance, bounds);
+    EXPECT_TRUE(group) << group.error().message();
+    instances.push_back(instance);
+    return group ? std::move(group).value() : Group{};
+  }
+
+  // A child that runs `body` after it has been moved into `group`.
+  pid_t run(const Group& group, const std::function<int()>& body) {
+    std::array<int, 2> gate{};
+    EXPECT_EQ(::pipe2(gate.data(), O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(gate[1]);
+      char byte = 0;
+      if (::read(gate[0], &byte, 1) != 1) ::_exit(99);
+      ::_exit(body());
+    }
+    ::close(gate[0]);
+    const auto joined = tree->join(group, child, Tree::Born::elsewhere);
+    EXPECT_TRUE(joined) << joined.error().message();
+    EXPECT_EQ(::write(gate[1], "g", 1), 1);
+    ::close(gate[1]);
+    return child;
+  }
+};
+
+int waitFor(pid_t child) {
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
+TEST_F(RealTree, IdentityIsTheInodeOfTheUnifiedGroup) {
+  const Group group = create("identity", limits(64ULL << 20U, 500, 16));
+  struct stat status {};
+  ASSERT_EQ(::fstat(group.unified(), &status), 0);
+  EXPECT_EQ(group.inode, status.st_ino);
+  const auto again = tree->openInstance(kTenant, "identity");
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->inode, group.inode);
+  EXPECT_EQ(again->directories.size(), group.directories.size());
+}
+
+TEST_F(RealTree, ForksStopAtPidsMax) {
+  const Group group = create("pids", limits(64ULL << 20U, 1000, 8));
+  const pid_t child = run(group, [] {
+    int forked = 0;
+    for (; forked < 64; ++forked) {
+      const pid_t pid = ::fork();
+      if (pid == 0) {
+        ::pause();
+        ::_exit(0);
+      }
+      if (pid < 0) break;
+    }
+    return errno == EAGAIN ? forked : 98;
+  });
+  const int status = waitFor(child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);  // and the child itself
+}
+
+TEST_F(RealTree, AChildThatTouchesTooMuchMemoryIsKilledAlone) {
+  const Group group = create("memory", limits(32ULL << 20U, 1000, 16));
+  const Group neighbour = create("neighbour", limits(32ULL << 20U, 1000, 16));
+  const pid_t quiet = run(neighbour, [] {
+    ::pause();
+    return 0;
+  });
+  const pid_t greedy = run(group, [] {
+    constexpr std::size_t size = 128U << 20U;
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return 97;
+    auto* bytes = static_cast<volatile char*>(memory);
+    for (std::size_t at = 0; at < size; at += 4096) bytes[at] = 1;
+    return 0;
+  });
+  const int status = waitFor(greedy);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  EXPECT_EQ(::kill(quiet, 0), 0);
+  ASSERT_TRUE(tree->kill(kTenant, "neighbour"));
+  EXPECT_TRUE(WIFSIGNALED(waitFor(quiet)));
+}
+
+TEST_F(RealTree, TheTenantsMemoryBoundHoldsOverItsInstances) {
+  ASSERT_TRUE(tree->putTenant(kTenant, {32ULL << 20U, 1000, 64, 0}));
+  const Group group = create("nested", {});
+  const pid_t greedy = run(group, [] {
+    constexpr std::size_t size = 128U << 20U;
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    auto* bytes = static_cast<volatile char*>(memory);
+    for (std::size_t at = 0; at < size; at += 4096) bytes[at] = 1;
+    return 0;
+  });
+  const int status = waitFor(greedy);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+}
+
+TEST_F(RealTree, CpuIsHeldAtTheQuota) {
+  const Group group = create("cpu", limits(64ULL << 20U, 200, 16));
+  const pid_t burner = run(group, [] {
+    const auto end = std::chrono::steady_clock::now() + 1500ms;
+    unsigned long turns = 0;
+    while (std::chrono::steady_clock::now() < end) turns = turns + 1;
+    return turns == 0 ? 1 : 0;
+  });
+  rusage usage{};
+  int status = 0;
+  ASSERT_EQ(::wait4(burner, &status, 0, &usage), burner);
+  const double seconds = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  EXPECT_LT(seconds, 0.2 * 1.5 + 0.12);  // a slice beyond, and the ticks of being moved
+  EXPECT_GT(seconds, 0.05);
+}
+
+TEST_F(RealTree, AnInstanceMayAskForMoreThanItsTenantHas) {
+  const Group group = create("wide", limits(4ULL << 30U, 64'000, 4096));
+  EXPECT_GE(group.unified(), 0);
+  auto smaller = kTenantLimits;
+  smaller.cpuMillis = 300;
+  EXPECT_TRUE(tree->putTenant(kTenant, smaller));
+  EXPECT_TRUE(tree->putTenant(kTenant, kTenantLimits));
+}
+
+TEST_F(RealTree, KillEndsAForkBomb) {
+  const Group group = create("bomb", limits(128ULL << 20U, 1000, 40));
+  const pid_t first = run(group, [] {
+    ::signal(SIGTERM, SIG_IGN);
+    for (int spin = 0; spin < 100'000'000; ++spin) {
+      const pid_t pid = ::fork();
+      if (pid < 0) ::usleep(1000);
+    }
+    return 0;
+  });
+  for (int turn = 0; turn < 200 && tree->processes(kTenant, "bomb").value().size() < 35; ++turn) {
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_GE(tree->processes(kTenant, "bomb").value().size(), 35U);
+  EXPECT_TRUE(tree->populated(kTenant, "bomb").value());
+  const auto removed = tree->removeInstance(kTenant, "bomb", 20);
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().code, ETIMEDOUT);
+  ASSERT_TRUE(tree->kill(kTenant, "bomb"));
+  EXPECT_TRUE(WIFSIGNALED(waitFor(first)));
+  EXPECT_TRUE(tree->removeInstance(kTenant, "bomb", 5000));
+  EXPECT_FALSE(tree->openInstance(kTenant, "bomb"));
+}
+
+TEST_F(RealTree, ScanFindsWhatAnEarlierTreeMade) {
+  create("adopted", limits(64ULL << 20U, 500, 16));
+  auto second = Tree::open("cloister-test-" + std::to_string(::getpid()));
+  ASSERT_TRUE(second);
+  const auto found = second.value()->scan();
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ(found->front().tenant, kTenant);
+  EXPECT_EQ(found->front().instance, "adopted");
+}
+
+}  // namespace
+}  // namespace cloister::cgroups
