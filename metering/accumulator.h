@@ -27,7 +27,7 @@ inline constexpr std::uint64_t kLongestInterval = 30'000'000'000;  // nanosecond
 // Reasons of gap rows; the ledger counts them by these texts.
 namespace gap {
 inline constexpr const char* kCounterReset = "counter went backwards";
-inline constexpr const char* kNotRead = "memory and disk not read for longer than 30 s";
+inline constexpr const char* kNotRead = "memory or disk not read";
 inline constexpr const char* kVanished = "group gone without a final reading";
 inline constexpr const char* kRestarted = "host restarted without a final reading";
 inline constexpr const char* kUnreadable = "final reading failed";

@@ -24,6 +24,8 @@ class LinkReader {
  public:
   // Reads all links now.
   [[nodiscard]] Status refresh();
+  // Reads one: a last reading must not cost a dump. A link that is gone loses its entry.
+  [[nodiscard]] Status refresh(const std::string& name);
   [[nodiscard]] std::optional<LinkBytes> find(const std::string& name) const;
 
  private:

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,16 +74,21 @@ class Sampler {
 
  private:
   Sampler(Spool& spool, std::string bootId, SpoolState state);
+  enum class Reason { periodic, last };
   void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId, const Amounts& amounts);
-  [[nodiscard]] Status readGroup(const std::string& group, CgroupReader& reader, Moment at);
-  void addGap(const GroupState& group, std::uint64_t milliseconds, const char* reason);
-  void openWindow(Moment at);
+  // False when the group could not be read; its life-cycle meters go on.
+  bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
+  void closeGroup(const GroupState& group, Moment at);
+  [[nodiscard]] NetworkState& networkOf(const std::string& tenantId);
+  [[nodiscard]] Status commit();
 
   Spool& spool_;
   std::string bootId_;
   SpoolState state_;
   std::map<std::string, CgroupReader> readers_;
   LinkReader links_;
+  std::vector<UsageRow> sealed_;            // of a window that is over, until a commit succeeded
+  std::set<std::string> unknownPast_;       // tenants whose network counters began before this spool did
 };
 
 }  // namespace cloister::metering

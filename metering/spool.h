@@ -1,6 +1,6 @@
 // Spool: the node's durable memory of metering, one SQLite file (WAL, synchronous FULL).
 //
-//   $STATE/node/spool.db   meta(key, value)               source, last sequence given, start of the open window
+//   $STATE/node/spool.db   meta(key, value)               last sequence given, start of the open window
 //                          groups(name, state)            a running group: whose it is, identity, last reading
 //                          networks(tenant, state)        a tenant's last network counters
 //                          amounts(key, quantity)         the open window's sums

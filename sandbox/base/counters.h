@@ -39,5 +39,7 @@ struct Link {
 };
 // Every link of the calling thread's network namespace.
 [[nodiscard]] Result<std::vector<Link>> dumpLinks();
+// One link by name; ENODEV when it is not there.
+[[nodiscard]] Result<Link> readLink(const std::string& name);
 
 }  // namespace cloister::counters

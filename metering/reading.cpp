@@ -1,0 +1,9 @@
+#include "metering/reading.h"
+
+#include "sandbox/base/counters.h"
+
+namespace cloister::metering {
+
+Moment now() { return {counters::bootNanos(), counters::utcMicros()}; }
+
+}  // namespace cloister::metering
