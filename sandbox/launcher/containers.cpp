@@ -15,6 +15,7 @@
 #include "policy/model/seccomp.h"
 #include "sandbox/base/exec_report.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/mounts.h"
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/child.h"
 #include "sandbox/launcher/requests.h"
