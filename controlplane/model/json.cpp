@@ -17,8 +17,12 @@ std::string toJson(const Manifest& manifest) {
   return json::text(out);
 }
 
-std::string toJson(const std::map<std::string, std::string>& map) { return json::text(json::objectOf(map)); }
-std::string toJson(const std::map<std::string, std::int64_t>& map) { return json::text(json::objectOf(map)); }
+std::string toJson(const std::map<std::string, std::string>& map) {
+  return json::text(json::objectOf(map));
+}
+std::string toJson(const std::map<std::string, std::int64_t>& map) {
+  return json::text(json::objectOf(map));
+}
 
 std::string toJson(const std::vector<PostureCheck>& checks) {
   auto out = json::object();

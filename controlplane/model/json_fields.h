@@ -55,8 +55,7 @@ class Fields {
     value = found.extract<bool>();
   }
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  void read(const char* field, T& value) const {
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void read(const char* field, T& value) const {
     const auto found = object_->get(field);
     if (!found.isEmpty()) value = integer<T>(found, field);
   }
@@ -133,7 +132,9 @@ class Fields {
   std::string path_;
 };
 
-inline Poco::JSON::Object::Ptr object() { return new Poco::JSON::Object(Poco::JSON_PRESERVE_KEY_ORDER); }
+inline Poco::JSON::Object::Ptr object() {
+  return new Poco::JSON::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+}
 
 inline Poco::JSON::Array::Ptr array(const std::vector<std::string>& list) {
   Poco::JSON::Array::Ptr out = new Poco::JSON::Array;

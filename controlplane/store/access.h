@@ -28,9 +28,10 @@ class Tokens {
   model::Token adopt(const std::string& name, model::Scope scope, const std::string& secret);
   // The live token of that secret, and notes its use (at most once a minute).
   [[nodiscard]] std::optional<model::Token> authenticate(const std::string& secret);
-  [[nodiscard]] std::vector<model::Token> list(const std::string& tenantId, const Page& page = {}) const;  // empty: all; by id
-  [[nodiscard]] model::Token get(const std::string& id) const;  // or NotFound
-  void revoke(const std::string& id);                           // or NotFound
+  [[nodiscard]] std::vector<model::Token> list(const std::string& tenantId,
+                                               const Page& page = {}) const;  // empty: all; by id
+  [[nodiscard]] model::Token get(const std::string& id) const;                // or NotFound
+  void revoke(const std::string& id);                                         // or NotFound
 
  private:
   Store& store_;
@@ -76,7 +77,8 @@ class IdempotencyKeys {
   explicit IdempotencyKeys(Store& store) : store_(store) {}
   // nullopt: it is new and reserved, run it. Conflict "idempotency_key_reused" for another fingerprint, Conflict
   // "idempotency_in_progress" while the first one runs.
-  std::optional<StoredResponse> begin(const std::string& tokenId, const std::string& key, const std::string& fingerprint);
+  std::optional<StoredResponse> begin(const std::string& tokenId, const std::string& key,
+                                      const std::string& fingerprint);
   void finish(const std::string& tokenId, const std::string& key, const StoredResponse& response);
   void abandon(const std::string& tokenId, const std::string& key);  // it may be tried again (5xx)
   void dropBefore(model::Micros time);

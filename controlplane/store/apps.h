@@ -22,8 +22,8 @@ class Apps {
   // Formation web = 1. Invalid (name), QuotaExceeded (apps), Conflict "name_taken", Conflict "tenant_not_active".
   model::App create(const std::string& tenantId, const std::string& name);
   [[nodiscard]] std::optional<model::App> find(const std::string& tenantId, const std::string& name) const;
-  [[nodiscard]] model::App get(const std::string& tenantId, const std::string& name) const;  // or NotFound
-  [[nodiscard]] model::App byId(const std::string& id) const;                                // or NotFound
+  [[nodiscard]] model::App get(const std::string& tenantId, const std::string& name) const;              // or NotFound
+  [[nodiscard]] model::App byId(const std::string& id) const;                                            // or NotFound
   [[nodiscard]] std::vector<model::App> list(const std::string& tenantId, const Page& page = {}) const;  // by name
   [[nodiscard]] std::vector<model::App> all() const;
   void setFormation(const std::string& id, const std::map<std::string, std::int64_t>& formation);

@@ -1,4 +1,5 @@
-// Why the control plane refuses a request, as exceptions that the API turns into problem+json without reading their text.
+// Why the control plane refuses a request, as exceptions that the API turns into problem+json without reading their
+// text.
 //
 // Threads and failures: values.
 #pragma once

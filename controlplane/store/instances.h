@@ -23,11 +23,11 @@ enum class InstanceKind { service, oneOff };  // oneOff: `cloister run`, never i
 struct InstanceRecord {
   model::Instance instance;
   InstanceKind kind = InstanceKind::service;
-  model::InstanceLimits limits;      // what its tenant's quota is charged with
-  model::Micros startedAt = 0;       // first report of the node that it starts; 0 before
-  model::Micros readyAt = 0;         // first time ready; 0: never was
-  model::Micros drainedAt = 0;       // when the edge had it out of its maps; 0: not yet
-  std::int64_t stopRevision = 0;     // the revision with which `desired` became stop
+  model::InstanceLimits limits;   // what its tenant's quota is charged with
+  model::Micros startedAt = 0;    // first report of the node that it starts; 0 before
+  model::Micros readyAt = 0;      // first time ready; 0: never was
+  model::Micros drainedAt = 0;    // when the edge had it out of its maps; 0: not yet
+  std::int64_t stopRevision = 0;  // the revision with which `desired` became stop
 };
 
 struct QuotaUse {
@@ -48,7 +48,8 @@ class Instances {
   // By id, oldest first.
   [[nodiscard]] std::vector<InstanceRecord> ofTenant(const std::string& tenantId, const Page& page = {}) const;
   [[nodiscard]] std::vector<InstanceRecord> ofApp(const std::string& appId, const Page& page = {}) const;
-  void update(const InstanceRecord& record);  // all but its place (tenant, app, release, process, node, address, limits)
+  void update(
+      const InstanceRecord& record);  // all but its place (tenant, app, release, process, node, address, limits)
   // Deletes the row; the address can be given again ten seconds later.
   void erase(const std::string& id);
   // What the tenant's instances hold now, stopping ones included.
@@ -62,7 +63,8 @@ class Instances {
 class Addresses {
  public:
   explicit Addresses(Store& store) : store_(store) {}
-  Ipv4 allocate(const std::string& nodeId, TenantIndex tenant, const std::string& owner);  // Conflict "addresses_exhausted"
+  Ipv4 allocate(const std::string& nodeId, TenantIndex tenant,
+                const std::string& owner);  // Conflict "addresses_exhausted"
   void release(const std::string& owner);
 
  private:
@@ -75,7 +77,7 @@ class Nodes {
   // The node of that name (or id), registered when it is new.
   model::Node ensure(const std::string& nameOrId);
   [[nodiscard]] std::optional<model::Node> find(const std::string& nameOrId) const;
-  [[nodiscard]] model::Node get(const std::string& nameOrId) const;  // or NotFound
+  [[nodiscard]] model::Node get(const std::string& nameOrId) const;          // or NotFound
   [[nodiscard]] std::vector<model::Node> list(const Page& page = {}) const;  // by name
   void setState(const std::string& id, model::NodeState state);  // cordoned: nothing new; draining: moved away
   void observe(const model::Node& node);                         // bootId, observedRevision, posture, lastSeen

@@ -18,12 +18,13 @@ class Builds {
  public:
   explicit Builds(Store& store) : store_(store) {}
   // Takes all fields but id, state and createdAt from `build`; reconcile::Deployments::deploy is the caller.
-  model::Build create(model::Build build);
+  model::Build create(model::Build build, const std::string& createdBy);
+  [[nodiscard]] std::string createdBy(const std::string& id) const;  // token id
   [[nodiscard]] std::optional<model::Build> find(const std::string& id) const;
-  [[nodiscard]] model::Build get(const std::string& id) const;  // or NotFound
-  [[nodiscard]] std::vector<model::Build> list(const std::string& appId, const Page& page = {}) const;  // newest first, by id
+  [[nodiscard]] model::Build get(const std::string& id) const;                                          // or NotFound
+  [[nodiscard]] std::vector<model::Build> list(const std::string& appId, const Page& page = {}) const;  // newest first
   [[nodiscard]] std::vector<model::Build> unfinished() const;  // queued or running, oldest first
-  void update(const model::Build& build);                      // state, failure, slugDigest, nodeId, address, finishedAt
+  void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt
 
  private:
   Store& store_;

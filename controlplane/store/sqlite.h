@@ -1,8 +1,8 @@
 // A thin layer over sqlite3: a connection, prepared statements that are reused, transactions.
 //
-// The connection runs in WAL with synchronous FULL (a commit is durable when commit() returns), foreign keys on and a busy
-// timeout of five seconds.
-// Threads: one at a time; Store's lock gives that. Failures: StoreError with sqlite's extended code and the SQL text.
+// The connection runs in WAL with synchronous FULL (a commit is durable when commit() returns), foreign keys on and a
+// busy timeout of five seconds. Threads: one at a time; Store's lock gives that. Failures: StoreError with sqlite's
+// extended code and the SQL text.
 #pragma once
 
 #include <concepts>
@@ -76,10 +76,8 @@ class Statement {
   friend class Database;
   Statement(Database& database, sqlite3_stmt* handle, std::string_view sql);
   template <typename T>
-    requires std::integral<T>
-  void bindOne(int index, T value) {
-    bindInteger(index, static_cast<std::int64_t>(value));
-  }
+  requires std::integral<T>
+  void bindOne(int index, T value) { bindInteger(index, static_cast<std::int64_t>(value)); }
   void bindOne(int index, std::string_view value) { bindText(index, value); }
   void bindInteger(int index, std::int64_t value);
   void bindText(int index, std::string_view value);

@@ -2,16 +2,18 @@
 //
 //   $STATE/cloisterd/
 //   ├── cloister.db     (+ -wal, -shm)
-//   └── secret.key      32 random bytes, mode 0600: the key of all secrets; made on first use, refused when others can read it
+//   └── secret.key      32 random bytes, mode 0600: the key of all secrets; made on first use, refused when others can
+//   read it
 //
-// Two counters tell others what happened. `revision` (durable, monotonic) moves with every transaction that changes what a
-// node should do; nodes poll for it. `changes` (since the start, in memory) moves with every commit; control loops and
-// event streams wait for it.
+// Two counters tell others what happened. `revision` (durable, monotonic) moves with every transaction that changes
+// what a node should do; nodes poll for it. `changes` (since the start, in memory) moves with every commit; control
+// loops and event streams wait for it.
 //
 //   store.transact([&] { store.tenants().setState(id, ...); store.bumpRevision(); });    // all or nothing; nests
 //
 // Threads: any. One connection, one recursive lock: a transaction holds the lock until it ends, so keep it short.
-// Failures: Refusal (errors.h) for what the caller did, StoreError for the database; a transaction that throws leaves nothing.
+// Failures: Refusal (errors.h) for what the caller did, StoreError for the database; a transaction that throws leaves
+// nothing.
 #pragma once
 
 #include <chrono>
@@ -98,8 +100,8 @@ class Store {
   // For the repositories: the connection under the lock, and the box of secrets.
   [[nodiscard]] std::unique_lock<std::recursive_mutex> lock() const { return std::unique_lock(mutex_); }
   [[nodiscard]] Database& database() { return database_; }
-  [[nodiscard]] std::string seal(const std::string& plain) const;      // hexadecimal nonce and box
-  [[nodiscard]] std::string unseal(const std::string& sealed) const;   // StoreError when it was tampered with
+  [[nodiscard]] std::string seal(const std::string& plain) const;     // hexadecimal nonce and box
+  [[nodiscard]] std::string unseal(const std::string& sealed) const;  // StoreError when it was tampered with
 
  private:
   class Scope {

@@ -21,10 +21,12 @@ class Plans {
   // Conflict "name_taken".
   model::Plan create(const std::string& name, const model::PlanLimits& limits);
   [[nodiscard]] std::optional<model::Plan> find(const std::string& name) const;
-  [[nodiscard]] model::Plan get(const std::string& name) const;  // or NotFound
+  [[nodiscard]] model::Plan get(const std::string& name) const;              // or NotFound
   [[nodiscard]] std::vector<model::Plan> list(const Page& page = {}) const;  // by name
-  // Tenants of the plan keep what runs; only new admissions see smaller limits. Stale when `ifMatch` is not its revision.
-  model::Plan update(const std::string& name, const model::PlanLimits& limits, std::optional<std::int64_t> ifMatch = {});
+  // Tenants of the plan keep what runs; only new admissions see smaller limits. Stale when `ifMatch` is not its
+  // revision.
+  model::Plan update(const std::string& name, const model::PlanLimits& limits,
+                     std::optional<std::int64_t> ifMatch = {});
   void remove(const std::string& name);  // Conflict "plan_in_use"
 
  private:
@@ -38,7 +40,7 @@ class Tenants {
   // Conflict "tenants_exhausted" behind index 30,000.
   model::Tenant create(const std::string& name, const std::string& plan);
   [[nodiscard]] std::optional<model::Tenant> find(const std::string& nameOrId) const;
-  [[nodiscard]] model::Tenant get(const std::string& nameOrId) const;  // or NotFound
+  [[nodiscard]] model::Tenant get(const std::string& nameOrId) const;          // or NotFound
   [[nodiscard]] std::vector<model::Tenant> list(const Page& page = {}) const;  // by name
   model::Tenant setPlan(const std::string& id, const std::string& plan, std::optional<std::int64_t> ifMatch = {});
   // Only the row; reconcile::Deployments::suspend, resume and removeTenant do the whole thing.

@@ -1,0 +1,251 @@
+#include "controlplane/store/migrations.h"
+
+#include <sqlite3.h>
+
+#include <array>
+#include <string>
+
+namespace cloister::store {
+namespace {
+
+// Types and clauses are those that PostgreSQL takes as well. Times are microseconds, sets and maps are JSON text.
+constexpr const char* kFirst = R"sql(
+CREATE TABLE counters (
+  name  TEXT PRIMARY KEY,
+  value BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('revision', 0), ('tenant', 0), ('event', 0), ('audit', 0);
+
+CREATE TABLE plans (
+  name                    TEXT PRIMARY KEY,
+  memory_bytes            BIGINT NOT NULL,
+  cpu_millis              BIGINT NOT NULL,
+  pids                    BIGINT NOT NULL,
+  disk_bytes              BIGINT NOT NULL,
+  inodes                  BIGINT NOT NULL,
+  network_bits_per_second BIGINT NOT NULL,
+  instances               BIGINT NOT NULL,
+  apps                    BIGINT NOT NULL,
+  build_memory_bytes      BIGINT NOT NULL,
+  build_disk_bytes        BIGINT NOT NULL,
+  build_seconds           BIGINT NOT NULL,
+  revision                BIGINT NOT NULL DEFAULT 1
+);
+
+CREATE TABLE tenants (
+  id           TEXT PRIMARY KEY,
+  name         TEXT NOT NULL UNIQUE,
+  plan         TEXT NOT NULL REFERENCES plans (name),
+  state        TEXT NOT NULL,
+  tenant_index BIGINT NOT NULL UNIQUE CHECK (tenant_index BETWEEN 1 AND 30000),
+  created_at   BIGINT NOT NULL,
+  revision     BIGINT NOT NULL DEFAULT 1
+);
+
+CREATE TABLE apps (
+  id              TEXT PRIMARY KEY,
+  tenant_id       TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  name            TEXT NOT NULL,
+  current_release BIGINT NOT NULL DEFAULT 0,
+  formation       TEXT NOT NULL,
+  config          TEXT NOT NULL DEFAULT '{}',
+  removing        BIGINT NOT NULL DEFAULT 0,
+  created_at      BIGINT NOT NULL,
+  revision        BIGINT NOT NULL DEFAULT 1,
+  UNIQUE (tenant_id, name)
+);
+
+CREATE TABLE secrets (
+  app_id     TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  name       TEXT NOT NULL,
+  sealed     TEXT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, name)
+);
+
+CREATE TABLE domains (
+  host      TEXT PRIMARY KEY,
+  app_id    TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  tenant_id TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE
+);
+CREATE INDEX domains_by_app ON domains (app_id);
+
+CREATE TABLE builds (
+  id             TEXT PRIMARY KEY,
+  tenant_id      TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  app_id         TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  operation_id   TEXT NOT NULL,
+  created_by     TEXT NOT NULL DEFAULT '',
+  source_digest  TEXT NOT NULL,
+  base_digest    TEXT NOT NULL,
+  slug_digest    TEXT NOT NULL DEFAULT '',
+  manifest       TEXT NOT NULL,
+  state          TEXT NOT NULL,
+  failure_code   TEXT NOT NULL DEFAULT '',
+  failure_detail TEXT NOT NULL DEFAULT '',
+  node_id        TEXT NOT NULL DEFAULT '',
+  address        BIGINT NOT NULL DEFAULT 0,
+  created_at     BIGINT NOT NULL,
+  finished_at    BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX builds_by_app ON builds (app_id, id);
+CREATE INDEX builds_by_state ON builds (state, id);
+
+CREATE TABLE releases (
+  app_id       TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  version      BIGINT NOT NULL,
+  build_id     TEXT NOT NULL,
+  base_digest  TEXT NOT NULL,
+  slug_digest  TEXT NOT NULL,
+  manifest     TEXT NOT NULL,
+  config       TEXT NOT NULL,
+  description  TEXT NOT NULL,
+  created_by   TEXT NOT NULL,
+  created_at   BIGINT NOT NULL,
+  PRIMARY KEY (app_id, version)
+);
+
+CREATE TABLE nodes (
+  id                TEXT PRIMARY KEY,
+  name              TEXT NOT NULL UNIQUE,
+  state             TEXT NOT NULL,
+  boot_id           TEXT NOT NULL DEFAULT '',
+  observed_revision BIGINT NOT NULL DEFAULT 0,
+  posture           TEXT NOT NULL DEFAULT '{}',
+  last_seen         BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE instances (
+  id            TEXT PRIMARY KEY,
+  tenant_id     TEXT NOT NULL REFERENCES tenants (id),
+  app_id        TEXT NOT NULL REFERENCES apps (id),
+  release       BIGINT NOT NULL,
+  process       TEXT NOT NULL,
+  node_id       TEXT NOT NULL REFERENCES nodes (id),
+  address       BIGINT NOT NULL,
+  port          BIGINT NOT NULL,
+  one_off       BIGINT NOT NULL,
+  memory_bytes  BIGINT NOT NULL,
+  cpu_millis    BIGINT NOT NULL,
+  pids          BIGINT NOT NULL,
+  disk_bytes    BIGINT NOT NULL,
+  inodes        BIGINT NOT NULL,
+  desired       TEXT NOT NULL,
+  state         TEXT NOT NULL,
+  restarts      BIGINT NOT NULL DEFAULT 0,
+  reason        TEXT NOT NULL DEFAULT '',
+  created_at    BIGINT NOT NULL,
+  changed_at    BIGINT NOT NULL,
+  started_at    BIGINT NOT NULL DEFAULT 0,
+  ready_at      BIGINT NOT NULL DEFAULT 0,
+  drained_at    BIGINT NOT NULL DEFAULT 0,
+  stop_revision BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX instances_by_tenant ON instances (tenant_id, id);
+CREATE INDEX instances_by_app ON instances (app_id, id);
+
+CREATE TABLE addresses (
+  node_id     TEXT NOT NULL,
+  address     BIGINT NOT NULL,
+  owner       TEXT NOT NULL,
+  released_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (node_id, address)
+);
+CREATE INDEX addresses_by_owner ON addresses (owner);
+
+CREATE TABLE operations (
+  id             TEXT PRIMARY KEY,
+  tenant_id      TEXT NOT NULL,
+  kind           TEXT NOT NULL,
+  subject        TEXT NOT NULL,
+  state          TEXT NOT NULL,
+  progress       TEXT NOT NULL,
+  failure_code   TEXT NOT NULL DEFAULT '',
+  failure_detail TEXT NOT NULL DEFAULT '',
+  result         TEXT NOT NULL DEFAULT '',
+  created_at     BIGINT NOT NULL,
+  updated_at     BIGINT NOT NULL
+);
+CREATE INDEX operations_by_tenant ON operations (tenant_id, id);
+
+CREATE TABLE rollouts (
+  operation_id     TEXT PRIMARY KEY REFERENCES operations (id) ON DELETE CASCADE,
+  app_id           TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  release          BIGINT NOT NULL,
+  previous_release BIGINT NOT NULL
+);
+
+CREATE TABLE tokens (
+  id           TEXT PRIMARY KEY,
+  name         TEXT NOT NULL,
+  scope        TEXT NOT NULL,
+  tenant_id    TEXT REFERENCES tenants (id) ON DELETE CASCADE,
+  hash         TEXT NOT NULL UNIQUE,
+  created_at   BIGINT NOT NULL,
+  last_used_at BIGINT NOT NULL DEFAULT 0,
+  revoked      BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE audit (
+  id        BIGINT PRIMARY KEY,
+  at        BIGINT NOT NULL,
+  actor     TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  action    TEXT NOT NULL,
+  subject   TEXT NOT NULL,
+  status    BIGINT NOT NULL
+);
+CREATE INDEX audit_by_tenant ON audit (tenant_id, id);
+
+CREATE TABLE events (
+  id        BIGINT PRIMARY KEY,
+  at        BIGINT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  app       TEXT NOT NULL,
+  kind      TEXT NOT NULL,
+  text      TEXT NOT NULL
+);
+CREATE INDEX events_by_tenant ON events (tenant_id, id);
+
+CREATE TABLE idempotency_keys (
+  token_id    TEXT NOT NULL,
+  key         TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  status      BIGINT NOT NULL DEFAULT 0,
+  body        TEXT NOT NULL DEFAULT '',
+  created_at  BIGINT NOT NULL,
+  PRIMARY KEY (token_id, key)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst};
+
+}  // namespace
+
+int latestSchema() {
+  return static_cast<int>(kSteps.size());
+}
+
+int schemaOf(Database& database) {
+  database.script("CREATE TABLE IF NOT EXISTS schema_steps (step BIGINT PRIMARY KEY)");
+  auto query = database.prepare("SELECT COALESCE(MAX(step), 0) FROM schema_steps");
+  return query.step() ? static_cast<int>(query.integer(0)) : 0;
+}
+
+void migrate(Database& database) {
+  const int present = schemaOf(database);
+  if (present > latestSchema()) {
+    throw StoreError(SQLITE_ERROR,
+                     "the database has schema " + std::to_string(present) + ", newer than this binary's " +
+                         std::to_string(latestSchema()),
+                     {});
+  }
+  for (int step = present; step < latestSchema(); ++step) {
+    Transaction transaction(database);
+    database.script(kSteps.at(static_cast<std::size_t>(step)));
+    database.run("INSERT INTO schema_steps (step) VALUES (?1)", step + 1);
+    transaction.commit();
+  }
+}
+
+}  // namespace cloister::store

@@ -1,0 +1,184 @@
+#include "controlplane/store/releases.h"
+
+#include <charconv>
+#include <limits>
+
+#include "controlplane/model/json.h"
+#include "controlplane/store/store.h"
+
+namespace cloister::store {
+namespace {
+
+model::Build readBuild(const Statement& row) {
+  model::Build build;
+  row.get(0, build.id);
+  row.get(1, build.tenantId);
+  row.get(2, build.appId);
+  row.get(3, build.operationId);
+  row.get(4, build.sourceDigest);
+  row.get(5, build.baseDigest);
+  row.get(6, build.slugDigest);
+  build.manifest = model::manifestFromJson(row.text(7));
+  build.state = model::buildState(row.text(8)).value_or(model::BuildState::failed);
+  row.get(9, build.failure.code);
+  row.get(10, build.failure.detail);
+  row.get(11, build.nodeId);
+  row.get(12, build.address);
+  row.get(13, build.createdAt);
+  row.get(14, build.finishedAt);
+  return build;
+}
+
+model::Release readRelease(const Statement& row) {
+  model::Release release;
+  row.get(0, release.appId);
+  row.get(1, release.version);
+  row.get(2, release.buildId);
+  row.get(3, release.baseDigest);
+  row.get(4, release.slugDigest);
+  release.manifest = model::manifestFromJson(row.text(5));
+  release.config = model::textMapFromJson(row.text(6));
+  row.get(7, release.description);
+  row.get(8, release.createdBy);
+  row.get(9, release.createdAt);
+  return release;
+}
+
+// Decimal text; what is none comes before the first version.
+std::int64_t versionBefore(const std::string& after) {
+  if (after.empty()) return std::numeric_limits<std::int64_t>::max();
+  std::int64_t version = 0;
+  std::from_chars(after.data(), after.data() + after.size(), version);
+  return version;
+}
+
+}  // namespace
+
+model::Build Builds::create(model::Build build, const std::string& createdBy) {
+  return store_.transact([&] {
+    build.id = newId("bd");
+    build.state = model::BuildState::queued;
+    build.createdAt = now();
+    store_.database().run(
+        "INSERT INTO builds (id, tenant_id, app_id, operation_id, created_by, source_digest, base_digest, manifest, "
+        "state,"
+        " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        build.id, build.tenantId, build.appId, build.operationId, createdBy, build.sourceDigest, build.baseDigest,
+        model::toJson(build.manifest), std::string_view(model::name(build.state)), build.createdAt);
+    return build;
+  });
+}
+
+std::string Builds::createdBy(const std::string& id) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare("SELECT created_by FROM builds WHERE id = ?1");
+  query.bind(id);
+  return query.step() ? query.text(0) : std::string();
+}
+
+std::optional<model::Build> Builds::find(const std::string& id) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
+      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds WHERE id = ?1");
+  query.bind(id);
+  if (!query.step()) return std::nullopt;
+  return readBuild(query);
+}
+
+model::Build Builds::get(const std::string& id) const {
+  auto build = find(id);
+  if (!build) throw NotFound("build", id);
+  return *build;
+}
+
+std::vector<model::Build> Builds::list(const std::string& appId, const Page& page) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
+      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds"
+      " WHERE app_id = ?1 AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3");
+  query.bind(appId, page.after, page.limit);
+  std::vector<model::Build> builds;
+  while (query.step()) builds.push_back(readBuild(query));
+  return builds;
+}
+
+std::vector<model::Build> Builds::unfinished() const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
+      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds"
+      " WHERE state IN ('queued', 'running') ORDER BY id");
+  std::vector<model::Build> builds;
+  while (query.step()) builds.push_back(readBuild(query));
+  return builds;
+}
+
+void Builds::update(const model::Build& build) {
+  store_.transact([&] {
+    store_.database().run(
+        "UPDATE builds SET slug_digest = ?2, state = ?3, failure_code = ?4, failure_detail = ?5, node_id = ?6,"
+        " address = ?7, finished_at = ?8 WHERE id = ?1",
+        build.id, build.slugDigest, std::string_view(model::name(build.state)), build.failure.code,
+        build.failure.detail, build.nodeId, build.address, build.finishedAt);
+  });
+}
+
+model::Release Releases::create(model::Release release) {
+  return store_.transact([&] {
+    auto next = store_.database().prepare("SELECT COALESCE(MAX(version), 0) + 1 FROM releases WHERE app_id = ?1");
+    next.bind(release.appId);
+    release.version = next.step() ? next.integer(0) : 1;
+    release.createdAt = now();
+    store_.database().run(
+        "INSERT INTO releases (app_id, version, build_id, base_digest, slug_digest, manifest, config, description,"
+        " created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        release.appId, release.version, release.buildId, release.baseDigest, release.slugDigest,
+        model::toJson(release.manifest), model::toJson(release.config), release.description, release.createdBy,
+        release.createdAt);
+    return release;
+  });
+}
+
+std::optional<model::Release> Releases::find(const std::string& appId, std::int64_t version) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by, "
+      "created_at"
+      " FROM releases WHERE app_id = ?1 AND version = ?2");
+  query.bind(appId, version);
+  if (!query.step()) return std::nullopt;
+  return readRelease(query);
+}
+
+model::Release Releases::get(const std::string& appId, std::int64_t version) const {
+  auto release = find(appId, version);
+  if (!release) throw NotFound("release", "v" + std::to_string(version));
+  return *release;
+}
+
+std::vector<model::Release> Releases::list(const std::string& appId, const Page& page) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by, "
+      "created_at"
+      " FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
+  query.bind(appId, versionBefore(page.after), page.limit);
+  std::vector<model::Release> releases;
+  while (query.step()) releases.push_back(readRelease(query));
+  return releases;
+}
+
+std::vector<std::string> Releases::digestsInUse() const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT slug_digest FROM releases UNION SELECT base_digest FROM releases"
+      " UNION SELECT source_digest FROM builds WHERE state IN ('queued', 'running')"
+      " UNION SELECT base_digest FROM builds WHERE state IN ('queued', 'running')");
+  std::vector<std::string> digests;
+  while (query.step()) digests.push_back(query.text(0));
+  return digests;
+}
+
+}  // namespace cloister::store
