@@ -1,0 +1,240 @@
+#include "sandbox/base/streams.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+
+namespace cloister::streams {
+namespace {
+
+Error failure(std::string_view operation, std::string_view path = {}) {
+  return errnoError("streams", operation, path);
+}
+
+}  // namespace
+
+Result<Pipe> makePipe(Blocking blocking) {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC | (blocking == Blocking::no ? O_NONBLOCK : 0)) != 0) return failure("pipe2");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Status setNonBlocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return failure("fcntl");
+  return {};
+}
+
+Status makeFifo(const std::string& path, mode_t mode) {
+  if (::mkfifo(path.c_str(), mode) != 0 && errno != EEXIST) return failure("mkfifo", path);
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return failure("open", path);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return failure("fstat", path);
+  if (!S_ISFIFO(status.st_mode)) {
+    errno = EEXIST;
+    return failure("mkfifo", path);
+  }
+  if ((status.st_mode & 07777U) != mode && ::fchmod(fd.get(), mode) != 0) return failure("fchmod", path);
+  return {};
+}
+
+Result<UniqueFd> openFifo(const std::string& path, Blocking blocking) {
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (blocking == Blocking::no ? O_NONBLOCK : 0);
+  UniqueFd fd(::open(path.c_str(), flags));
+  if (!fd) return failure("open", path);
+  return fd;
+}
+
+Result<UniqueFd> createFile(const std::string& path, mode_t mode) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (!fd) return failure("open", path);
+  if (::fchmod(fd.get(), mode) != 0) return failure("fchmod", path);
+  return fd;
+}
+
+Status sync(int fd) {
+  if (::fsync(fd) != 0) return failure("fsync");
+  return {};
+}
+
+Result<std::optional<std::size_t>> readSome(int fd, char* buffer, std::size_t capacity) {
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer, capacity);
+    if (got >= 0) return std::optional(static_cast<std::size_t>(got));
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return std::optional<std::size_t>();
+    if (errno == EIO) return std::optional<std::size_t>(0);  // a terminal whose last follower is closed
+    return failure("read");
+  }
+}
+
+Result<std::optional<std::size_t>> writeSome(int fd, std::string_view data) {
+  for (;;) {
+    const ssize_t put = ::write(fd, data.data(), data.size());
+    if (put >= 0) return std::optional(static_cast<std::size_t>(put));
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return std::optional<std::size_t>();
+    return failure("write");
+  }
+}
+
+Result<std::size_t> peek(int source, const Pipe& scratch, char* buffer, std::size_t capacity) {
+  ssize_t held = -1;
+  do {
+    held = ::tee(source, scratch.writer.get(), capacity, SPLICE_F_NONBLOCK);
+  } while (held < 0 && errno == EINTR);
+  if (held < 0) {
+    if (errno == EAGAIN) return std::size_t{0};
+    return failure("tee");
+  }
+  std::size_t total = 0;
+  while (total < static_cast<std::size_t>(held)) {
+    auto got = readSome(scratch.reader.get(), buffer + total, static_cast<std::size_t>(held) - total);
+    if (!got) return got.error();
+    if (!got->has_value() || **got == 0) {
+      errno = EIO;
+      return failure("read");
+    }
+    total += **got;
+  }
+  return total;
+}
+
+bool ended(int pidfd) {
+  pollfd item{pidfd, POLLIN, 0};
+  return ::poll(&item, 1, 0) > 0;
+}
+
+Result<Terminal> openTerminal(std::uint16_t rows, std::uint16_t columns) {
+  Terminal terminal;
+  terminal.leader.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!terminal.leader) return failure("posix_openpt");
+  if (::grantpt(terminal.leader.get()) != 0) return failure("grantpt");
+  if (::unlockpt(terminal.leader.get()) != 0) return failure("unlockpt");
+  std::array<char, 128> name{};
+  const int failed = ::ptsname_r(terminal.leader.get(), name.data(), name.size());
+  if (failed != 0) {
+    errno = failed;
+    return failure("ptsname");
+  }
+  terminal.follower.reset(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!terminal.follower) return failure("open", name.data());
+  if (auto done = resizeTerminal(terminal.leader.get(), rows, columns); !done) return done.error();
+  if (auto done = setNonBlocking(terminal.leader.get()); !done) return done.error();
+  return terminal;
+}
+
+Status resizeTerminal(int leader, std::uint16_t rows, std::uint16_t columns) {
+  winsize size{};
+  size.ws_row = rows;
+  size.ws_col = columns;
+  if (::ioctl(leader, TIOCSWINSZ, &size) != 0) return failure("TIOCSWINSZ");
+  return {};
+}
+
+Result<Space> freeSpace(int fd) {
+  struct statvfs status {};
+  if (::fstatvfs(fd, &status) != 0) return failure("fstatvfs");
+  return Space{status.f_bavail * status.f_frsize, status.f_favail};
+}
+
+Status waitAny(std::span<Watched> items, int milliseconds) {
+  std::vector<pollfd> polled;
+  polled.reserve(items.size());
+  for (auto& item : items) {
+    short events = 0;
+    if (item.want != Want::output) events = POLLIN;
+    if (item.want != Want::input) events = static_cast<short>(events | POLLOUT);
+    polled.push_back({item.fd, events, 0});
+    item.readable = item.writable = false;
+  }
+  const int ready = ::poll(polled.data(), polled.size(), milliseconds);
+  if (ready < 0 && errno != EINTR) return failure("poll");
+  if (ready <= 0) return {};
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const int got = polled[i].revents;
+    items[i].readable = (got & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    items[i].writable = (got & (POLLOUT | POLLERR | POLLHUP)) != 0;
+  }
+  return {};
+}
+
+Result<Wakeup> Wakeup::make() {
+  Wakeup wakeup;
+  wakeup.fd_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wakeup.fd_) return failure("eventfd");
+  return wakeup;
+}
+
+void Wakeup::signal() const {
+  const std::uint64_t one = 1;
+  // A full counter wakes as well; nothing else can fail on an eventfd.
+  [[maybe_unused]] const ssize_t put = ::write(fd_.get(), &one, sizeof one);
+}
+
+void Wakeup::drain() const {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(fd_.get(), &count, sizeof count);
+}
+
+Result<Poller> Poller::make() {
+  Poller poller;
+  poller.fd_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!poller.fd_) return failure("epoll_create1");
+  return poller;
+}
+
+Status Poller::add(int fd, std::uint64_t token, Trigger trigger) const {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (trigger == Trigger::edge) event.events |= EPOLLET;
+  event.data.u64 = token;
+  if (::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return failure("epoll_ctl");
+  return {};
+}
+
+void Poller::remove(int fd) const {
+  epoll_event event{};
+  // A descriptor that is closed already has left the set by itself.
+  [[maybe_unused]] const int done = ::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, &event);
+}
+
+Result<std::vector<std::uint64_t>> Poller::wait(int milliseconds) const {
+  std::array<epoll_event, 128> events{};
+  const int ready = ::epoll_wait(fd_.get(), events.data(), static_cast<int>(events.size()), milliseconds);
+  if (ready < 0 && errno != EINTR) return failure("epoll_wait");
+  std::vector<std::uint64_t> tokens;
+  for (int i = 0; i < ready; ++i) tokens.push_back(events[static_cast<std::size_t>(i)].data.u64);
+  return tokens;
+}
+
+Result<UniqueFd> terminationSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  if (failed != 0) {
+    errno = failed;
+    return failure("pthread_sigmask");
+  }
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return failure("signalfd");
+  return fd;
+}
+
+}  // namespace cloister::streams
