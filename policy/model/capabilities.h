@@ -1,37 +1,70 @@
-// Which capabilities a confinement class keeps, inside its own user namespace only. Numbers as in capabilities(7).
+// Which capabilities a confinement class keeps, in its bounding, permitted and effective sets. Each entry says why.
 //
-// Threads and failures: constants; a class without an entry has none.
+// They act in the container's own user namespace only: over the tenant's 65,536 ids and namespaces, never over the host.
+// Threads and failures: constants.
 #pragma once
 
 #include <linux/capability.h>
 
 #include <array>
 #include <span>
+#include <string_view>
 
 #include "sandbox/base/launcher_protocol.h"
 
 namespace cloister::policy {
 
-// A build is root of its container: dpkg, apt and npm change owners and modes and drop to users of their own.
-inline constexpr std::array<unsigned, 8> kBuildCapabilities = {
-    CAP_CHOWN,         // dpkg unpacks files of root, _apt, www-data ...
-    CAP_DAC_OVERRIDE,  // root writes into directories of those users
-    CAP_FOWNER,        // modes and times of their files
-    CAP_FSETID,        // keeps set-id bits that a package asks for (the mount makes them mean nothing)
-    CAP_SETGID,        // apt drops to _apt
-    CAP_SETUID,        // likewise
-    CAP_KILL,          // apt ends its own _apt children
-    CAP_SYS_CHROOT,    // maintainer scripts that use chroot
+struct Capability {
+  unsigned number = 0;
+  std::string_view name;  // as AppArmor spells it
+  std::string_view reason;
 };
-// A freeze reads a whole upper, whatever its modes say.
-inline constexpr std::array<unsigned, 1> kFreezeCapabilities = {CAP_DAC_READ_SEARCH};
 
-[[nodiscard]] constexpr std::span<const unsigned> capabilitiesOf(launcher::Confinement confinement) {
+// No CAP_SETFCAP: file capabilities would be dead weight, every mount is nosuid and every process no_new_privs.
+// No CAP_MKNOD, CAP_NET_*, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SETPCAP: no package manager or compiler needs them.
+inline constexpr std::array kBuildCapabilities = {
+    Capability{CAP_CHOWN, "chown", "dpkg, tar and npm give files to the users that own them"},
+    Capability{CAP_DAC_OVERRIDE, "dac_override", "package scripts as root write into directories of other users"},
+    Capability{CAP_FOWNER, "fowner", "dpkg and apt set modes and times of files that _apt and others own"},
+    Capability{CAP_FSETID, "fsetid", "set-group-id directories keep their bit when a package writes into them"},
+    Capability{CAP_KILL, "kill", "apt ends its download methods, which run as _apt"},
+    Capability{CAP_SETGID, "setgid", "apt drops to _apt's group, maintainer scripts use su and runuser"},
+    Capability{CAP_SETUID, "setuid", "apt drops to _apt, maintainer scripts use su and runuser"},
+    Capability{CAP_SYS_CHROOT, "sys_chroot", "dpkg --root and maintainer scripts that chroot"},
+};
+
+inline constexpr std::array kFreezeCapabilities = {
+    Capability{CAP_DAC_READ_SEARCH, "dac_read_search", "mksquashfs reads every file of the build, whoever owns it"},
+};
+
+namespace detail {
+template <std::size_t N>
+constexpr std::array<unsigned, N> numbersOf(const std::array<Capability, N>& list) {
+  std::array<unsigned, N> numbers{};
+  for (std::size_t i = 0; i < N; ++i) numbers[i] = list[i].number;
+  return numbers;
+}
+inline constexpr auto kBuildNumbers = numbersOf(kBuildCapabilities);
+inline constexpr auto kFreezeNumbers = numbersOf(kFreezeCapabilities);
+}  // namespace detail
+
+[[nodiscard]] constexpr std::span<const Capability> capabilityList(launcher::Confinement confinement) {
   switch (confinement) {
     case launcher::Confinement::build: return kBuildCapabilities;
     case launcher::Confinement::freeze: return kFreezeCapabilities;
     case launcher::Confinement::app:
-    case launcher::Confinement::exec: return {};
+    case launcher::Confinement::exec: break;
+  }
+  return {};
+}
+
+// Capability numbers as in capabilities(7).
+[[nodiscard]] constexpr std::span<const unsigned> capabilitiesOf(launcher::Confinement confinement) {
+  switch (confinement) {
+    case launcher::Confinement::build: return detail::kBuildNumbers;
+    case launcher::Confinement::freeze: return detail::kFreezeNumbers;
+    case launcher::Confinement::app:
+    case launcher::Confinement::exec: break;
   }
   return {};
 }

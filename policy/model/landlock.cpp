@@ -1,40 +1,54 @@
 #include "policy/model/landlock.h"
 
-#include <linux/landlock.h>
+#include <array>
 
 namespace cloister::policy {
 namespace {
 
-// Bits that Debian 12's headers do not name yet.
-constexpr std::uint64_t kRefer = 1ULL << 13U;     // ABI 2
-constexpr std::uint64_t kTruncate = 1ULL << 14U;  // ABI 3
-constexpr std::uint64_t kIoctlDev = 1ULL << 15U;  // ABI 5
+using namespace landlock_access;
 
-constexpr std::uint64_t kRead = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-constexpr std::uint64_t kDevices = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
+constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDirectory;
+constexpr std::uint64_t kWrite = kWriteFile | kTruncate | kRemoveDirectory | kRemoveFile | kMakeDirectory | kMakeRegular |
+                                 kMakeSocket | kMakeFifo | kMakeSymlink;
+constexpr std::uint64_t kSinceAbi1 = (kRefer - 1);
 
-std::uint64_t known(int abi) {
-  std::uint64_t rights = (1ULL << 13U) - 1;
-  if (abi >= 2) rights |= kRefer;
-  if (abi >= 3) rights |= kTruncate;
-  if (abi >= 5) rights |= kIoctlDev;
-  return rights;
-}
+// An ordinary user's data. Not /etc, /usr and the loader's directories: what the release brought stays as it was, also
+// when the build gave such a file to the app's user.
+constexpr std::array<std::string_view, 12> kAppWrites = {"/app",  "/data", "/dev", "/home", "/media", "/mnt",
+                                                         "/opt",  "/root", "/run", "/srv",  "/tmp",   "/var"};
 
 }  // namespace
 
+std::uint64_t landlockHandled(int abi) {
+  std::uint64_t handled = kSinceAbi1;
+  if (abi >= 2) handled |= kRefer;
+  if (abi >= 3) handled |= kTruncate;
+  if (abi >= 5) handled |= kDeviceIoctl;
+  return handled;
+}
+
 LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
-  LandlockRules rules;
-  rules.handled = known(abi);
-  const std::uint64_t write = rules.handled & ~kDevices;
-  if (confinement == launcher::Confinement::build || confinement == launcher::Confinement::freeze) {
-    rules.paths.push_back({"/", write});
-    return rules;
-  }
-  // Renaming between two directories needs REFER on both, and on what lies above neither.
-  rules.paths.push_back({"/", kRead});
-  for (const char* path : {"/app", "/tmp", "/var", "/run", "/home", "/srv", "/opt", "/dev", "/proc"}) {
-    rules.paths.push_back({path, write});
+  LandlockRules rules{landlockHandled(abi), {}};
+  const auto grant = [&](std::string_view path, std::uint64_t access) {
+    rules.paths.push_back({path, access & rules.handled});
+  };
+  switch (confinement) {
+    case launcher::Confinement::build:
+      grant("/", kRead | kWrite | kRefer | kDeviceIoctl);
+      break;
+    case launcher::Confinement::freeze:
+      grant("/", kRead);
+      grant("/tmp", kWrite | kRefer);
+      grant("/dev", kWriteFile | kTruncate);
+      break;
+    case launcher::Confinement::app:
+    case launcher::Confinement::exec:
+      grant("/", kRead);
+      for (const auto path : kAppWrites) grant(path, kWrite | kRefer);
+      grant("/dev", kDeviceIoctl);
+      // Thread names and oom_score_adj; the mounts decide about everything else there.
+      grant("/proc", kWriteFile | kTruncate);
+      break;
   }
   return rules;
 }

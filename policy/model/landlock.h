@@ -1,29 +1,55 @@
-// What Landlock allows of the container's file tree, on top of modes and mounts.
+// The Landlock rules of a confinement class: a second wall behind the mounts, which still stands if one was forgotten.
 //
-// Data by confinement class and kernel ABI; sandbox/launcher applies it after the pivot. Landlock denies what is handled and
-// not allowed, so a right that an ABI does not know is neither.
-// Threads and failures: pure functions.
+// Everything is readable and executable beneath "/"; writing is granted by directory; making device nodes never. Signals
+// and abstract sockets are not scoped here, because the pid and network namespaces do that and `exec` must reach the app.
+// Threads and failures: pure values.
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/base/launcher_protocol.h"
 
 namespace cloister::policy {
 
+// LANDLOCK_ACCESS_FS_*, also those that the build machine's headers are too old for.
+namespace landlock_access {
+inline constexpr std::uint64_t kExecute = 1U << 0U;
+inline constexpr std::uint64_t kWriteFile = 1U << 1U;
+inline constexpr std::uint64_t kReadFile = 1U << 2U;
+inline constexpr std::uint64_t kReadDirectory = 1U << 3U;
+inline constexpr std::uint64_t kRemoveDirectory = 1U << 4U;
+inline constexpr std::uint64_t kRemoveFile = 1U << 5U;
+inline constexpr std::uint64_t kMakeCharacter = 1U << 6U;
+inline constexpr std::uint64_t kMakeDirectory = 1U << 7U;
+inline constexpr std::uint64_t kMakeRegular = 1U << 8U;
+inline constexpr std::uint64_t kMakeSocket = 1U << 9U;
+inline constexpr std::uint64_t kMakeFifo = 1U << 10U;
+inline constexpr std::uint64_t kMakeBlock = 1U << 11U;
+inline constexpr std::uint64_t kMakeSymlink = 1U << 12U;
+inline constexpr std::uint64_t kRefer = 1U << 13U;        // since ABI 2
+inline constexpr std::uint64_t kTruncate = 1U << 14U;     // since ABI 3
+inline constexpr std::uint64_t kDeviceIoctl = 1U << 15U;  // since ABI 5
+}  // namespace landlock_access
+
+// What a process may do with the files behind its standard descriptors when it opens them again, as /dev/stdout.
+inline constexpr std::uint64_t kLandlockReopen =
+    landlock_access::kReadFile | landlock_access::kWriteFile | landlock_access::kTruncate | landlock_access::kDeviceIoctl;
+
 struct LandlockPath {
-  std::string path;      // may be absent in an image
-  std::uint64_t access;  // LANDLOCK_ACCESS_FS_* bits
+  std::string_view path;  // a directory; passed over when it is not there
+  std::uint64_t access = 0;
 };
+
 struct LandlockRules {
   std::uint64_t handled = 0;
   std::vector<LandlockPath> paths;
 };
 
-// `abi` >= 1. No class may make device nodes anywhere. An app and an exec write only where an app has business:
-// /app /tmp /var /run /home /srv /opt /dev and its own /proc entries.
+// Every right that a kernel of this ABI (at least 1) can handle.
+[[nodiscard]] std::uint64_t landlockHandled(int abi);
+// `access` of each path is within `handled`, as the kernel demands.
 [[nodiscard]] LandlockRules landlockRules(launcher::Confinement confinement, int abi);
 
 }  // namespace cloister::policy

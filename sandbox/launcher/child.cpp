@@ -118,6 +118,12 @@ Status restrictFiles(Confinement confinement) {
     if (!path) return path.error();
     if (auto done = landlock::addPathBeneath(ruleset->get(), path->get(), rule.access); !done) return done;
   }
+  // The node's FIFOs lie in no tree of the container, yet programs open them again as /dev/stdout. A pipe or socket without
+  // a path (EBADFD) is none of Landlock's business.
+  for (int fd = 0; fd <= kOutputDescriptor; ++fd) {
+    auto done = landlock::addPathBeneath(ruleset->get(), fd, policy::kLandlockReopen & rules.handled);
+    if (!done && done.error().code != EBADFD && done.error().code != EBADF) return done;
+  }
   return landlock::restrictSelf(ruleset->get());
 }
 

@@ -1,0 +1,51 @@
+// Seccomp profiles as values, and their compilation into a BPF program through libseccomp.
+//
+// A profile is an allow-list. What it does not name answers ENOSYS, as if the kernel did not have it; what it denies answers
+// that errno. Foreign ABIs (i386, x32) kill the process. Arguments are compared on the low 32 bits under a mask, because the
+// kernel ignores the high half of an int and a comparison on 64 bits is passed by setting it.
+// Threads: immutable data, pure functions. Failures: Error{stage "seccomp", operation, call, errno}; an empty profile is one.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/launcher_protocol.h"
+#include "sandbox/base/result.h"
+
+namespace cloister::policy {
+
+// (argument & mask) == value
+struct ArgumentTest {
+  unsigned argument = 0;
+  std::uint32_t mask = 0;
+  std::uint32_t value = 0;
+};
+
+// One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call: any.
+struct SyscallRule {
+  std::string_view call;
+  int denyErrno = 0;  // 0: allow
+  std::span<const ArgumentTest> tests;
+  std::string_view reason;
+};
+
+struct SeccompProfile {
+  std::string_view name;
+  std::span<const SyscallRule> rules;
+};
+
+// The data of policy/profiles/<class>.toml, built in.
+[[nodiscard]] const SeccompProfile& profileFor(launcher::Confinement confinement);
+
+// The kernel's own form. A call that this libseccomp does not know is an error.
+[[nodiscard]] Result<std::vector<sock_filter>> compile(const SeccompProfile& profile);
+
+// Distinct system calls that the profile lets through, with or without a test.
+[[nodiscard]] std::size_t allowedCount(const SeccompProfile& profile);
+
+}  // namespace cloister::policy

@@ -1,0 +1,157 @@
+#include "policy/parse/profile_file.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <initializer_list>
+#include <limits>
+#include <set>
+
+namespace cloister::policy {
+namespace {
+
+constexpr std::int64_t kMostInt = std::numeric_limits<std::uint32_t>::max();
+
+struct ErrnoName {
+  std::string_view name;
+  int number;
+};
+constexpr std::array kErrnos = {ErrnoName{"EPERM", EPERM}, ErrnoName{"ENOSYS", ENOSYS}, ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}};
+
+Error fault(std::string_view file, std::string_view key, std::string_view what) {
+  return Error{"profile", std::string(what), std::string(file) + ": " + std::string(key), EINVAL};
+}
+
+Status onlyKeys(const toml::table& table, std::initializer_list<std::string_view> known, std::string_view file) {
+  for (const auto& [key, value] : table) {
+    if (std::find(known.begin(), known.end(), key.str()) == known.end()) return fault(file, key.str(), "unknown key");
+  }
+  return {};
+}
+
+Result<std::uint32_t> number(const toml::node_view<const toml::node>& node, std::string_view file, std::string_view key) {
+  const auto value = node.value<std::int64_t>();
+  if (!value || *value < 0 || *value > kMostInt) return fault(file, key, "needs an integer of 32 bits");
+  return static_cast<std::uint32_t>(*value);
+}
+
+Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string_view file) {
+  std::vector<ArgumentTest> tests;
+  for (const auto& item : when) {
+    const auto* table = item.as_table();
+    if (table == nullptr) return fault(file, "when", "needs tables");
+    if (auto good = onlyKeys(*table, {"argument", "mask", "equals"}, file); !good) return good.error();
+    const toml::node_view<const toml::node> view(*table);
+    auto argument = number(view["argument"], file, "when.argument");
+    auto mask = number(view["mask"], file, "when.mask");
+    auto equals = number(view["equals"], file, "when.equals");
+    for (const auto* part : {&argument, &mask, &equals}) {
+      if (!*part) return part->error();
+    }
+    if (*argument > 5) return fault(file, "when.argument", "a system call has six arguments");
+    if ((*equals & ~*mask) != 0) return fault(file, "when.equals", "has bits outside the mask, so it never holds");
+    tests.push_back({*argument, *mask, *equals});
+  }
+  return tests;
+}
+
+// The ways in which one entry's calls are allowed: one list of tests each.
+Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entry, std::string_view file) {
+  const toml::node_view<const toml::node> view(entry);
+  if (const auto* when = view["when"].as_array()) {
+    if (entry.contains("values")) return fault(file, "when", "excludes values");
+    auto tests = parseWhen(*when, file);
+    if (!tests) return tests.error();
+    if (tests->empty()) return fault(file, "when", "is empty");
+    return std::vector<std::vector<ArgumentTest>>{std::move(*tests)};
+  }
+  if (!entry.contains("values")) {
+    if (entry.contains("when") || entry.contains("argument")) return fault(file, "argument", "needs values");
+    return std::vector<std::vector<ArgumentTest>>{{}};
+  }
+  auto argument = number(view["argument"], file, "argument");
+  if (!argument) return argument.error();
+  const auto* values = view["values"].as_array();
+  if (*argument > 5 || values == nullptr || values->empty()) return fault(file, "values", "needs a list and an argument 0-5");
+  std::vector<std::vector<ArgumentTest>> ways;
+  for (const auto& item : *values) {
+    auto value = number(toml::node_view<const toml::node>(item), file, "values");
+    if (!value) return value.error();
+    ways.push_back({{*argument, 0xffffffffU, *value}});
+  }
+  return ways;
+}
+
+Status parseEntries(const toml::table& root, std::string_view key, ProfileFile& profile, std::string_view file) {
+  const auto* entries = root[key].as_array();
+  if (entries == nullptr) return root.contains(key) ? Status(fault(file, key, "needs [[tables]]")) : Status();
+  for (const auto& item : *entries) {
+    const auto* entry = item.as_table();
+    if (entry == nullptr) return fault(file, key, "needs tables");
+    const bool deny = key == "deny";
+    auto good = deny ? onlyKeys(*entry, {"reason", "calls", "errno"}, file)
+                     : onlyKeys(*entry, {"reason", "calls", "when", "argument", "values"}, file);
+    if (!good) return good;
+    const auto reason = (*entry)["reason"].value_or(std::string());
+    if (reason.empty()) return fault(file, std::string(key) + ".reason", "every rule needs one");
+    int denied = 0;
+    if (deny) {
+      const auto name = (*entry)["errno"].value_or(std::string());
+      const auto known = std::find_if(kErrnos.begin(), kErrnos.end(), [&](const auto& e) { return e.name == name; });
+      if (known == kErrnos.end()) return fault(file, "deny.errno", "unknown errno '" + name + "'");
+      denied = known->number;
+    }
+    auto ways = parseWays(*entry, file);
+    if (!ways) return ways.error();
+    const auto* calls = (*entry)["calls"].as_array();
+    if (calls == nullptr || calls->empty()) return fault(file, std::string(key) + ".calls", "needs a list");
+    for (const auto& node : *calls) {
+      const auto call = node.value<std::string>();
+      if (!call || call->empty()) return fault(file, std::string(key) + ".calls", "needs names");
+      for (const auto& way : *ways) profile.rules.push_back({*call, denied, way, reason});
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ProfileFile> parseProfile(std::string_view text, std::string_view file) {
+  toml::table root;
+  try {
+    root = toml::parse(text, file);
+  } catch (const toml::parse_error& error) {
+    return fault(file, "line " + std::to_string(error.source().begin.line), error.description());
+  }
+  if (auto good = onlyKeys(root, {"name", "inherits", "allow", "deny"}, file); !good) return good.error();
+  ProfileFile profile;
+  profile.name = root["name"].value_or(std::string());
+  profile.inherits = root["inherits"].value_or(std::string());
+  if (profile.name.empty()) return fault(file, "name", "is missing");
+  for (const auto key : {"allow", "deny"}) {
+    if (auto done = parseEntries(root, key, profile, file); !done) return done.error();
+  }
+  // libseccomp would take the last of two contradicting rules; a reader would take the first.
+  std::set<std::string> allowed;
+  for (const auto& rule : profile.rules) {
+    if (rule.denyErrno == 0) allowed.insert(rule.call);
+    if (rule.denyErrno != 0 && allowed.count(rule.call) != 0) return fault(file, rule.call, "is both allowed and denied");
+  }
+  return profile;
+}
+
+ProfileFile inheritProfile(const ProfileFile& parent, const ProfileFile& child) {
+  std::set<std::string> own;
+  for (const auto& rule : child.rules) own.insert(rule.call);
+  ProfileFile whole = child;
+  for (const auto& rule : parent.rules) {
+    // A call that the child speaks of is the child's to decide when the parent only denied it.
+    if (rule.denyErrno != 0 && own.count(rule.call) != 0) continue;
+    whole.rules.push_back(rule);
+  }
+  return whole;
+}
+
+}  // namespace cloister::policy
