@@ -1,0 +1,129 @@
+#!/bin/bash
+# Makes the base image "debian-12": a Debian 12 of required packages, a user `app`, certificates and mksquashfs, as a
+# squashfs file. Its packages come from this machine's own Debian entries for apt, and those stay in the image so that
+# `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability or a device number.
+#
+#   base-image.sh DIRECTORY     prints the path of the image; one that the same inputs made before is used again
+#
+# Layout: DIRECTORY/debian-12-<inputs>.squashfs, and DIRECTORY/debian-12-<inputs>.digest with its SHA-256.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/deploy/lib.sh"
+
+release=bookworm
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+include=ca-certificates,squashfs-tools
+local_certificates=/usr/local/share/ca-certificates
+work=
+
+debian_entries() {
+  apt-get indextargets --format "deb [signed-by=$keyring] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
+    'Created-By: Packages' 'Origin: Debian' |
+    grep -E " (http|https|mirror\+http)[^ ]* $release(-[a-z]+)* " | sort -u
+}
+
+# Absent before the first `apt-get update` of a machine.
+write_sources() {
+  debian_entries >"$1" 2>/dev/null || {
+    apt_get update
+    debian_entries >"$1" || die "base image: apt on this machine has no entry of Debian $release"
+  }
+}
+
+# What the image depends on: this script, the entries, and the certificates.
+inputs() {
+  {
+    cat "${BASH_SOURCE[0]}" "$1"
+    find "$local_certificates" -name '*.crt' -type f -print0 2>/dev/null | sort -z | xargs -0r cat
+  } | sha256sum | cut -c 1-12
+}
+
+# Newest date of the archive's signed indices: two machines with the same archive make files of the same times.
+archive_date() {
+  local newest=0 date seconds
+  while IFS= read -r date; do
+    seconds=$(date -d "$date" +%s) && [ "$seconds" -gt "$newest" ] && newest=$seconds
+  done < <(sed -n 's/^Date: //p' /var/lib/apt/lists/*_dists_"$release"*_*Release 2>/dev/null)
+  echo "$newest"
+}
+
+proxy_options() {
+  local scheme value
+  for scheme in http https; do
+    value=$(apt-config dump "Acquire::$scheme::Proxy" | sed -n "s/^Acquire::$scheme::Proxy \"\(.*\)\";$/\1/p")
+    [ -z "$value" ] || printf '%s\n' "--aptopt=Acquire::$scheme::Proxy \"$value\""
+  done
+}
+
+bootstrap() { # TREE SOURCES
+  local proxy
+  mapfile -t proxy < <(proxy_options)
+  mmdebstrap --mode=root --variant=minbase --format=directory --quiet --include="$include" "${proxy[@]}" \
+    --aptopt='Acquire::Languages "none"' --aptopt='APT::Sandbox::Seccomp "false"' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    "$release" "$1" "$2" >"$work/log" 2>&1 </dev/null || {
+    tail -n 40 "$work/log" >&2
+    die "base image: mmdebstrap failed"
+  }
+}
+
+configure() { # TREE
+  local tree=$1
+  if compgen -G "$local_certificates/*.crt" >/dev/null; then
+    cp -L "$local_certificates"/*.crt "$tree$local_certificates/"
+    chroot "$tree" update-ca-certificates >>"$work/log" 2>&1
+  fi
+  chroot "$tree" groupadd --gid 1000 app
+  chroot "$tree" useradd --uid 1000 --gid 1000 --home-dir /app --no-create-home --shell /bin/sh app
+  install -d -o 1000 -g 1000 -m 755 "$tree/app"
+  # A proxy of this host may be named with its password, and tenants read the image.
+  sed -i '/::Proxy /d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
+}
+
+# Leaves only what every container of every tenant may see: no host name, no resolver, no caches, no privileges.
+clean() { # TREE
+  local tree=${1:?}
+  rm -f "$tree/etc/hostname" "$tree/etc/resolv.conf" "$tree"/etc/*- "$tree/var/cache/ldconfig/aux-cache"
+  : >"$tree/etc/resolv.conf"
+  : >"$tree/etc/hostname"
+  : >"$tree/etc/machine-id"
+  rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old "$tree"/var/log/* \
+    "${tree:?}"/run/* "${tree:?}"/tmp/* "${tree:?}"/dev/*
+  install -d -m 755 "$tree/var/lib/apt/lists/partial" "$tree/var/cache/apt/archives/partial"
+  find "$tree" -xdev \( -type b -o -type c -o -type p -o -type s \) -delete
+  find "$tree" -xdev \( -type f -o -type d \) -perm /6000 -exec chmod ug-s {} +
+}
+
+freeze() { # TREE FILE
+  mksquashfs "$1" "$2.part" -quiet -no-progress -comp zstd -Xcompression-level 12 -b 128K -no-xattrs -noappend \
+    >>"$work/log" 2>&1 || {
+    tail -n 20 "$work/log" >&2
+    die "base image: mksquashfs failed"
+  }
+  sha256sum "$2.part" | cut -d ' ' -f 1 >"${2%.squashfs}.digest"
+  mv "$2.part" "$2"
+}
+
+main() {
+  local directory=${1:?usage: base-image.sh DIRECTORY} image
+  need_root
+  mkdir -p "$directory"
+  work=$(mktemp -d "${TMPDIR:-/var/tmp}/cloister-base.XXXXXX")
+  trap 'rm -rf --one-file-system "$work"' EXIT
+  write_sources "$work/sources.list"
+  image=$directory/debian-12-$(inputs "$work/sources.list").squashfs
+  if [ ! -f "$image" ]; then
+    say "base image: bootstrapping Debian 12 (once, about a minute)"
+    SOURCE_DATE_EPOCH=$(archive_date)
+    export SOURCE_DATE_EPOCH
+    bootstrap "$work/tree" "$work/sources.list"
+    configure "$work/tree"
+    clean "$work/tree"
+    say "base image: freezing $(du -sm --one-file-system "$work/tree" | cut -f 1) MiB"
+    freeze "$work/tree" "$image"
+  fi
+  echo "$image"
+}
+main "$@"

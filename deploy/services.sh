@@ -1,0 +1,206 @@
+# Cloister's services under systemd, or under runit where systemd is not PID 1. Sourced by up, after lib.sh and config.sh.
+#
+# deploy/systemd/*.service is the one description of a service: systemd gets the files (with this host's paths), runit gets
+# a run script made from their ExecStart, EnvironmentFile, User, LimitNOFILE, UMask and CapabilityBoundingSet.
+# runit's directories are $run/sv/<service>; its logs are $state/log/<service>/current.
+# shellcheck shell=bash
+
+services=(cloister-launcher cloisterd cloister-node cloister-edge cloister-dns cloister-prometheus)
+units=/etc/systemd/system
+
+unit_text() { # SERVICE
+  sed -e "s#/var/lib/cloister#$state#g" -e "s#/run/cloister#$run#g" -e "s#/etc/cloister#$etc#g" \
+    -e "s#/usr/local/bin#$bin#g" "$root/deploy/systemd/$1.service"
+}
+
+unit_value() { # SERVICE KEY
+  unit_text "$1" | sed -n "s/^$2=//p" | tail -n 1
+}
+
+# What a service's process is made of; it is restarted when that changed.
+fingerprint() { # SERVICE
+  local files=()
+  case $1 in
+    cloister-launcher) files=("$bin/cloister-launcher" "$bin/cloister-init" "$etc/launcher.env" "$state"/launcher/apparmor/*) ;;
+    cloisterd) files=("$bin/cloisterd" "$etc/cloisterd.toml") ;;
+    cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$state/node/token") ;;
+    cloister-edge) files=(/usr/sbin/haproxy "$state/edge/haproxy.cfg") ;;
+    cloister-dns) files=(/usr/sbin/dnsmasq) ;;
+    cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$state/prometheus/prometheus.yml") ;;
+  esac
+  {
+    unit_text "$1"
+    cat -- "${files[@]}" 2>/dev/null || true
+  } | sha256sum | cut -d ' ' -f 1
+}
+
+run_script() { # SERVICE
+  local user environment capabilities
+  user=$(unit_value "$1" User)
+  environment=$(unit_value "$1" EnvironmentFile)
+  capabilities=$(unit_value "$1" CapabilityBoundingSet | tr ' ' '\n' | sed -n 's/^CAP_\(.*\)/,+\L\1/p' | tr -d '\n')
+  echo '#!/bin/sh'
+  echo 'exec 2>&1'
+  [ -z "$environment" ] || printf 'set -a\n. %s\nset +a\n' "$environment"
+  echo "umask $(unit_value "$1" UMask || echo 0022)"
+  echo "ulimit -n $(unit_value "$1" LimitNOFILE)"
+  printf 'exec chpst -P setpriv --no-new-privs --inh-caps=-all --bounding-set=-all%s %s -- \\\n  %s\n' "$capabilities" \
+    "${user:+--reuid=$user --regid=$user --init-groups}" "$(unit_value "$1" ExecStart)"
+}
+
+write_runit_service() { # SERVICE
+  local directory=$run/sv/$1
+  install -d -m 755 "$directory/log"
+  install -d -m 750 -o cloister -g cloister "$state/log/$1"
+  run_script "$1" | write_file "$directory/run" 755 root:root
+  write_file "$directory/log/run" 755 root:root <<SCRIPT
+#!/bin/sh
+exec chpst -u cloister svlogd -tt $state/log/$1
+SCRIPT
+}
+
+runsvdir_pid() {
+  local pid
+  pid=$(cat "$run/runsvdir.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ] && echo "$pid"
+}
+
+# In a session of its own, with nothing of this terminal: it must live on when the terminal closes. (Descriptor 9: the lock.)
+start_runsvdir() {
+  [ -z "$(runsvdir_pid)" ] || return 0
+  setsid runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
+  echo $! >"$run/runsvdir.pid"
+}
+
+write_services() {
+  local service changed=
+  for service in "${services[@]}"; do
+    if have_systemd; then
+      unit_text "$service" | cmp -s - "$units/$service.service" && continue
+      unit_text "$service" | write_file "$units/$service.service" 644 root:root
+      changed=yes
+    else
+      write_runit_service "$service"
+    fi
+  done
+  if have_systemd; then
+    sed "s#/run/cloister#$run#g" "$root/deploy/systemd/cloister.tmpfiles" | write_file /etc/tmpfiles.d/cloister.conf 644 root:root
+    [ -z "$changed" ] || systemctl daemon-reload
+  fi
+}
+
+service_running() { # SERVICE
+  if have_systemd; then
+    systemctl is-active --quiet "$1"
+  else
+    [ -n "$(runsvdir_pid)" ] && sv status "$run/sv/$1" 2>/dev/null | grep -q '^run:'
+  fi
+}
+
+service_log() { # SERVICE LINES
+  if have_systemd; then
+    journalctl --no-pager --quiet --output=cat --unit "$1" --lines "$2"
+  else
+    tail -n "$2" "$state/log/$1/current"
+  fi
+}
+
+check_ports() {
+  local pair
+  for pair in "cloisterd:CLOISTER_API_PORT:$api_port" "cloisterd:CLOISTER_METRICS_PORT:$metrics_port" \
+    "cloister-edge:CLOISTER_EDGE_PORT:$edge_port" "cloister-prometheus:CLOISTER_PROMETHEUS_PORT:$(prometheus_port)"; do
+    IFS=: read -r service variable port <<<"$pair"
+    if ! service_running "$service" && port_taken "$port"; then
+      die "port $port is taken by another program; choose one for $service: $variable=PORT $0"
+    fi
+  done
+}
+
+# Starts what does not run and restarts what has changed; containers live on through either.
+start_services() {
+  local service wanted stamp
+  have_systemd || start_runsvdir
+  for service in "${services[@]}"; do
+    wanted=$(fingerprint "$service")
+    stamp=$state/setup/$service.started
+    if ! have_systemd; then
+      wait_for 8 "runit's supervision of $service" test -p "$run/sv/$service/supervise/ok" || die "runit does not start; see $state/log/runsvdir"
+    fi
+    if service_running "$service"; then
+      [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
+      say "restarting $service"
+      if have_systemd; then systemctl restart "$service"; else sv -w 15 restart "$run/sv/$service" >/dev/null; fi
+    elif have_systemd; then
+      systemctl enable --quiet "$service"
+      systemctl start "$service"
+    else
+      sv -w 15 start "$run/sv/$service" >/dev/null || true
+    fi
+    echo "$wanted" >"$stamp"
+  done
+}
+
+node_ready() { cloister -o json node ls | jq -e '[.items[] | select(.state == "ready")] | length > 0'; }
+dns_listens() { ss -Hlun 'src 169.254.1.1 and sport = 53' | grep -q .; }
+edge_answers() { curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$edge_port/"; }
+http_good() { curl -fs -o /dev/null --max-time 2 "$1"; }
+
+# SERVICE SECONDS COMMAND...: ends with the service's last words when it does not come.
+await() {
+  local service=$1 limit=$2
+  shift 2
+  wait_for "$limit" "$service is ready" "$@" && return
+  say "last lines of $service:"
+  service_log "$service" 15 >&2 || true
+  die "$service did not become ready; its whole log: $(have_systemd && echo "journalctl -u $service" || echo "$state/log/$service/current")"
+}
+
+await_services() {
+  await cloister-launcher 20 test -S "$run/launcher.sock"
+  await cloisterd 20 http_good "http://127.0.0.1:$api_port/readyz"
+  await cloister-node 30 node_ready
+  await cloister-edge 15 edge_answers
+  await cloister-dns 15 dns_listens
+  await cloister-prometheus 40 http_good "http://127.0.0.1:$(prometheus_port)/-/ready"
+}
+
+stop_services() {
+  local index service
+  for ((index = ${#services[@]} - 1; index >= 0; index--)); do
+    service=${services[index]}
+    if have_systemd; then
+      [ ! -e "$units/$service.service" ] || systemctl disable --quiet --now "$service" 2>/dev/null || true
+    elif [ -p "$run/sv/$service/supervise/ok" ]; then
+      sv -w 20 force-shutdown "$run/sv/$service" >/dev/null 2>&1 || true
+    fi
+  done
+  have_systemd || stop_runsvdir
+}
+
+stop_runsvdir() {
+  local pid
+  pid=$(runsvdir_pid) || true
+  if [ -n "$pid" ]; then
+    kill -HUP "$pid"
+    wait_for 20 "the end of runsvdir" test ! -e "/proc/$pid" || kill -KILL "$pid"
+  fi
+  rm -rf "$run/runsvdir.pid" "$run/sv"
+}
+
+# The launcher knows what it made: containers, control groups, links, packet filter tables.
+end_containers() {
+  local launcher=$bin/cloister-launcher
+  [ -x "$launcher" ] || launcher=$build/bin/cloister-launcher
+  [ -x "$launcher" ] || return 0
+  "$launcher" --purge --run "$run" --store "$state/launcher/layers" --cgroup-root "$cgroup_root" \
+    --apparmor "$state/launcher/apparmor" >&2 || die "cloister-launcher --purge failed; containers may be left"
+}
+
+remove_services() {
+  local service
+  if have_systemd; then
+    for service in "${services[@]}"; do rm -f "$units/$service.service"; done
+    rm -f /etc/tmpfiles.d/cloister.conf
+    systemctl daemon-reload
+    systemctl reset-failed "${services[@]/%/.service}" 2>/dev/null || true
+  fi
+}
