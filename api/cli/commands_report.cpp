@@ -1,0 +1,135 @@
+#include <Poco/JSON/Array.h>
+#include <fmt/format.h>
+
+#include <ostream>
+#include <set>
+
+#include "api/cli/commands.h"
+
+namespace cloister::cli {
+namespace {
+
+struct ReportOptions {
+  AppChoice app;
+  std::string from;
+  std::string to;
+  std::string meter;
+  std::string period;
+};
+
+// A day alone is its first moment, UTC.
+std::string moment(const std::string& text) {
+  constexpr std::size_t kDay = std::string_view("2026-01-31").size();
+  return text.size() == kDay ? text + "T00:00:00Z" : text;
+}
+
+int usage(Context& context, const ReportOptions& options) {
+  Query query = scoped(context);
+  if (!options.from.empty()) query.emplace_back("from", moment(options.from));
+  if (!options.to.empty()) query.emplace_back("to", moment(options.to));
+  if (!options.app.name.empty()) query.emplace_back("app", options.app.name);
+  if (!options.meter.empty()) query.emplace_back("meter", options.meter);
+  if (context.format == Format::json) return showList(context, "/v1/usage", query, {});
+
+  Table table({{"APP", ""}, {"METER", ""}, {"USED", "", Unit::integer}, {"EXACT", "", Unit::integer}, {"UNIT", ""}});
+  const Response response = context.api().send({.path = "/v1/usage", .query = query});
+  const auto items = response.object()->getArray("items");
+  std::string window;
+  for (unsigned i = 0; !items.isNull() && i < items->size(); ++i) {
+    const Poco::JSON::Object& row = *items->getObject(i);
+    const std::string quantity = text(row, "quantity");
+    const std::string unit = text(row, "unit");
+    double value = 0;
+    try {
+      value = std::stod(quantity);
+    } catch (const std::exception&) {
+      throw TransportError("usage: the server sent a quantity that is not a number");
+    }
+    table.add({cell(row, "app", Unit::text), cell(row, "meter", Unit::text), humanQuantity(value, unit),
+               printable(quantity), printable(unit)});
+    if (window.empty()) window = humanTime(text(row, "from")) + " to " + humanTime(text(row, "to")) + " UTC";
+  }
+  if (!window.empty()) context.streams.err << printable(window) << '\n';
+  table.print(context.streams.out);
+  return 0;
+}
+
+// The nodes that run the app's instances: what protects the app is what is in force there.
+std::set<std::string> nodesOf(Context& context, const AppChoice& app) {
+  std::set<std::string> nodes;
+  const Response response =
+      context.api().send({.path = appPath(app, "/instances"), .query = scoped(context, {{"limit", "500"}})});
+  const auto items = response.object()->getArray("items");
+  for (unsigned i = 0; !items.isNull() && i < items->size(); ++i) nodes.insert(text(*items->getObject(i), "node"));
+  return nodes;
+}
+
+int posture(Context& context, const ReportOptions& options) {
+  const Response response = context.api().send({.path = "/v1/posture"});
+  const auto checks = response.object()->getArray("checks");
+  const bool all = options.app.name.empty();
+  const std::set<std::string> nodes = all ? std::set<std::string>() : nodesOf(context, options.app);
+  if (context.format == Format::json && all) {
+    context.streams.out << response.body << '\n';
+    return 0;
+  }
+  Table table({{"CHECK", "name"}, {"STATE", "state"}, {"NODE", "node"}, {"REASON", "reason"}});
+  Poco::JSON::Array::Ptr kept = new Poco::JSON::Array;
+  for (unsigned i = 0; !checks.isNull() && i < checks->size(); ++i) {
+    const auto check = checks->getObject(i);
+    if (!all && !nodes.contains(text(*check, "node"))) continue;
+    table.add(*check);
+    kept->add(check);
+  }
+  if (context.format == Format::json) {
+    Poco::JSON::Object result;
+    result.set("checks", kept);
+    context.streams.out << json(result) << '\n';
+  } else {
+    table.print(context.streams.out);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void addReportCommands(CLI::App& root, Context& context) {
+  const auto options = std::make_shared<ReportOptions>();
+
+  CLI::App* usageVerb = addVerb(root, "usage", "show what was used, by app and meter",
+                                {"usage", "usage --from 2026-01-01 --to 2026-02-01", "usage --app shop --meter cpu"});
+  usageVerb->add_option("--from", options->from, "first moment: a day, or RFC 3339 (default: the start of this month)");
+  usageVerb->add_option("--to", options->to, "end, exclusive (default: now)");
+  usageVerb->add_option("-a,--app", options->app.name, "only this app");
+  usageVerb->add_option("--meter", options->meter, "only this meter");
+  onRun(*usageVerb, context, [&context, options] { return usage(context, *options); });
+
+  CLI::App* invoice =
+      addVerb(root, "invoice", "list the invoices of a tenant", {"invoice", "invoice --tenant acme -o json"});
+  onRun(*invoice, context, [&context] {
+    return showList(context, "/v1/invoices", scoped(context),
+                    {{"INVOICE", "id"},
+                     {"FROM", "from", Unit::time},
+                     {"TO", "to", Unit::time},
+                     {"TOTAL", "total", Unit::integer},
+                     {"CURRENCY", "currency"}});
+  });
+
+  CLI::App* audit = addVerb(root, "audit", "show who changed what", {"audit", "audit --tenant acme -o json"});
+  onRun(*audit, context, [&context] {
+    return showList(context, "/v1/audit", scoped(context),
+                    {{"AT", "at", Unit::time},
+                     {"ACTOR", "actor"},
+                     {"TENANT", "tenant"},
+                     {"ACTION", "action"},
+                     {"SUBJECT", "subject"},
+                     {"STATUS", "status", Unit::integer}});
+  });
+
+  CLI::App* postureVerb = addVerb(root, "posture", "show which protections are in force on the nodes, and why not",
+                                  {"posture", "posture shop", "posture -o json"});
+  postureVerb->add_option("app", options->app.name, "only the nodes that this app runs on");
+  onRun(*postureVerb, context, [&context, options] { return posture(context, *options); });
+}
+
+}  // namespace cloister::cli
