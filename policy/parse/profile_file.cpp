@@ -43,10 +43,9 @@ Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string
     const auto* table = item.as_table();
     if (table == nullptr) return fault(file, "when", "needs tables");
     if (auto good = onlyKeys(*table, {"argument", "mask", "equals"}, file); !good) return good.error();
-    const toml::node_view<const toml::node> view(*table);
-    auto argument = number(view["argument"], file, "when.argument");
-    auto mask = number(view["mask"], file, "when.mask");
-    auto equals = number(view["equals"], file, "when.equals");
+    auto argument = number((*table)["argument"], file, "when.argument");
+    auto mask = number((*table)["mask"], file, "when.mask");
+    auto equals = number((*table)["equals"], file, "when.equals");
     for (const auto* part : {&argument, &mask, &equals}) {
       if (!*part) return part->error();
     }
@@ -59,8 +58,7 @@ Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string
 
 // The ways in which one entry's calls are allowed: one list of tests each.
 Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entry, std::string_view file) {
-  const toml::node_view<const toml::node> view(entry);
-  if (const auto* when = view["when"].as_array()) {
+  if (const auto* when = entry["when"].as_array()) {
     if (entry.contains("values")) return fault(file, "when", "excludes values");
     auto tests = parseWhen(*when, file);
     if (!tests) return tests.error();
@@ -71,9 +69,9 @@ Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entr
     if (entry.contains("when") || entry.contains("argument")) return fault(file, "argument", "needs values");
     return std::vector<std::vector<ArgumentTest>>{{}};
   }
-  auto argument = number(view["argument"], file, "argument");
+  auto argument = number(entry["argument"], file, "argument");
   if (!argument) return argument.error();
-  const auto* values = view["values"].as_array();
+  const auto* values = entry["values"].as_array();
   if (*argument > 5 || values == nullptr || values->empty()) return fault(file, "values", "needs a list and an argument 0-5");
   std::vector<std::vector<ArgumentTest>> ways;
   for (const auto& item : *values) {
