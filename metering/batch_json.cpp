@@ -69,9 +69,10 @@ class BatchHandler final : public Poco::JSON::Handler {
   }
   void null() override { refuse("null is no value", path()); }
   void value(int number) override { value(static_cast<Poco::Int64>(number)); }
-  void value(unsigned number) override { value(static_cast<Poco::UInt64>(number)); }
+  void value(unsigned number) override { value(static_cast<Poco::Int64>(number)); }
   void value(Poco::Int64 number) override { text(std::to_string(number), Json::number); }
-  void value(Poco::UInt64 number) override { text(std::to_string(number), Json::number); }
+  // The parser wraps what is beyond 64 bits into this event unseen, so nothing of it can be believed.
+  void value(Poco::UInt64) override { refuse("an integer of 2^63 or more must be a string", path()); }
   void value(const std::string& string) override { text(string, Json::string); }
   void value(double) override { refuse("the number is no exact integer", path()); }
   void value(bool) override { refuse("a boolean is no value", path()); }

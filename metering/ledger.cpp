@@ -467,8 +467,9 @@ class Ledger::Database {
     }
     end->reset();
     auto rows = reader_.prepare(
-        "SELECT r.number, a.text, i.text, r.meter, r.quantity, r.window_from, r.window_to, n.text, r.hash, s.text, "
-        "b.sequence, o.text FROM rows r LEFT JOIN names a ON a.id = r.app LEFT JOIN names i ON i.id = r.instance "
+        // A name that is gone must not look like the empty one.
+        "SELECT r.number, COALESCE(a.text, x'ff'), COALESCE(i.text, x'ff'), r.meter, r.quantity, r.window_from, "
+        "r.window_to, COALESCE(n.text, x'ff'), r.hash, s.text, b.sequence, COALESCE(o.text, x'ff') FROM rows r LEFT JOIN names a ON a.id = r.app LEFT JOIN names i ON i.id = r.instance "
         "LEFT JOIN names n ON n.id = r.note LEFT JOIN batches b ON b.id = r.batch LEFT JOIN names s ON s.id = b.source "
         "LEFT JOIN names o ON o.id = b.boot WHERE r.tenant = ? ORDER BY r.number");
     if (!rows) return rows.error();

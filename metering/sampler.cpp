@@ -160,6 +160,7 @@ std::size_t Sampler::sample(Moment at) {
 }
 
 void Sampler::network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at) {
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = networkOf(tenantId);
   if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
     network.progress.externalIn = externalIn;
