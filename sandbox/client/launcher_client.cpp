@@ -1,0 +1,205 @@
+#include "sandbox/client/launcher_client.h"
+
+#include <cerrno>
+#include <mutex>
+#include <span>
+
+#include "sandbox/base/seqpacket.h"
+#include "sandbox/base/wire.h"
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr std::uint8_t kDone = 0;
+
+Error protocolError(std::string_view what) { return Error{"client", "decode", std::string(what), EPROTO}; }
+
+// A reply's payload and descriptors, when its status byte is good.
+struct Answer {
+  std::string payload;
+  std::vector<UniqueFd> descriptors;
+};
+
+Result<Answer> accepted(seqpacket::Message message) {
+  wire::Reader reader(message.bytes);
+  if (reader.get<std::uint8_t>() != kDone) {
+    Error error;
+    return launcher::decodeFailure(reader, error) ? error : protocolError("failure");
+  }
+  return Answer{message.bytes.substr(1), std::move(message.descriptors)};
+}
+
+Result<Container> containerOf(launcher::Launched launched, std::span<UniqueFd> descriptors) {
+  if (descriptors.size() != launched.descriptors.size()) return protocolError("descriptors");
+  Container container;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    container.descriptors.emplace_back(launched.descriptors[i], std::move(descriptors[i]));
+  }
+  container.launched = std::move(launched);
+  return container;
+}
+
+std::vector<int> listOf(const Standard& standard) {
+  std::vector<int> list = {standard.in, standard.out, standard.err, standard.status};
+  if (standard.output >= 0) list.push_back(standard.output);
+  return list;
+}
+
+}  // namespace
+
+int Container::descriptor(launcher::DescriptorKind kind) const {
+  for (const auto& [has, fd] : descriptors) {
+    if (has == kind) return fd.get();
+  }
+  return -1;
+}
+
+// One socket, one caller at a time; opened when needed and dropped at the first failure.
+class LauncherClient::Connection {
+ public:
+  explicit Connection(std::string path) : path_(std::move(path)) {}
+
+  Result<Answer> ask(const std::string& request, const std::vector<int>& descriptors) {
+    const std::lock_guard lock(mutex_);
+    if (auto sent = send(request, descriptors); !sent) return sent.error();
+    auto message = receive();
+    if (!message) return message.error();
+    return accepted(std::move(*message));
+  }
+
+  Result<std::vector<Container>> recover() {
+    const std::lock_guard lock(mutex_);
+    if (auto sent = send(launcher::encode(launcher::Verb::recover), {}); !sent) return sent.error();
+    std::vector<Container> containers;
+    for (;;) {
+      auto message = receive();
+      if (!message) return message.error();
+      auto answer = accepted(std::move(*message));
+      if (!answer) return answer.error();
+      wire::Reader reader(answer->payload);
+      launcher::Recovered part;
+      if (!launcher::decode(reader, part)) return protocolError("recovered");
+      if (part.instances.empty()) return containers;
+      std::span<UniqueFd> rest(answer->descriptors);
+      for (auto& launched : part.instances) {
+        const std::size_t count = launched.descriptors.size();
+        if (count > rest.size()) return protocolError("recovered descriptors");
+        auto container = containerOf(std::move(launched), rest.first(count));
+        if (!container) return container.error();
+        containers.push_back(std::move(*container));
+        rest = rest.subspan(count);
+      }
+    }
+  }
+
+ private:
+  Status send(const std::string& request, const std::vector<int>& descriptors) {
+    // A launcher that was restarted shows as a broken socket at the first use; the request was not read then.
+    for (const bool last : {false, true}) {
+      if (!socket_) {
+        auto socket = seqpacket::connect(path_);
+        if (!socket) return socket.error();
+        socket_ = std::move(*socket);
+      }
+      auto sent = seqpacket::send(socket_.get(), request, descriptors);
+      if (sent || last || sent.error().code != EPIPE) return sent;
+      socket_.reset();
+    }
+    return {};
+  }
+
+  Result<seqpacket::Message> receive() {
+    auto message = seqpacket::receive(socket_.get());
+    if (message && !message->bytes.empty()) return message;
+    socket_.reset();
+    if (!message) return message.error();
+    return Error{"client", "receive", path_, ECONNRESET};
+  }
+
+  std::string path_;
+  std::mutex mutex_;
+  UniqueFd socket_;
+};
+
+LauncherClient::LauncherClient(std::string socketPath) : connection_(std::make_unique<Connection>(std::move(socketPath))) {}
+LauncherClient::~LauncherClient() = default;
+
+Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request, const Standard& standard) {
+  auto answer = connection_->ask(launcher::encode(request), listOf(standard));
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::Launched launched;
+  if (!launcher::decode(reader, launched)) return protocolError("launched");
+  return containerOf(std::move(launched), answer->descriptors);
+}
+
+Result<ExecHandle> LauncherClient::exec(const launcher::ExecRequest& request, const Standard& standard) {
+  auto answer = connection_->ask(launcher::encode(request), listOf(standard));
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::Executed executed;
+  if (!launcher::decode(reader, executed) || answer->descriptors.size() != 1) return protocolError("executed");
+  return ExecHandle{executed.pid, std::move(answer->descriptors.front())};
+}
+
+Status LauncherClient::signal(const launcher::SignalRequest& request) {
+  auto answer = connection_->ask(launcher::encode(request), {});
+  return answer ? Status() : Status(answer.error());
+}
+
+Status LauncherClient::remove(const std::string& instance) {
+  auto answer = connection_->ask(launcher::encode(launcher::RemoveRequest{instance}), {});
+  return answer ? Status() : Status(answer.error());
+}
+
+Result<TenantHandle> LauncherClient::putTenant(const launcher::TenantPutRequest& request) {
+  auto answer = connection_->ask(launcher::encode(request), {});
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::TenantGroups groups;
+  if (!launcher::decode(reader, groups) || groups.descriptors.size() != answer->descriptors.size()) {
+    return protocolError("tenant");
+  }
+  TenantHandle handle{groups.cgroupInode, {}};
+  for (std::size_t i = 0; i < groups.descriptors.size(); ++i) {
+    handle.descriptors.emplace_back(groups.descriptors[i], std::move(answer->descriptors[i]));
+  }
+  return handle;
+}
+
+Status LauncherClient::removeTenant(TenantIndex tenant) {
+  auto answer = connection_->ask(launcher::encode(launcher::TenantRemoveRequest{tenant}), {});
+  return answer ? Status() : Status(answer.error());
+}
+
+Status LauncherClient::mountLayer(const std::string& digest, int file) {
+  auto answer = connection_->ask(launcher::encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}), {file});
+  return answer ? Status() : Status(answer.error());
+}
+
+Status LauncherClient::releaseLayer(const std::string& digest) {
+  auto answer = connection_->ask(launcher::encode(launcher::Verb::layerRelease, launcher::LayerRequest{digest}), {});
+  return answer ? Status() : Status(answer.error());
+}
+
+Result<std::vector<Container>> LauncherClient::recover() { return connection_->recover(); }
+
+Result<std::vector<launcher::NetworkUsage>> LauncherClient::networkUsage() {
+  auto answer = connection_->ask(launcher::encode(launcher::Verb::networkUsage), {});
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::NetworkUsageReply reply;
+  if (!launcher::decode(reader, reply)) return protocolError("network usage");
+  return std::move(reply.tenants);
+}
+
+Result<std::vector<launcher::PostureCheck>> LauncherClient::posture() {
+  auto answer = connection_->ask(launcher::encode(launcher::Verb::posture), {});
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::PostureReply reply;
+  if (!launcher::decode(reader, reply)) return protocolError("posture");
+  return std::move(reply.checks);
+}
+
+}  // namespace cloister::sandbox
