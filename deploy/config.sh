@@ -42,6 +42,17 @@ prometheus_port() {
   echo "$port"
 }
 
+prometheus_yaml() {
+  cat <<YAML
+global:
+  scrape_interval: 5s
+scrape_configs:
+  - job_name: cloister
+    static_configs:
+      - targets: ["127.0.0.1:$metrics_port"]
+YAML
+}
+
 write_configuration() {
   write_file "$etc/cloisterd.toml" 644 root:root <<TOML
 state = "$state"
@@ -66,14 +77,7 @@ CLOISTER_UID=$(id -u cloister)
 CLOISTER_GID=$(getent group cloister | cut -d : -f 3)
 ENVIRONMENT
   write_file "$etc/prometheus.env" 644 root:root <<<"CLOISTER_PROMETHEUS_PORT=$(prometheus_port)"
-  write_file "$state/prometheus/prometheus.yml" 640 root:prometheus <<YAML
-global:
-  scrape_interval: 5s
-scrape_configs:
-  - job_name: cloister
-    static_configs:
-      - targets: ["127.0.0.1:$metrics_port"]
-YAML
+  prometheus_yaml | write_file "$state/prometheus/prometheus.yml" 640 root:prometheus
 }
 
 # Profiles are compiled here, where a parser is, so that the launcher only loads bytes.
