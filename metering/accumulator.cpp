@@ -43,7 +43,8 @@ Quantity integrate(std::uint64_t before, std::uint64_t after, std::uint64_t nano
   return doubled / kUnit;
 }
 
-// The kernel's peak is since birth: only a rise of it happened in this interval, else the present level is the best known.
+// The kernel's peak is since birth: only a rise of it happened in this interval, else the present level is the best
+// known.
 std::uint64_t highest(const std::optional<std::uint64_t>& lastPeak, const std::optional<std::uint64_t>& peak,
                       const std::optional<std::uint64_t>& level) {
   if (peak && *peak > lastPeak.value_or(0)) return *peak;

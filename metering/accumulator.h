@@ -1,14 +1,13 @@
 // Accumulator: two readings of one group make amounts. Pure integer arithmetic; nothing is ever counted twice.
 //
-// Counters: the difference. A counter below its last value began anew (somebody reset it, the link was made again): the new
-// value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that was
-// absent in between counts from its last known value.
-// Integrals: the trapezoid of both levels times the boot clock's milliseconds, with 128-bit intermediates; the fraction of
-// a millisecond is carried to the next interval, not lost. An interval longer than kLongestInterval is not guessed: the
-// integral leaves it out and a gap row says so; counters count over it.
-// Life cycle: memory limit x time and instance time, exact, from the moments alone.
-// Identity is (boot id, cgroup inode), the caller's to compare: a group that is born counts from zero().
-// Threads and failures: values and pure functions.
+// Counters: the difference. A counter below its last value began anew (somebody reset it, the link was made again): the
+// new value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that
+// was absent in between counts from its last known value. Integrals: the trapezoid of both levels times the boot
+// clock's milliseconds, with 128-bit intermediates; the fraction of a millisecond is carried to the next interval, not
+// lost. An interval longer than kLongestInterval is not guessed: the integral leaves it out and a gap row says so;
+// counters count over it. Life cycle: memory limit x time and instance time, exact, from the moments alone. Identity is
+// (boot id, cgroup inode), the caller's to compare: a group that is born counts from zero(). Threads and failures:
+// values and pure functions.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +45,9 @@ using Amounts = std::vector<Amount>;
 // The last reading, and what an interval left over: sub-millisecond remainders and link bytes go on from here.
 struct Progress {
   Reading last;
-  std::uint64_t memoryRemainder = 0;   // byte-nanoseconds below one byte-millisecond, doubled by the trapezoid
+  std::uint64_t memoryRemainder = 0;  // byte-nanoseconds below one byte-millisecond, doubled by the trapezoid
   std::uint64_t diskRemainder = 0;
-  std::uint64_t lifeRemainder = 0;     // nanoseconds below one millisecond
+  std::uint64_t lifeRemainder = 0;  // nanoseconds below one millisecond
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

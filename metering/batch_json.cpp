@@ -16,7 +16,8 @@ namespace {
 // Ends the parse; the error is in the handler.
 struct Refused {};
 
-// Takes the parser's events one by one, so that a doubled or unknown field is seen and nothing is built that is not wanted.
+// Takes the parser's events one by one, so that a doubled or unknown field is seen and nothing is built that is not
+// wanted.
 class BatchHandler final : public Poco::JSON::Handler {
  public:
   UsageBatch batch;
@@ -104,7 +105,8 @@ class BatchHandler final : public Poco::JSON::Handler {
     T number{};
     const char* const end = digits.data() + digits.size();
     const auto [stop, code] = std::from_chars(digits.data(), end, number);
-    if (digits.empty() || code != std::errc{} || stop != end || number < 0) refuse("the number is out of range", path());
+    if (digits.empty() || code != std::errc{} || stop != end || number < 0)
+      refuse("the number is out of range", path());
     return number;
   }
   enum class Empty { allowed, refused };

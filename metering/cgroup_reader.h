@@ -1,9 +1,10 @@
 // CgroupReader: the counters of one group (an instance's or a tenant's), through descriptors opened once.
 //
-// Layouts: v2 (only `unified` given: cpu.stat, memory.*, io.stat, pids.*) and hybrid (`cpuacct`, `cpu`, `memory`, `blkio`,
-// `pids` v1 directories beside `unified`, whose cpu.stat serves when there is no cpuacct). `upper` gives the disk in use.
-// A file that is missing, or whose group is gone (ENODEV), leaves its field absent; read() fails only when no field at all
-// could be read, which is how a group that was removed shows: the last good reading is then the last there is.
+// Layouts: v2 (only `unified` given: cpu.stat, memory.*, io.stat, pids.*) and hybrid (`cpuacct`, `cpu`, `memory`,
+// `blkio`, `pids` v1 directories beside `unified`, whose cpu.stat serves when there is no cpuacct). `upper` gives the
+// disk in use. A file that is missing, or whose group is gone (ENODEV), leaves its field absent; read() fails only when
+// no field at all could be read, which is how a group that was removed shows: the last good reading is then the last
+// there is.
 //
 //   field            v2                              v1
 //   cpu              cpu.stat usage_usec             cpuacct/cpuacct.usage

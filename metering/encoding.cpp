@@ -5,8 +5,12 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 
-void putSigned(wire::Writer& writer, std::int64_t value) { writer.put(static_cast<std::uint64_t>(value)); }
-std::int64_t getSigned(wire::Reader& reader) { return static_cast<std::int64_t>(reader.get<std::uint64_t>()); }
+void putSigned(wire::Writer& writer, std::int64_t value) {
+  writer.put(static_cast<std::uint64_t>(value));
+}
+std::int64_t getSigned(wire::Reader& reader) {
+  return static_cast<std::int64_t>(reader.get<std::uint64_t>());
+}
 
 void putReading(wire::Writer& writer, const Reading& reading) {
   writer.put(reading.bootNanos);

@@ -1,7 +1,8 @@
 // Encoding: the bytes of usage rows and of the spool's states, little-endian as wire.h writes them.
 //
-// putRow() is part of the ledger's canonical encoding (ledger.h): it never changes. The states begin with a version byte.
-// Threads: pure functions. Failures: get*() return false (or leave the reader failed) on anything but exact bytes.
+// putRow() is part of the ledger's canonical encoding (ledger.h): it never changes. The states begin with a version
+// byte. Threads: pure functions. Failures: get*() return false (or leave the reader failed) on anything but exact
+// bytes.
 #pragma once
 
 #include <string>

@@ -17,7 +17,9 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-MetricFamily family(const char* name, const char* help, MetricType type) { return {name, help, type, {}}; }
+MetricFamily family(const char* name, const char* help, MetricType type) {
+  return {name, help, type, {}};
+}
 
 void add(MetricFamily& family, Labels labels, double value) {
   ClientMetric metric;
@@ -42,24 +44,40 @@ struct TotalFamily {
 std::vector<TotalFamily> totalFamilies() {
   return {
       {"cloister_tenant_cpu_seconds_total", "CPU time used.", MetricType::Counter, {{Meter::cpu, 1e9, {}}}},
-      {"cloister_tenant_cpu_throttled_seconds_total", "Time that the CPU limit held runnable work back.",
-       MetricType::Counter, {{Meter::cpuThrottled, 1e9, {}}}},
-      {"cloister_tenant_memory_byte_seconds_total", "Memory in use, integrated over time.", MetricType::Counter,
+      {"cloister_tenant_cpu_throttled_seconds_total",
+       "Time that the CPU limit held runnable work back.",
+       MetricType::Counter,
+       {{Meter::cpuThrottled, 1e9, {}}}},
+      {"cloister_tenant_memory_byte_seconds_total",
+       "Memory in use, integrated over time.",
+       MetricType::Counter,
        {{Meter::memoryByteSeconds, 1e3, {}}}},
-      {"cloister_tenant_memory_allocated_byte_seconds_total", "Memory limits of running instances, integrated over time.",
-       MetricType::Counter, {{Meter::memoryAllocated, 1e3, {}}}},
-      {"cloister_tenant_memory_peak_bytes", "Highest memory of one instance in any window.", MetricType::Gauge,
+      {"cloister_tenant_memory_allocated_byte_seconds_total",
+       "Memory limits of running instances, integrated over time.",
+       MetricType::Counter,
+       {{Meter::memoryAllocated, 1e3, {}}}},
+      {"cloister_tenant_memory_peak_bytes",
+       "Highest memory of one instance in any window.",
+       MetricType::Gauge,
        {{Meter::memoryPeak, 1, {}}}},
-      {"cloister_tenant_oom_kills_total", "Processes killed at a memory limit.", MetricType::Counter,
+      {"cloister_tenant_oom_kills_total",
+       "Processes killed at a memory limit.",
+       MetricType::Counter,
        {{Meter::oomKills, 1, {}}}},
-      {"cloister_tenant_io_bytes_total", "Bytes of block I/O.", MetricType::Counter,
+      {"cloister_tenant_io_bytes_total",
+       "Bytes of block I/O.",
+       MetricType::Counter,
        {{Meter::blockRead, 1, {{"direction", "read"}}}, {Meter::blockWritten, 1, {{"direction", "write"}}}}},
-      {"cloister_tenant_network_bytes_total", "Bytes of traffic, as the tenant sees it.", MetricType::Counter,
+      {"cloister_tenant_network_bytes_total",
+       "Bytes of traffic, as the tenant sees it.",
+       MetricType::Counter,
        {{Meter::networkExternalIn, 1, {{"direction", "in"}, {"scope", "external"}}},
         {Meter::networkExternalOut, 1, {{"direction", "out"}, {"scope", "external"}}},
         {Meter::networkInternalIn, 1, {{"direction", "in"}, {"scope", "internal"}}},
         {Meter::networkInternalOut, 1, {{"direction", "out"}, {"scope", "internal"}}}}},
-      {"cloister_tenant_instance_seconds_total", "Time of running instances and builds.", MetricType::Counter,
+      {"cloister_tenant_instance_seconds_total",
+       "Time of running instances and builds.",
+       MetricType::Counter,
        {{Meter::instanceSeconds, 1e3, {}}}},
   };
 }

@@ -1,7 +1,7 @@
 // Exposition: cloister_tenant_* and cloister_metering_* series for Prometheus.
 //
-// Totals come from the ledger, so they are monotonic over restarts of cloisterd; levels (memory, disk, instances) from the
-// newest window that observe() saw, and are zero when it is older than a minute. Label `tenant` is the opaque id.
+// Totals come from the ledger, so they are monotonic over restarts of cloisterd; levels (memory, disk, instances) from
+// the newest window that observe() saw, and are zero when it is older than a minute. Label `tenant` is the opaque id.
 // Register: exposer.RegisterCollectable(exposition) with a shared_ptr that outlives the exposer.
 // Threads: any; a mutex guards the live levels. Failures: none.
 #pragma once

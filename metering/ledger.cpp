@@ -129,17 +129,20 @@ class Ledger::Database {
       : path_(std::move(path)), writer_(std::move(writer)), reader_(std::move(reader)) {}
 
   Status prepare() {
-    for (auto& [statement, sql] : {std::pair{&findName_, "SELECT id FROM names WHERE text = ?"},
-                                   std::pair{&putName_, "INSERT INTO names(text) VALUES(?) RETURNING id"},
-                                   std::pair{&findBatch_, "SELECT digest FROM batches WHERE source = ? AND sequence = ?"},
-                                   std::pair{&putBatch_, "INSERT INTO batches(source, sequence, digest, boot, received) "
-                                                         "VALUES(?, ?, ?, ?, ?) RETURNING id"},
-                                   std::pair{&putRow_, "INSERT INTO rows VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-                                   std::pair{&putSpan_, "INSERT INTO spans VALUES(?, ?, ?, ?, ?)"},
-                                   std::pair{&putHead_, "INSERT OR REPLACE INTO heads VALUES(?, ?, ?, ?, ?)"},
-                                   std::pair{&putGap_, "INSERT OR REPLACE INTO gaps VALUES(?, ?, ?)"},
-                                   std::pair{&putAnomaly_, "INSERT INTO anomalies(at, source, sequence, digest, stored) "
-                                                           "VALUES(?, ?, ?, ?, ?)"}}) {
+    for (auto& [statement, sql] :
+         {std::pair{&findName_, "SELECT id FROM names WHERE text = ?"},
+          std::pair{&putName_, "INSERT INTO names(text) VALUES(?) RETURNING id"},
+          std::pair{&findBatch_, "SELECT digest FROM batches WHERE source = ? AND sequence = ?"},
+          std::pair{&putBatch_,
+                    "INSERT INTO batches(source, sequence, digest, boot, received) "
+                    "VALUES(?, ?, ?, ?, ?) RETURNING id"},
+          std::pair{&putRow_, "INSERT INTO rows VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+          std::pair{&putSpan_, "INSERT INTO spans VALUES(?, ?, ?, ?, ?)"},
+          std::pair{&putHead_, "INSERT OR REPLACE INTO heads VALUES(?, ?, ?, ?, ?)"},
+          std::pair{&putGap_, "INSERT OR REPLACE INTO gaps VALUES(?, ?, ?)"},
+          std::pair{&putAnomaly_,
+                    "INSERT INTO anomalies(at, source, sequence, digest, stored) "
+                    "VALUES(?, ?, ?, ?, ?)"}}) {
       auto prepared = writer_.prepare(sql);
       if (!prepared) return prepared.error();
       *statement = std::move(prepared).value();
@@ -152,7 +155,8 @@ class Ledger::Database {
     std::vector<std::string> encoded;
     encoded.reserve(batch.rows.size());
     for (const auto& row : batch.rows) {
-      if (row.tenantId.empty() || row.from >= row.to) return Error{"ledger", "row without a tenant or a time", path_, EINVAL};
+      if (row.tenantId.empty() || row.from >= row.to)
+        return Error{"ledger", "row without a tenant or a time", path_, EINVAL};
       wire::Writer writer;
       putRow(writer, row);
       encoded.push_back(writer.bytes());
@@ -183,17 +187,19 @@ class Ledger::Database {
     const std::lock_guard lock(reading_);
     const bool byInstance = query.group == UsageQuery::Group::instance;
     const bool byApp = byInstance || query.group == UsageQuery::Group::app;
-    // Quantities are unsigned: summed in two halves, and compared with the sign bit turned round ((q|m) - (q&m) is q xor m).
+    // Quantities are unsigned: summed in two halves, and compared with the sign bit turned round ((q|m) - (q&m) is q
+    // xor m).
     std::string sql = "SELECT ";
     sql += byApp ? "(SELECT text FROM names WHERE id = g.app), " : "'', ";
     sql += byInstance ? "(SELECT text FROM names WHERE id = g.instance), " : "'', ";
-    sql += "meter, high, low, highest, first_from, last_to FROM (SELECT r.app AS app, r.instance AS instance, "
-           "r.meter AS meter, SUM((r.quantity >> 32) & 4294967295) AS high, SUM(r.quantity & 4294967295) AS low, "
-           "MAX((r.quantity | -9223372036854775808) - (r.quantity & -9223372036854775808)) AS highest, "
-           "MIN(r.window_from) AS first_from, MAX(r.window_to) AS last_to FROM spans s JOIN rows r "
-           "ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last "
-           "WHERE s.tenant = (SELECT id FROM names WHERE text = ?1) AND s.max_from >= ?2 AND s.min_from < ?3 "
-           "AND r.window_from >= ?2 AND r.window_from < ?3";
+    sql +=
+        "meter, high, low, highest, first_from, last_to FROM (SELECT r.app AS app, r.instance AS instance, "
+        "r.meter AS meter, SUM((r.quantity >> 32) & 4294967295) AS high, SUM(r.quantity & 4294967295) AS low, "
+        "MAX((r.quantity | -9223372036854775808) - (r.quantity & -9223372036854775808)) AS highest, "
+        "MIN(r.window_from) AS first_from, MAX(r.window_to) AS last_to FROM spans s JOIN rows r "
+        "ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last "
+        "WHERE s.tenant = (SELECT id FROM names WHERE text = ?1) AND s.max_from >= ?2 AND s.min_from < ?3 "
+        "AND r.window_from >= ?2 AND r.window_from < ?3";
     if (!query.appId.empty()) sql += " AND r.app = (SELECT id FROM names WHERE text = ?4)";
     if (!query.instanceId.empty()) sql += " AND r.instance = (SELECT id FROM names WHERE text = ?5)";
     sql += " GROUP BY ";
@@ -281,8 +287,9 @@ class Ledger::Database {
 
  private:
   Status loadMemory() {
-    auto heads = writer_.prepare("SELECT n.text, h.tenant, h.rows, h.hash, h.totals, h.latest "
-                                 "FROM heads h JOIN names n ON n.id = h.tenant");
+    auto heads = writer_.prepare(
+        "SELECT n.text, h.tenant, h.rows, h.hash, h.totals, h.latest "
+        "FROM heads h JOIN names n ON n.id = h.tenant");
     if (!heads) return heads.error();
     Statement::Step step{};
     while ((step = heads->step()) == Statement::Step::row) {
@@ -392,7 +399,11 @@ class Ledger::Database {
       const auto& last = touched_.at(name);
       putSpan_.bind(1, last.id).bind(2, one.first).bind(3, last.rows).bind(4, one.minFrom).bind(5, one.maxFrom);
       const auto totals = encodeTotals(last.totals);
-      putHead_.bind(1, last.id).bind(2, last.rows).bindBlob(3, view(last.hash)).bindBlob(4, totals).bind(5, last.latest);
+      putHead_.bind(1, last.id)
+          .bind(2, last.rows)
+          .bindBlob(3, view(last.hash))
+          .bindBlob(4, totals)
+          .bind(5, last.latest);
       if (!putSpan_.run() || !putHead_.run()) return writer_.error();
     }
     for (const auto& [note, sum] : touchedGaps_) {
@@ -417,7 +428,8 @@ class Ledger::Database {
     return &entry->second;
   }
 
-  Status writeRow(const UsageRow& row, std::string_view bytes, std::string_view constant, std::int64_t batchId, Head& head) {
+  Status writeRow(const UsageRow& row, std::string_view bytes, std::string_view constant, std::int64_t batchId,
+                  Head& head) {
     const auto app = nameId(row.appId);
     if (!app) return app.error();
     const auto instance = nameId(row.instanceId);
@@ -444,8 +456,8 @@ class Ledger::Database {
   }
 
   void resetAll() {
-    for (auto* statement : {&findName_, &putName_, &findBatch_, &putBatch_, &putRow_, &putSpan_, &putHead_, &putGap_,
-                            &putAnomaly_}) {
+    for (auto* statement :
+         {&findName_, &putName_, &findBatch_, &putBatch_, &putRow_, &putSpan_, &putHead_, &putGap_, &putAnomaly_}) {
       statement->reset();
     }
   }
@@ -453,8 +465,9 @@ class Ledger::Database {
   Result<Verification> walk(const std::string& tenantId) {
     Verification result;
     Head head;
-    auto end = reader_.prepare("SELECT tenant, rows, hash, totals FROM heads "
-                               "WHERE tenant = (SELECT id FROM names WHERE text = ?)");
+    auto end = reader_.prepare(
+        "SELECT tenant, rows, hash, totals FROM heads "
+        "WHERE tenant = (SELECT id FROM names WHERE text = ?)");
     if (!end) return end.error();
     const auto found = end->bind(1, std::string_view(tenantId)).step();
     if (found == Statement::Step::failed) return reader_.error();
@@ -469,7 +482,8 @@ class Ledger::Database {
     auto rows = reader_.prepare(
         // A name that is gone must not look like the empty one.
         "SELECT r.number, COALESCE(a.text, x'ff'), COALESCE(i.text, x'ff'), r.meter, r.quantity, r.window_from, "
-        "r.window_to, COALESCE(n.text, x'ff'), r.hash, s.text, b.sequence, COALESCE(o.text, x'ff') FROM rows r LEFT JOIN names a ON a.id = r.app LEFT JOIN names i ON i.id = r.instance "
+        "r.window_to, COALESCE(n.text, x'ff'), r.hash, s.text, b.sequence, COALESCE(o.text, x'ff') FROM rows r LEFT "
+        "JOIN names a ON a.id = r.app LEFT JOIN names i ON i.id = r.instance "
         "LEFT JOIN names n ON n.id = r.note LEFT JOIN batches b ON b.id = r.batch LEFT JOIN names s ON s.id = b.source "
         "LEFT JOIN names o ON o.id = b.boot WHERE r.tenant = ? ORDER BY r.number");
     if (!rows) return rows.error();
@@ -494,8 +508,8 @@ class Ledger::Database {
                          std::string(rows->bytes(7))};
       wire::Writer writer;
       putRow(writer, row);
-      const auto hash = rowHash(sha, previous, number, batchPart(rows->bytes(9), rows->bits(10), rows->bytes(11)),
-                                writer.bytes());
+      const auto hash =
+          rowHash(sha, previous, number, batchPart(rows->bytes(9), rows->bits(10), rows->bytes(11)), writer.bytes());
       Hash stored{};
       if (!toHash(rows->bytes(8), stored) || stored != hash) return bad("the row's hash differs from its content");
       addTo(sums, row.meter, row.quantity);
@@ -504,14 +518,15 @@ class Ledger::Database {
     }
     if (step == Statement::Step::failed) return reader_.error();
     if (result.rows != head.rows) return Verification{result.rows, result.rows + 1, "rows are missing at the end"};
-    if (previous != head.hash) return Verification{result.rows, std::max<std::uint64_t>(result.rows, 1), "the head differs"};
+    if (previous != head.hash)
+      return Verification{result.rows, std::max<std::uint64_t>(result.rows, 1), "the head differs"};
     if (sums != head.totals) return Verification{result.rows, result.rows + 1, "the totals differ from the rows' sum"};
     return result;
   }
 
   std::string path_;
-  std::mutex writing_;  // the writer's connection, its statements, names_, touched_
-  std::mutex reading_;  // the reader's connection
+  std::mutex writing_;                // the writer's connection, its statements, names_, touched_
+  std::mutex reading_;                // the reader's connection
   mutable std::shared_mutex memory_;  // heads_, gaps_, refused_: changed with writing_ held as well
   std::map<std::string, Head> heads_;
   std::map<std::string, GapSum> gaps_;
@@ -550,11 +565,23 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
 Result<Appended> Ledger::append(const UsageBatch& batch, std::int64_t receivedAt) {
   return database_->append(batch, receivedAt);
 }
-Result<std::vector<UsageSum>> Ledger::query(const UsageQuery& query) { return database_->query(query); }
-Totals Ledger::totals(const std::string& tenantId) const { return database_->totals(tenantId); }
-std::vector<TenantTotals> Ledger::totals() const { return database_->totals(); }
-LedgerHealth Ledger::health() const { return database_->health(); }
-Result<Verification> Ledger::verify(const std::string& tenantId) { return database_->verify(tenantId); }
-Result<std::vector<Anomaly>> Ledger::anomalies(std::size_t limit) { return database_->anomalies(limit); }
+Result<std::vector<UsageSum>> Ledger::query(const UsageQuery& query) {
+  return database_->query(query);
+}
+Totals Ledger::totals(const std::string& tenantId) const {
+  return database_->totals(tenantId);
+}
+std::vector<TenantTotals> Ledger::totals() const {
+  return database_->totals();
+}
+LedgerHealth Ledger::health() const {
+  return database_->health();
+}
+Result<Verification> Ledger::verify(const std::string& tenantId) {
+  return database_->verify(tenantId);
+}
+Result<std::vector<Anomaly>> Ledger::anomalies(std::size_t limit) {
+  return database_->anomalies(limit);
+}
 
 }  // namespace cloister::metering

@@ -1,21 +1,22 @@
-// Ledger: the append-only record of usage in cloisterd's ledger.db (SQLite, WAL, synchronous FULL), hash-chained a tenant.
+// Ledger: the append-only record of usage in cloisterd's ledger.db (SQLite, WAL, synchronous FULL), hash-chained a
+// tenant.
 //
 //   ledger.db   batches(source, sequence, digest, boot, received)   UNIQUE(source, sequence)
 //               rows(tenant, number, ...)    clustered by tenant, numbered 1, 2, 3 ... in the order of its chain
-//               spans(tenant, first, last, min_from, max_from)      where a batch's rows of a tenant lie, to find by time
-//               heads(tenant, rows, hash, totals)                   end of the chain and the sums since ever
+//               spans(tenant, first, last, min_from, max_from)      where a batch's rows of a tenant lie, to find by
+//               time heads(tenant, rows, hash, totals)                   end of the chain and the sums since ever
 //               names(id, text)              tenant, app, instance ids and sources, written once
 //               gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored)
 //
 // append() is one transaction: the same (source, sequence) again with the same content is answered like the first time;
 // with other content it is refused and kept as an anomaly. UPDATE and DELETE of rows are refused by triggers.
 //
-// The chain: hash(0) = 32 zero bytes, hash(n) = SHA-256(hash(n-1) || encoding of row n), where the encoding is, integers
-// little-endian, strings as u32 byte count and bytes:
+// The chain: hash(0) = 32 zero bytes, hash(n) = SHA-256(hash(n-1) || encoding of row n), where the encoding is,
+// integers little-endian, strings as u32 byte count and bytes:
 //   u8  version = 1          u64 number in the tenant's chain   str source      u64 sequence    str boot id
 //   str tenant   str app   str instance   u8 meter (its value in usage.h)   u64 quantity   i64 from   i64 to   str note
-// A batch's digest is SHA-256 of: u8 version = 1, str source, u64 sequence, str boot id, u32 row count, and for each row
-// from "str tenant" to "str note" as above.
+// A batch's digest is SHA-256 of: u8 version = 1, str source, u64 sequence, str boot id, u32 row count, and for each
+// row from "str tenant" to "str note" as above.
 //
 // Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path}.
 #pragma once

@@ -7,7 +7,9 @@
 namespace cloister::metering {
 namespace {
 
-LinkBytes asTenantSees(const counters::Link& link) { return {link.index, link.sentBytes, link.receivedBytes}; }
+LinkBytes asTenantSees(const counters::Link& link) {
+  return {link.index, link.sentBytes, link.receivedBytes};
+}
 
 }  // namespace
 

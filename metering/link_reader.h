@@ -1,8 +1,8 @@
 // LinkReader: received and sent bytes of the host ends of the instances' links, all in one netlink dump.
 //
-// Directions are turned round: what the host end sends, the tenant receives. veth counts whole offloaded packets without
-// the headers of each segment, up to about 4 % under the wire.
-// Threads: one thread uses a reader at a time. Failures: Error from the dump; a link that is not there has no entry.
+// Directions are turned round: what the host end sends, the tenant receives. veth counts whole offloaded packets
+// without the headers of each segment, up to about 4 % under the wire. Threads: one thread uses a reader at a time.
+// Failures: Error from the dump; a link that is not there has no entry.
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,8 @@ __extension__ using Quantity = unsigned __int128;
 
 // Decimal digits.
 [[nodiscard]] std::string decimal(Quantity quantity);
-[[nodiscard]] inline double approximate(Quantity quantity) { return static_cast<double>(quantity); }
+[[nodiscard]] inline double approximate(Quantity quantity) {
+  return static_cast<double>(quantity);
+}
 
 }  // namespace cloister::metering

@@ -4,6 +4,8 @@
 
 namespace cloister::metering {
 
-Moment now() { return {counters::bootNanos(), counters::utcMicros()}; }
+Moment now() {
+  return {counters::bootNanos(), counters::utcMicros()};
+}
 
 }  // namespace cloister::metering

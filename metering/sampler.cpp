@@ -12,7 +12,9 @@ std::int64_t windowStart(std::int64_t utcMicros) {
 }
 
 // A gap shorter than a millisecond still is a row.
-std::uint64_t gapMillis(std::int64_t micros) { return static_cast<std::uint64_t>(std::max<std::int64_t>(micros / 1000, 1)); }
+std::uint64_t gapMillis(std::int64_t micros) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(micros / 1000, 1));
+}
 
 std::int64_t microsBetween(std::uint64_t from, std::uint64_t to) {
   return to > from ? static_cast<std::int64_t>((to - from) / 1000) : 0;
@@ -45,14 +47,17 @@ NetworkState& Sampler::networkOf(const std::string& tenantId) {
 
 Status Sampler::commit() {
   auto done = spool_.commit(state_, bootId_, sealed_);
-  if (done) sealed_.clear();
+  if (done) {
+    sealed_.clear();
+    if (young_ == Young::sampled) young_ = Young::none;
+  }
   return done;
 }
 
 void Sampler::closeGroup(const GroupState& group, Moment at) {
   const bool restarted = group.bootId != bootId_;
-  const auto micros = restarted ? at.utcMicros - group.lastUtcMicros
-                                : microsBetween(group.progress.last.bootNanos, at.bootNanos);
+  const auto micros =
+      restarted ? at.utcMicros - group.lastUtcMicros : microsBetween(group.progress.last.bootNanos, at.bootNanos);
   take(group.tenantId, group.appId, group.instanceId,
        {{Meter::gap, gapMillis(micros), restarted ? gap::kRestarted : gap::kVanished}});
 }
@@ -72,8 +77,8 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     found = state_.groups.end();
   }
   if (found == state_.groups.end()) {
-    GroupState group{subject.tenantId, subject.appId,   subject.instanceId, bootId_, subject.cgroupInode, subject.allocation,
-                     subject.link,     bornAt(at.bootNanos), at.utcMicros};
+    GroupState group{subject.tenantId,   subject.appId, subject.instanceId,   bootId_,     subject.cgroupInode,
+                     subject.allocation, subject.link,  bornAt(at.bootNanos), at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
       group.progress.last = *first;
@@ -91,6 +96,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     state_.groups.emplace(subject.group, std::move(group));
   }
   readers_.insert_or_assign(subject.group, std::move(reader).value());
+  young_ = Young::added;
   return commit();
 }
 
@@ -156,6 +162,7 @@ std::size_t Sampler::sample(Moment at) {
     const auto group = state_.groups.find(name);
     if (group != state_.groups.end() && !readGroup(group->second, reader, at, Reason::periodic)) ++unread;
   }
+  if (young_ == Young::added) young_ = Young::sampled;
   return unread;
 }
 
@@ -189,7 +196,12 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   const auto from = state_.windowFrom;
   const auto boundary = windowStart(from) + kWindowMicros;
   const bool steppedBack = at.utcMicros < from;
-  if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) return std::size_t{0};
+  if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) {
+    if (young_ == Young::sampled) {
+      if (auto done = commit(); !done) return done.error();
+    }
+    return std::size_t{0};
+  }
 
   auto to = when == Flush::all ? std::max(at.utcMicros, from + 1) : windowStart(at.utcMicros);
   if (steppedBack) to = boundary;

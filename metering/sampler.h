@@ -1,18 +1,19 @@
-// Sampler: what the node's meter thread drives. Reads all groups, accumulates, seals windows of ten seconds into batches.
+// Sampler: what the node's meter thread drives. Reads all groups, accumulates, seals windows of ten seconds into
+// batches.
 //
 //   start:    open(); for each recovered container add(Origin::recovered); then closeMissing()
 //   launch:   add(Origin::launched) as soon as the launcher has answered
-//   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(), flush()
-//   exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns
+//   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(),
+//   flush() exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns
 //   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
 //   uplink:   spool.pending() -> POST /node/v1/usage -> spool.acknowledge(sequence)
 //
-// Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are the
-// boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back windows
-// may overlap earlier ones, rows stay distinct by batch.
-// Threads: one thread (any, but one at a time). Failures: add() fails when no counter can be read; sample() goes on over a
-// group that failed (its life-cycle meters still count) and reports the number; commit errors come back from
-// flush(), add() and finish() and lose nothing: the next one writes all.
+// Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
+// the boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back
+// windows may overlap earlier ones, rows stay distinct by batch. Threads: one thread (any, but one at a time).
+// Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle meters
+// still count) and reports the number; commit errors come back from flush(), add() and finish() and lose nothing: the
+// next one writes all.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +31,13 @@ namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
 
-// Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the node.
+// Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
+// node.
 struct Subject {
   std::string group;
   std::string tenantId;
-  std::string appId;       // empty for a build's own usage, or as the caller wants it attributed
-  std::string instanceId;  // instance or build id, as rows carry it
+  std::string appId;              // empty for a build's own usage, or as the caller wants it attributed
+  std::string instanceId;         // instance or build id, as rows carry it
   std::uint64_t cgroupInode = 0;  // Launched::cgroupInode
   Allocation allocation;          // the limits it was launched with
   std::string link;               // hostLinkName(address); empty without a network
@@ -65,7 +67,9 @@ class Sampler {
   // Forgets a tenant's network counters: after the launcher's removeTenant.
   void forgetTenant(const std::string& tenantId);
 
-  // Seals the open window when it is over (or always), commits. The value: rows sealed.
+  // Seals the open window when it is over (or always), commits. The value: rows sealed. A window that goes on is
+  // committed only after the first sample of a new group: between two commits a crash leaves levels to the trapezoid,
+  // which is good for a group that runs and bad for one that starts.
   [[nodiscard]] Result<std::size_t> flush(Moment at, Flush when = Flush::whenDue);
 
   // The last good reading of a running group; null for an unknown one.
@@ -75,7 +79,8 @@ class Sampler {
  private:
   Sampler(Spool& spool, std::string bootId, SpoolState state);
   enum class Reason { periodic, last };
-  void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId, const Amounts& amounts);
+  void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
+            const Amounts& amounts);
   // False when the group could not be read; its life-cycle meters go on.
   bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
@@ -87,8 +92,9 @@ class Sampler {
   SpoolState state_;
   std::map<std::string, CgroupReader> readers_;
   LinkReader links_;
-  std::vector<UsageRow> sealed_;            // of a window that is over, until a commit succeeded
-  std::set<std::string> unknownPast_;       // tenants whose network counters began before this spool did
+  enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
+  std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
+  std::set<std::string> unknownPast_;  // tenants whose network counters began before this spool did
 };
 
 }  // namespace cloister::metering

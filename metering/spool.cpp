@@ -73,7 +73,8 @@ class Spool::Database {
     }
     auto last = meta("sequence");
     if (!last) return last.error();
-    // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any count.
+    // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any
+    // count.
     sequence_ = static_cast<std::uint64_t>(std::max(*last, counters::utcMicros()));
     return {};
   }
@@ -90,7 +91,8 @@ class Spool::Database {
     if (!window) return window.error();
     state.windowFrom = *window;
     if (auto read = eachBlob("SELECT name, state FROM groups", state.groups, groups_); !read) return read.error();
-    if (auto read = eachBlob("SELECT tenant, state FROM networks", state.networks, networks_); !read) return read.error();
+    if (auto read = eachBlob("SELECT tenant, state FROM networks", state.networks, networks_); !read)
+      return read.error();
     auto rows = sqlite_.prepare("SELECT key, quantity FROM amounts");
     if (!rows) return rows.error();
     Statement::Step step{};
@@ -114,8 +116,8 @@ class Spool::Database {
     auto sequence = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    bool good = write(groups_, groups, putGroup_, dropGroup_) && write(networks_, networks, putNetwork_, dropNetwork_) &&
-                writeAmounts(state.amounts);
+    bool good = write(groups_, groups, putGroup_, dropGroup_) &&
+                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts);
     for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
       const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
       const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
@@ -276,12 +278,20 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::s
   }
 }
 
-Spool::Past Spool::past() const { return database_->past(); }
-Result<SpoolState> Spool::load() { return database_->load(); }
+Spool::Past Spool::past() const {
+  return database_->past();
+}
+Result<SpoolState> Spool::load() {
+  return database_->load();
+}
 Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
   return database_->commit(state, bootId, sealed);
 }
-Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) { return database_->pending(limit); }
-Status Spool::acknowledge(std::uint64_t sequence) { return database_->acknowledge(sequence); }
+Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) {
+  return database_->pending(limit);
+}
+Status Spool::acknowledge(std::uint64_t sequence) {
+  return database_->acknowledge(sequence);
+}
 
 }  // namespace cloister::metering

@@ -7,11 +7,11 @@
 //                          batches(sequence, boot, rows)  sealed, not yet acknowledged
 //
 // commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
-// moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went on
-// meanwhile, so nothing is lost or doubled. A sequence is never given twice: it grows over restarts and, by starting at the
-// calendar's microseconds, also over a lost or cut file.
-// Threads: the meter thread commits, an uplink thread may call pending() and acknowledge(); a mutex serialises them.
-// Failures: Error{stage "spool", operation, path, SQLite's text in operation}; a failed commit changed nothing.
+// moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
+// on meanwhile, so nothing is lost or doubled. A sequence is never given twice: it grows over restarts and, by starting
+// at the calendar's microseconds, also over a lost or cut file. Threads: the meter thread commits, an uplink thread may
+// call pending() and acknowledge(); a mutex serialises them. Failures: Error{stage "spool", operation, path, SQLite's
+// text in operation}; a failed commit changed nothing.
 #pragma once
 
 #include <cstdint>
@@ -51,9 +51,9 @@ struct NetworkState {
 
 // The whole of what continues after a restart.
 struct SpoolState {
-  std::map<std::string, GroupState> groups;  // by group name (the launcher's container id)
+  std::map<std::string, GroupState> groups;      // by group name (the launcher's container id)
   std::map<std::string, NetworkState> networks;  // by tenant id
-  std::int64_t windowFrom = 0;  // 0: no window open yet
+  std::int64_t windowFrom = 0;                   // 0: no window open yet
   WindowAmounts amounts;
 };
 

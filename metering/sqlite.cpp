@@ -16,14 +16,18 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(handle_); }
+Statement::~Statement() {
+  sqlite3_finalize(handle_);
+}
 
 Statement& Statement::bind(int index, std::int64_t value) {
   sqlite3_bind_int64(handle_, index, value);
   return *this;
 }
 
-Statement& Statement::bind(int index, std::uint64_t value) { return bind(index, static_cast<std::int64_t>(value)); }
+Statement& Statement::bind(int index, std::uint64_t value) {
+  return bind(index, static_cast<std::int64_t>(value));
+}
 
 // The null destructor is SQLITE_STATIC: the caller's bytes outlive the step. A null pointer would bind NULL.
 Statement& Statement::bind(int index, std::string_view text) {
@@ -44,15 +48,22 @@ Statement::Step Statement::step() {
 
 bool Statement::run() {
   const bool done = step() == Step::done;
-  // After a failure the connection keeps the failing call's text only until the next call, so a failed one stays unreset.
+  // After a failure the connection keeps the failing call's text only until the next call, so a failed one stays
+  // unreset.
   if (done) reset();
   return done;
 }
 
-void Statement::reset() { sqlite3_reset(handle_); }
+void Statement::reset() {
+  sqlite3_reset(handle_);
+}
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }
-std::uint64_t Statement::bits(int column) const { return static_cast<std::uint64_t>(integer(column)); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
+std::uint64_t Statement::bits(int column) const {
+  return static_cast<std::uint64_t>(integer(column));
+}
 
 std::string_view Statement::bytes(int column) const {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(handle_, column));
@@ -76,12 +87,14 @@ Sqlite& Sqlite::operator=(Sqlite&& other) noexcept {
   return *this;
 }
 
-Sqlite::~Sqlite() { sqlite3_close_v2(handle_); }
+Sqlite::~Sqlite() {
+  sqlite3_close_v2(handle_);
+}
 
 Result<Sqlite> Sqlite::open(const std::string& path, std::string stage, Mode mode) {
   sqlite3* handle = nullptr;
-  const int flags =
-      (mode == Mode::readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
+  const int flags = (mode == Mode::readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
+                    SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   Sqlite database(handle, path, std::move(stage));
   if (code != SQLITE_OK) return database.error();

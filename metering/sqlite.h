@@ -1,8 +1,8 @@
 // Sqlite: a connection and its prepared statements, thin over sqlite3: errors as values, handles owned.
 //
 // Threads: one at a time per connection (opened SQLITE_OPEN_NOMUTEX); the owner holds a mutex.
-// Failures: Error{stage as given to open(), operation = SQLite's text, path = the database, code 0}. Statements belong to a
-// connection and must go before it.
+// Failures: Error{stage as given to open(), operation = SQLite's text, path = the database, code 0}. Statements belong
+// to a connection and must go before it.
 #pragma once
 
 #include <cstdint>

@@ -30,13 +30,21 @@ constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDes
     {"gap", "ms", false},
 }};
 
-const Description& describe(Meter meter) { return kDescriptions.at(static_cast<std::size_t>(meter)); }
+const Description& describe(Meter meter) {
+  return kDescriptions.at(static_cast<std::size_t>(meter));
+}
 
 }  // namespace
 
-const char* meterName(Meter meter) { return describe(meter).name; }
-const char* meterUnit(Meter meter) { return describe(meter).unit; }
-bool isLevel(Meter meter) { return describe(meter).level; }
+const char* meterName(Meter meter) {
+  return describe(meter).name;
+}
+const char* meterUnit(Meter meter) {
+  return describe(meter).unit;
+}
+bool isLevel(Meter meter) {
+  return describe(meter).level;
+}
 
 bool meterFromName(const std::string& name, Meter& meter) {
   for (std::size_t i = 0; i < kDescriptions.size(); ++i) {

@@ -58,8 +58,8 @@ TEST(BatchJson, SixtyFourBitsSurviveAsStringsAndAsIntegers) {
     auto back = usageBatchFromJson(toJson(batch));
     ASSERT_TRUE(back.ok());
     EXPECT_EQ(back->rows[0].quantity, quantity);
-    back = usageBatchFromJson(row(R"("tenant": "t", "meter": "cpu", "from": 1, "to": 2, "quantity": )" +
-                                  std::to_string(quantity)));
+    back = usageBatchFromJson(
+        row(R"("tenant": "t", "meter": "cpu", "from": 1, "to": 2, "quantity": )" + std::to_string(quantity)));
     if (quantity > INT64_MAX) {
       ASSERT_FALSE(back.ok());
       continue;
@@ -110,8 +110,10 @@ TEST(BatchJson, HostileInputIsRefusedByField) {
       {row(R"("tenant": "t", "meter": 1, "quantity": "1", "from": 1, "to": 2)"), "rows[0].meter"},
       {row(R"("tenant": "t", "meter": "cpu", "quantity": "-1", "from": 1, "to": 2)"), "rows[0].quantity"},
       {row(R"("tenant": "t", "meter": "cpu", "quantity": "", "from": 1, "to": 2)"), "rows[0].quantity"},
-      {row(R"("tenant": "t", "meter": "cpu", "quantity": "18446744073709551616", "from": 1, "to": 2)"), "rows[0].quantity"},
-      {row(R"("tenant": "t", "meter": "cpu", "quantity": 18446744073709551616, "from": 1, "to": 2)"), "rows[0].quantity"},
+      {row(R"("tenant": "t", "meter": "cpu", "quantity": "18446744073709551616", "from": 1, "to": 2)"),
+       "rows[0].quantity"},
+      {row(R"("tenant": "t", "meter": "cpu", "quantity": 18446744073709551616, "from": 1, "to": 2)"),
+       "rows[0].quantity"},
       {row(R"("tenant": "t", "meter": "cpu", "quantity": 18446744073709551621, "from": 1, "to": 2)"), ""},
       {row(R"("tenant": "t", "meter": "cpu", "quantity": "1", "from": 2, "to": 2)"), "rows[0].to"},
       {row(R"("tenant": "t", "meter": "cpu", "quantity": "1", "from": -5, "to": 2)"), "rows[0].from"},

@@ -41,7 +41,8 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
 TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
   const ScratchDirectory scratch;
   GroupDescriptors all;
-  const auto add = [&](const char* name, DescriptorKind kind, std::initializer_list<std::pair<const char*, const char*>> put) {
+  const auto add = [&](const char* name, DescriptorKind kind,
+                       std::initializer_list<std::pair<const char*, const char*>> put) {
     FakeGroup group(scratch.file(name));
     for (const auto& [file, text] : put) group.put(file, text);
     auto one = group.descriptors(kind);
@@ -55,7 +56,8 @@ TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
        {"memory.max_usage_in_bytes", "20\n"},
        {"memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"}});
   add("blkio", DescriptorKind::blkio,
-      {{"blkio.throttle.io_service_bytes_recursive", "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\nTotal 11\n"}});
+      {{"blkio.throttle.io_service_bytes_recursive",
+        "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\nTotal 11\n"}});
   add("pids", DescriptorKind::pids, {{"pids.current", "2\n"}, {"pids.peak", "3\n"}});
   auto reader = CgroupReader::open(all);
   all.clear();  // borrowed only

@@ -38,10 +38,10 @@ class ExpositionTest : public testing::Test {
 };
 
 TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
-  record(1, {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000), row(Meter::memoryByteSeconds, 4000),
-             row(Meter::memoryPeak, 77), row(Meter::oomKills, 1), row(Meter::blockRead, 10), row(Meter::blockWritten, 11),
-             row(Meter::networkExternalIn, 12), row(Meter::networkInternalOut, 13),
-             row(Meter::gap, 1500, gap::kCounterReset)});
+  record(1, {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000),
+             row(Meter::memoryByteSeconds, 4000), row(Meter::memoryPeak, 77), row(Meter::oomKills, 1),
+             row(Meter::blockRead, 10), row(Meter::blockWritten, 11), row(Meter::networkExternalIn, 12),
+             row(Meter::networkInternalOut, 13), row(Meter::gap, 1500, gap::kCounterReset)});
   now += 5'000'000;
   const Exposition exposition(*ledger, [this] { return now; });
   const auto page = text(exposition);
@@ -68,7 +68,9 @@ TEST_F(ExpositionTest, LevelsComeFromTheNewestWindowAndGoStale) {
   Exposition exposition(*ledger, [this] { return now; });
   // One window in two batches: two instances of 5 s and 10 s.
   record(1, {row(Meter::memoryByteSeconds, 5'000'000), row(Meter::instanceSeconds, 10'000)}, &exposition);
-  record(2, {row(Meter::memoryByteSeconds, 2'500'000), row(Meter::instanceSeconds, 10'000), row(Meter::diskByteSeconds, 10'000)},
+  record(2,
+         {row(Meter::memoryByteSeconds, 2'500'000), row(Meter::instanceSeconds, 10'000),
+          row(Meter::diskByteSeconds, 10'000)},
          &exposition);
   exposition.setPlan("tn-1", "small");
   auto page = text(exposition);

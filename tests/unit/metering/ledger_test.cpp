@@ -36,7 +36,8 @@ class LedgerTest : public testing::Test {
     auto database = Sqlite::open(path, "test");
     ASSERT_TRUE(database.ok());
     const auto done = database->exec(("DROP TRIGGER IF EXISTS rows_stay; DROP TRIGGER IF EXISTS rows_last;"
-                                      "DROP TRIGGER IF EXISTS batches_stay; DROP TRIGGER IF EXISTS batches_last;" + sql)
+                                      "DROP TRIGGER IF EXISTS batches_stay; DROP TRIGGER IF EXISTS batches_last;" +
+                                      sql)
                                          .c_str());
     ASSERT_TRUE(done.ok()) << done.error().message();
   }
@@ -147,8 +148,8 @@ TEST_F(LedgerTest, RowsCannotBeChangedThroughSql) {
   EXPECT_EQ(append(1, {row("t", Meter::cpu, 5)}), Appended::recorded);
   auto database = Sqlite::open(path, "test");
   ASSERT_TRUE(database.ok());
-  for (const char* sql : {"UPDATE rows SET quantity = 1", "DELETE FROM rows", "UPDATE batches SET sequence = 2",
-                          "DELETE FROM batches"}) {
+  for (const char* sql :
+       {"UPDATE rows SET quantity = 1", "DELETE FROM rows", "UPDATE batches SET sequence = 2", "DELETE FROM batches"}) {
     EXPECT_FALSE(database->exec(sql).ok()) << sql;
   }
 }
@@ -171,7 +172,8 @@ TEST_F(LedgerTest, TamperingIsFoundAndTheRowNamed) {
       {"DELETE FROM rows WHERE number = 4", 4},
       {"DELETE FROM rows WHERE number = 6", 6},
       {"UPDATE rows SET number = 60 WHERE number = 6", 6},
-      {"INSERT INTO rows SELECT tenant, 7, batch, app, instance, meter, 1, window_from, window_to, note, hash FROM rows "
+      {"INSERT INTO rows SELECT tenant, 7, batch, app, instance, meter, 1, window_from, window_to, note, hash FROM "
+       "rows "
        "WHERE number = 6 AND tenant = (SELECT id FROM names WHERE text = 't')",
        7},
       {"UPDATE heads SET hash = zeroblob(32)", 6},
@@ -181,7 +183,8 @@ TEST_F(LedgerTest, TamperingIsFoundAndTheRowNamed) {
     ledger.reset();
     for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
     reopen();
-    EXPECT_EQ(append(1, {row("t", Meter::cpu, 1), row("t", Meter::cpu, 2), row("t", Meter::cpu, 3)}), Appended::recorded);
+    EXPECT_EQ(append(1, {row("t", Meter::cpu, 1), row("t", Meter::cpu, 2), row("t", Meter::cpu, 3)}),
+              Appended::recorded);
     EXPECT_EQ(append(2, {row("t", Meter::cpu, 4), row("u", Meter::cpu, 9, 0, "", "", "u"), row("t", Meter::cpu, 5),
                          row("t", Meter::cpu, 6)}),
               Appended::recorded);

@@ -26,7 +26,9 @@ SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   return state;
 }
 
-UsageRow row(std::uint64_t quantity) { return {"t", "a", "i", Meter::cpu, quantity, 10, 20, ""}; }
+UsageRow row(std::uint64_t quantity) {
+  return {"t", "a", "i", Meter::cpu, quantity, 10, 20, ""};
+}
 
 // What batches and the open window hold together.
 std::uint64_t held(Spool& spool, const SpoolState& state) {
@@ -192,7 +194,8 @@ TEST(Spool, AWriteAheadLogCutMidPageLeavesAWholeEarlierState) {
   const auto wal = std::filesystem::file_size(path + "-wal");
   ASSERT_GT(wal, 20'000U);
   bool rolledBack = false;
-  for (const std::uintmax_t size : {wal, wal - 1, wal - 4096, wal - 4097, wal / 2 + 13, std::uintmax_t{5000}, std::uintmax_t{17}}) {
+  for (const std::uintmax_t size :
+       {wal, wal - 1, wal - 4096, wal - 4097, wal / 2 + 13, std::uintmax_t{5000}, std::uintmax_t{17}}) {
     std::filesystem::copy_file(path, cut, std::filesystem::copy_options::overwrite_existing);
     std::filesystem::copy_file(path + "-wal", cut + "-wal", std::filesystem::copy_options::overwrite_existing);
     std::filesystem::remove(cut + "-shm");
