@@ -11,6 +11,7 @@
 
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -217,6 +218,7 @@ int main(int argc, char** argv) {
   if (options.init.empty()) options.init = besideThisProgram("cloister-init");
   ::umask(022);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  std::signal(SIGPIPE, SIG_IGN);  // a child or a caller that ends early is an error to report
   if (::setgroups(0, nullptr) != 0) return complain(cloister::errnoError("launcher", "setgroups"));
   if (auto made = cloister::files::makeDirectories(options.run, 0755); !made) return complain(made.error());
   return serve(options);

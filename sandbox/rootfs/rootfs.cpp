@@ -51,7 +51,7 @@ Status stackLayers(Tree& tree) {
   if (auto done = mounts::makePrivate(); !done) return done;
   auto bench = mounts::make("tmpfs", {{"mode", "0700"}, {"size", "64k"}}, mounts::kNoSuid | mounts::kNoDev);
   if (!bench) return bench.error();
-  auto stage = files::openDirectory(tree.stage);
+  auto stage = files::openAt(AT_FDCWD, tree.stage, O_PATH | O_DIRECTORY);  // search permission is all we have
   if (!stage) return stage.error();
   if (auto done = mounts::attach(bench->get(), stage->get(), tree.stage); !done) return done;
   if (::chdir(tree.stage.c_str()) != 0) return errnoError(kStage, "chdir", tree.stage);
