@@ -9,13 +9,14 @@
 
 #include "metering/accumulator.h"
 #include "metering/encoding.h"
+#include "metering/ledger_chain.h"
+#include "metering/ledger_query.h"
 #include "metering/sha256.h"
 #include "metering/sqlite.h"
 
 namespace cloister::metering {
 namespace {
 
-constexpr std::uint8_t kEncoding = 1;
 constexpr std::size_t kNamesInMemory = 200'000;
 
 constexpr const char* kSchema = R"(
@@ -46,54 +47,6 @@ PRAGMA user_version = 1;
 COMMIT;
 )";
 
-std::string_view view(const Hash& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-
-bool toHash(std::string_view bytes, Hash& hash) {
-  if (bytes.size() != hash.size()) return false;
-  std::copy(bytes.begin(), bytes.end(), hash.begin());
-  return true;
-}
-
-std::string encodeTotals(const Totals& totals) {
-  wire::Writer writer;
-  for (const auto quantity : totals) {
-    writer.put(static_cast<std::uint64_t>(quantity));
-    writer.put(static_cast<std::uint64_t>(quantity >> 64U));
-  }
-  return writer.bytes();
-}
-
-// A ledger from before a meter was added has shorter totals: the new ones are zero.
-bool decodeTotals(std::string_view bytes, Totals& totals) {
-  if (bytes.size() % 16 != 0 || bytes.size() > totals.size() * 16) return false;
-  wire::Reader reader(bytes);
-  totals = {};
-  for (std::size_t i = 0; i < bytes.size() / 16; ++i) {
-    const auto low = reader.get<std::uint64_t>();
-    totals[i] = (Quantity{reader.get<std::uint64_t>()} << 64U) | low;
-  }
-  return reader.finish();
-}
-
-void addTo(Totals& totals, Meter meter, std::uint64_t quantity) {
-  auto& total = totals.at(static_cast<std::size_t>(meter));
-  if (isLevel(meter)) {
-    total = std::max<Quantity>(total, quantity);
-  } else {
-    total += quantity;
-  }
-}
-
-struct Head {
-  std::int64_t id = 0;
-  std::uint64_t rows = 0;
-  Hash hash{};
-  Totals totals{};
-  std::int64_t latest = 0;
-};
-
 struct Span {
   std::uint64_t first = 0;
   std::int64_t minFrom = INT64_MAX;
@@ -104,22 +57,6 @@ struct GapSum {
   std::uint64_t rows = 0;
   std::uint64_t milliseconds = 0;
 };
-
-// What is the same for all rows of a batch, between the row's number and its own fields.
-std::string batchPart(std::string_view source, std::uint64_t sequence, std::string_view bootId) {
-  wire::Writer writer;
-  writer.put(source);
-  writer.put(sequence);
-  writer.put(bootId);
-  return writer.bytes();
-}
-
-Hash rowHash(Sha256& sha, const Hash& previous, std::uint64_t number, std::string_view batch, std::string_view row) {
-  wire::Writer front;
-  front.put(kEncoding);
-  front.put(number);
-  return sha.begin().add(view(previous)).add(front.bytes()).add(batch).add(row).end();
-}
 
 }  // namespace
 
@@ -185,52 +122,7 @@ class Ledger::Database {
 
   Result<std::vector<UsageSum>> query(const UsageQuery& query) {
     const std::lock_guard lock(reading_);
-    const bool byInstance = query.group == UsageQuery::Group::instance;
-    const bool byApp = byInstance || query.group == UsageQuery::Group::app;
-    // Quantities are unsigned: summed in two halves, and compared with the sign bit turned round ((q|m) - (q&m) is q
-    // xor m).
-    std::string sql = "SELECT ";
-    sql += byApp ? "(SELECT text FROM names WHERE id = g.app), " : "'', ";
-    sql += byInstance ? "(SELECT text FROM names WHERE id = g.instance), " : "'', ";
-    sql +=
-        "meter, high, low, highest, first_from, last_to FROM (SELECT r.app AS app, r.instance AS instance, "
-        "r.meter AS meter, SUM((r.quantity >> 32) & 4294967295) AS high, SUM(r.quantity & 4294967295) AS low, "
-        "MAX((r.quantity | -9223372036854775808) - (r.quantity & -9223372036854775808)) AS highest, "
-        "MIN(r.window_from) AS first_from, MAX(r.window_to) AS last_to FROM spans s JOIN rows r "
-        "ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last "
-        "WHERE s.tenant = (SELECT id FROM names WHERE text = ?1) AND s.max_from >= ?2 AND s.min_from < ?3 "
-        "AND r.window_from >= ?2 AND r.window_from < ?3";
-    if (!query.appId.empty()) sql += " AND r.app = (SELECT id FROM names WHERE text = ?4)";
-    if (!query.instanceId.empty()) sql += " AND r.instance = (SELECT id FROM names WHERE text = ?5)";
-    sql += " GROUP BY ";
-    if (byApp) sql += "r.app, ";
-    if (byInstance) sql += "r.instance, ";
-    sql += "r.meter) g";
-    auto rows = reader_.prepare(sql);
-    if (!rows) return rows.error();
-    rows->bind(1, std::string_view(query.tenantId)).bind(2, query.from).bind(3, query.to);
-    rows->bind(4, std::string_view(query.appId)).bind(5, std::string_view(query.instanceId));
-
-    std::vector<UsageSum> sums;
-    Statement::Step step{};
-    while ((step = rows->step()) == Statement::Step::row) {
-      const auto meter = rows->integer(2);
-      if (meter < 0 || meter > static_cast<std::int64_t>(kLastMeter)) continue;
-      UsageSum sum;
-      sum.appId = rows->bytes(0);
-      sum.instanceId = rows->bytes(1);
-      sum.meter = static_cast<Meter>(meter);
-      sum.quantity = isLevel(sum.meter) ? Quantity{rows->bits(5) ^ (1ULL << 63U)}
-                                        : (Quantity{rows->bits(3)} << 32U) + rows->bits(4);
-      sum.from = rows->integer(6);
-      sum.to = rows->integer(7);
-      sums.push_back(std::move(sum));
-    }
-    if (step == Statement::Step::failed) return reader_.error();
-    std::sort(sums.begin(), sums.end(), [](const UsageSum& left, const UsageSum& right) {
-      return std::tie(left.appId, left.instanceId, left.meter) < std::tie(right.appId, right.instanceId, right.meter);
-    });
-    return sums;
+    return sumRows(reader_, query);
   }
 
   Totals totals(const std::string& tenantId) const {
@@ -266,7 +158,7 @@ class Ledger::Database {
     const std::lock_guard lock(reading_);
     // One snapshot of head and rows, while appends go on.
     if (auto begun = reader_.exec("BEGIN"); !begun) return begun.error();
-    auto result = walk(tenantId);
+    auto result = walkChain(reader_, tenantId);
     if (auto ended = reader_.exec("ROLLBACK"); !ended && result) return ended.error();
     return result;
   }
@@ -318,7 +210,7 @@ class Ledger::Database {
 
   Hash digestOf(const UsageBatch& batch, const std::vector<std::string>& encoded) {
     wire::Writer front;
-    front.put(kEncoding);
+    front.put(kChainEncoding);
     front.put(batch.source);
     front.put(batch.sequence);
     front.put(batch.bootId);
@@ -460,68 +352,6 @@ class Ledger::Database {
          {&findName_, &putName_, &findBatch_, &putBatch_, &putRow_, &putSpan_, &putHead_, &putGap_, &putAnomaly_}) {
       statement->reset();
     }
-  }
-
-  Result<Verification> walk(const std::string& tenantId) {
-    Verification result;
-    Head head;
-    auto end = reader_.prepare(
-        "SELECT tenant, rows, hash, totals FROM heads "
-        "WHERE tenant = (SELECT id FROM names WHERE text = ?)");
-    if (!end) return end.error();
-    const auto found = end->bind(1, std::string_view(tenantId)).step();
-    if (found == Statement::Step::failed) return reader_.error();
-    if (found == Statement::Step::row) {
-      head.id = end->integer(0);
-      head.rows = end->bits(1);
-      if (!toHash(end->bytes(2), head.hash) || !decodeTotals(end->bytes(3), head.totals)) {
-        return Verification{0, 1, "the head is damaged"};
-      }
-    }
-    end->reset();
-    auto rows = reader_.prepare(
-        // A name that is gone must not look like the empty one.
-        "SELECT r.number, COALESCE(a.text, x'ff'), COALESCE(i.text, x'ff'), r.meter, r.quantity, r.window_from, "
-        "r.window_to, COALESCE(n.text, x'ff'), r.hash, s.text, b.sequence, COALESCE(o.text, x'ff') FROM rows r LEFT "
-        "JOIN names a ON a.id = r.app LEFT JOIN names i ON i.id = r.instance "
-        "LEFT JOIN names n ON n.id = r.note LEFT JOIN batches b ON b.id = r.batch LEFT JOIN names s ON s.id = b.source "
-        "LEFT JOIN names o ON o.id = b.boot WHERE r.tenant = ? ORDER BY r.number");
-    if (!rows) return rows.error();
-    rows->bind(1, head.id);
-    Sha256 sha;
-    Hash previous{};
-    Totals sums{};
-    Statement::Step step{};
-    while ((step = rows->step()) == Statement::Step::row) {
-      const auto number = result.rows + 1;
-      const auto bad = [&](const char* reason) { return Verification{result.rows, number, reason}; };
-      if (rows->bits(0) != number) return bad("the row is missing");
-      const auto meter = rows->integer(3);
-      if (meter < 0 || meter > static_cast<std::int64_t>(kLastMeter)) return bad("the row's meter is unknown");
-      const UsageRow row{tenantId,
-                         std::string(rows->bytes(1)),
-                         std::string(rows->bytes(2)),
-                         static_cast<Meter>(meter),
-                         rows->bits(4),
-                         rows->integer(5),
-                         rows->integer(6),
-                         std::string(rows->bytes(7))};
-      wire::Writer writer;
-      putRow(writer, row);
-      const auto hash =
-          rowHash(sha, previous, number, batchPart(rows->bytes(9), rows->bits(10), rows->bytes(11)), writer.bytes());
-      Hash stored{};
-      if (!toHash(rows->bytes(8), stored) || stored != hash) return bad("the row's hash differs from its content");
-      addTo(sums, row.meter, row.quantity);
-      previous = hash;
-      result.rows = number;
-    }
-    if (step == Statement::Step::failed) return reader_.error();
-    if (result.rows != head.rows) return Verification{result.rows, result.rows + 1, "rows are missing at the end"};
-    if (previous != head.hash)
-      return Verification{result.rows, std::max<std::uint64_t>(result.rows, 1), "the head differs"};
-    if (sums != head.totals) return Verification{result.rows, result.rows + 1, "the totals differ from the rows' sum"};
-    return result;
   }
 
   std::string path_;
