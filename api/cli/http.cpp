@@ -290,8 +290,8 @@ std::string segment(const std::string& text) {
                             c == '_' || c == '.' || c == '~';
     encoded += unreserved ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
-  // "." and ".." are steps in a path, also percent-encoded; no resource has such a name.
-  if (encoded == "." || encoded == "..") throw std::invalid_argument("\"" + text + "\" is not a name");
+  // "." and ".." are steps in a path, also percent-encoded, and an empty segment is none; no resource has such a name.
+  if (encoded.empty() || encoded == "." || encoded == "..") throw std::invalid_argument("\"" + text + "\" is not a name");
   return encoded;
 }
 

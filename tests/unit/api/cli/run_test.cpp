@@ -1,0 +1,351 @@
+#include <Poco/Buffer.h>
+#include <Poco/Net/NetException.h>
+#include <Poco/Net/WebSocket.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "api/cli/commands.h"
+#include "tests/unit/api/cli/temporary_directory.h"
+#include "tests/unit/api/cli/test_server.h"
+
+namespace cloister::cli {
+namespace {
+
+using test::Asked;
+using test::TestServer;
+using ServerRequest = TestServer::Request;
+using Answer = TestServer::Answer;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+Outcome cloister(std::vector<std::string> arguments, const std::string& server = "http://127.0.0.1:1",
+                 const std::string& input = {}) {
+  std::istringstream in(input);
+  std::ostringstream out;
+  std::ostringstream err;
+  const Environment environment = [&](const std::string& name) -> std::optional<std::string> {
+    if (name == "CLOISTER_SERVER") return server;
+    if (name == "CLOISTER_TOKEN") return "clst_test";
+    return std::nullopt;
+  };
+  Outcome outcome;
+  outcome.code = run(arguments, {in, out, err}, environment, {});
+  outcome.out = out.str();
+  outcome.err = err.str();
+  return outcome;
+}
+
+TEST(Arguments, WrongUsageIsCodeTwoAndAsksNoServer) {
+  const std::vector<std::vector<std::string>> cases{{},
+                                                    {"bogus"},
+                                                    {"app"},
+                                                    {"app", "bogus"},
+                                                    {"app", "rm"},
+                                                    {"app", "ls", "extra"},
+                                                    {"app", "ls", "--bogus"},
+                                                    {"-o", "yaml", "app", "ls"},
+                                                    {"tenant", "create", "acme"},
+                                                    {"token", "create", "x", "--scope", "root"},
+                                                    {"plan", "create", "p", "--memory", "lots"},
+                                                    {"plan", "set", "p"},
+                                                    {"scale", "web", "--app", "a"},
+                                                    {"scale", "web=-1", "--app", "a"},
+                                                    {"scale", "=1", "--app", "a"},
+                                                    {"rollback", "three", "--app", "a"},
+                                                    {"rollback", "v", "--app", "a"},
+                                                    {"config", "set", "NAME", "--app", "a"},
+                                                    {"config", "set", "=x", "--app", "a"},
+                                                    {"secret", "set", "A", "B", "--app", "a"},
+                                                    {"exec", "a"},
+                                                    {"exec", "a", "b", "--", "ls"},
+                                                    {"exec", "a", "--"},
+                                                    {"app", "ls", "--", "x"},
+                                                    {"logs", "a", "--lines", "-5"},
+                                                    {"completion", "tcsh"}};
+  for (const auto& arguments : cases) {
+    const Outcome outcome = cloister(arguments);
+    std::string line;
+    for (const std::string& argument : arguments) line += argument + " ";
+    EXPECT_EQ(outcome.code, 2) << line << outcome.err;
+    EXPECT_NE(outcome.err, "") << line;
+    EXPECT_EQ(outcome.out, "") << line;
+  }
+}
+
+TEST(Arguments, EveryVerbHasHelpWithAnExample) {
+  const std::vector<std::vector<std::string>> verbs{{"deploy"},
+                                                    {"ps"},
+                                                    {"logs"},
+                                                    {"exec"},
+                                                    {"run"},
+                                                    {"scale"},
+                                                    {"rollback"},
+                                                    {"usage"},
+                                                    {"invoice"},
+                                                    {"audit"},
+                                                    {"posture"},
+                                                    {"events"},
+                                                    {"version"},
+                                                    {"completion"},
+                                                    {"app", "create"},
+                                                    {"app", "ls"},
+                                                    {"app", "show"},
+                                                    {"app", "rm"},
+                                                    {"config", "set"},
+                                                    {"config", "unset"},
+                                                    {"config", "ls"},
+                                                    {"secret", "set"},
+                                                    {"secret", "ls"},
+                                                    {"release", "ls"},
+                                                    {"domain", "add"},
+                                                    {"domain", "ls"},
+                                                    {"domain", "rm"},
+                                                    {"plan", "create"},
+                                                    {"plan", "ls"},
+                                                    {"plan", "show"},
+                                                    {"plan", "set"},
+                                                    {"tenant", "create"},
+                                                    {"tenant", "ls"},
+                                                    {"tenant", "show"},
+                                                    {"tenant", "suspend"},
+                                                    {"tenant", "resume"},
+                                                    {"tenant", "rm"},
+                                                    {"token", "create"},
+                                                    {"token", "ls"},
+                                                    {"token", "revoke"},
+                                                    {"node", "ls"},
+                                                    {"node", "cordon"},
+                                                    {"node", "drain"},
+                                                    {"node", "rm"}};
+  for (auto verb : verbs) {
+    verb.emplace_back("--help");
+    const Outcome outcome = cloister(verb);
+    EXPECT_EQ(outcome.code, 0) << verb.front();
+    EXPECT_NE(outcome.out.find("Examples:\n  cloister " + verb.front()), std::string::npos) << outcome.out;
+  }
+}
+
+TEST(Arguments, AVerbsNameIsAGoodNameForAnApp) {
+  const TestServer server(
+      [](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 200, "{}"); });
+  EXPECT_EQ(cloister({"app", "show", "ps"}, server.url()).code, 0);
+  EXPECT_EQ(cloister({"app", "create", "app"}, server.url()).code, 0);
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/ps");
+  EXPECT_EQ(server.asked().at(1).body, R"({"name":"app"})");
+}
+
+TEST(Arguments, WithoutATokenSaysWhereOneGoes) {
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(run({"app", "ls"}, {in, out, err}, [](const std::string&) { return std::nullopt; }, {"/absent/cli.toml"}),
+            1);
+  EXPECT_NE(err.str().find("CLOISTER_TOKEN"), std::string::npos);
+  EXPECT_NE(err.str().find("/absent/cli.toml"), std::string::npos);
+}
+
+TEST(Output, JsonIsTheApisOwnBytes) {
+  const std::string body = R"({ "items": [{"z":1.50,"a":"\u00e9","name":"shop"}] })";
+  const TestServer server(
+      [&](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 200, body); });
+  const Outcome outcome = cloister({"app", "ls", "-o", "json", "--tenant", "acme"}, server.url());
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, body + "\n");
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/apps?tenant=acme");
+}
+
+TEST(Output, AListOfSeveralPagesIsOneList) {
+  const TestServer server([](const Asked&, std::size_t count, ServerRequest&, Answer& answer) {
+    TestServer::reply(answer, 200,
+                      count == 0 ? R"({"items":[{"name":"a"}],"next":"c1"})" : R"({"items":[{"name":"b"}]})");
+  });
+  EXPECT_EQ(cloister({"tenant", "ls", "-o", "json"}, server.url()).out, R"({"items":[{"name":"a"},{"name":"b"}]})"
+                                                                        "\n");
+  EXPECT_EQ(server.asked().at(1).uri, "/v1/tenants?cursor=c1");
+}
+
+TEST(Output, AProblemGoesToTheErrorStreamWithCodeOne) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(answer, 409, R"({"detail":"the plan allows 3 instances","field":"web","code":"quota_exceeded"})");
+  });
+  const Outcome outcome = cloister({"scale", "web=9", "--app", "shop"}, server.url());
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err, "cloister: the plan allows 3 instances [field web] [quota_exceeded]\n");
+}
+
+TEST(Operations, AreFollowedToTheirEnd) {
+  for (const bool good : {true, false}) {
+    const TestServer server([&](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+      if (asked.method == "PATCH") return TestServer::reply(answer, 202, R"({"id":"op-1","state":"pending"})");
+      TestServer::reply(answer, 200,
+                        good ? R"({"id":"op-1","state":"succeeded","progress":"2 of 2"})"
+                             : R"({"id":"op-1","state":"failed","failure":{"code":"health","detail":"no answer"}})");
+    });
+    const Outcome outcome = cloister({"scale", "web=2", "worker=0", "--app", "shop", "--tenant", "acme"}, server.url());
+    EXPECT_EQ(outcome.code, good ? 0 : 1);
+    EXPECT_EQ(outcome.err, good ? "2 of 2\n" : "cloister: no answer [health]\n");
+    EXPECT_EQ(server.asked().at(0).body, R"({"web":2,"worker":0})");
+    EXPECT_EQ(server.asked().at(1).uri, "/v1/operations/op-1?tenant=acme&wait=30");
+  }
+}
+
+TEST(Secrets, ComeFromStandardInput) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(answer, 202, R"({"id":"op-1","state":"succeeded"})");
+  });
+  EXPECT_EQ(cloister({"secret", "set", "KEY", "OTHER=a=b", "--app", "shop"}, server.url(), "s3cret\n").code, 0);
+  EXPECT_EQ(server.asked().at(0).body, R"({"KEY":"s3cret","OTHER":"a=b"})");
+  EXPECT_EQ(cloister({"secret", "unset", "KEY", "--app", "shop"}, server.url()).code, 0);
+  EXPECT_EQ(server.asked().at(1).body, R"({"KEY":null})");
+}
+
+TEST(Tokens, TheSecretIsAloneOnStandardOutput) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(answer, 201, R"({"id":"tk-1","secret":"clst_abc"})");
+  });
+  const Outcome outcome = cloister({"token", "create", "laptop", "--tenant", "acme"}, server.url());
+  EXPECT_EQ(outcome.out, "clst_abc\n");
+  EXPECT_EQ(server.asked().at(0).body, R"({"name":"laptop","tenant":"acme"})");
+}
+
+TEST(Deploy, UploadsShowsTheBuildAndPrintsTheUrl) {
+  const test::TemporaryDirectory directory;
+  const auto source = directory.path() / "My Shop";
+  std::filesystem::create_directory(source);
+  std::ofstream(source / "Procfile") << "web: true\n";
+  const TestServer server([](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+    if (asked.method == "POST")
+      return TestServer::reply(answer, 202, R"({"id":"op-1","state":"running","build":"bd-1"})");
+    if (asked.uri.find("/log") != std::string::npos)
+      return TestServer::reply(answer, 200,
+                               "$ make\n\x1b]0;x\x07"
+                               "done",
+                               "text/plain");
+    if (asked.uri.find("/builds/") != std::string::npos)
+      return TestServer::reply(answer, 200, R"({"state":"succeeded"})");
+    if (asked.uri.find("/operations/") != std::string::npos) {
+      return TestServer::reply(answer, 200, R"({"id":"op-1","state":"succeeded","result":"v1"})");
+    }
+    TestServer::reply(answer, 200, R"({"name":"my-shop","url":"http://my-shop.acme.localhost:8080"})");
+  });
+  const Outcome outcome = cloister({"deploy", source.string(), "--tenant", "acme"}, server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "$ make\n?]0;x?donehttp://my-shop.acme.localhost:8080\n");
+  const auto asked = server.asked();
+  EXPECT_EQ(asked.at(0).uri, "/v1/apps/my-shop/deployments?tenant=acme&create=true");
+  EXPECT_EQ(asked.at(0).contentType, "application/gzip");
+  EXPECT_EQ(asked.at(0).body.substr(0, 2), "\x1f\x8b");
+  EXPECT_EQ(asked.at(1).uri, "/v1/apps/my-shop/builds/bd-1/log?tenant=acme&follow=true");
+}
+
+TEST(Logs, AreFollowedOverABrokenConnection) {
+  const TestServer server([](const Asked& asked, std::size_t count, ServerRequest& request, Answer& answer) {
+    if (asked.method != "GET" || count > 1)
+      return TestServer::reply(answer, 404, R"({"detail":"gone","code":"not_found"})");
+    std::string body =
+        "data: "
+        "{\"at\":\"2026-01-31T12:00:05.000001Z\",\"process\":\"web\",\"instance\":\"in-1\",\"stream\":\"stdout\","
+        "\"line\":\"one\"}\n\n";
+    if (count == 1)
+      body +=
+          "data: "
+          "{\"at\":\"2026-01-31T12:00:06.000001Z\",\"process\":\"web\",\"instance\":\"in-1\",\"stream\":\"stdout\","
+          "\"line\":\"two\"}\n\n";
+    static_cast<void>(request);
+    TestServer::reply(answer, 200, body, "text/event-stream");
+  });
+  const Outcome outcome = cloister({"logs", "-f", "shop"}, server.url());
+  EXPECT_EQ(outcome.code, 1) << "the app is gone in the end";
+  EXPECT_EQ(outcome.out, "2026-01-31 12:00:05 web/in-1 stdout | one\n2026-01-31 12:00:06 web/in-1 stdout | two\n");
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/shop/logs?follow=true&lines=100");
+  EXPECT_EQ(server.asked().at(1).uri, "/v1/apps/shop/logs?follow=true&since=2026-01-31T12%3A00%3A03.000001Z");
+}
+
+// The server's end of a session: checks what came, answers on both streams, ends with `exit` or `error`.
+void serveSession(ServerRequest& request, Answer& answer, const std::string& last, std::string& input) {
+  Poco::Net::WebSocket socket(request, answer);
+  socket.setReceiveTimeout(Poco::Timespan(5, 0));
+  const auto send = [&](const std::string& frame) {
+    socket.sendFrame(frame.data(), static_cast<int>(frame.size()), Poco::Net::WebSocket::FRAME_BINARY);
+  };
+  for (bool open = true; open;) {
+    Poco::Buffer<char> buffer(0);
+    int flags = 0;
+    if (socket.receiveFrame(buffer, flags) < 1) break;
+    const std::string payload(buffer.begin() + 1, buffer.size() - 1);
+    if (buffer[0] == 0) input += payload;
+    open = buffer[0] != 3 || payload.find("stdinClosed") == std::string::npos;
+  }
+  send(std::string("\1out", 4));
+  send(std::string("\2err", 4));
+  send(std::string("\3") + last);
+}
+
+TEST(Exec, PassesStreamsAndTheExitCode) {
+  struct Case {
+    const char* last;
+    int code;
+  };
+  for (const Case& c :
+       {Case{R"({"exit":7})", 7}, Case{R"({"exit":0})", 0}, Case{R"({"error":"no such command"})", 1}}) {
+    std::string input;
+    const TestServer server([&](const Asked&, std::size_t, ServerRequest& request, Answer& answer) {
+      serveSession(request, answer, c.last, input);
+    });
+    // The session reads the process's own standard input; an empty file ends it at once.
+    std::FILE* empty = std::tmpfile();
+    ASSERT_EQ(std::fputs("typed", empty) < 0, false);
+    std::rewind(empty);
+    const int saved = dup(0);
+    ASSERT_EQ(dup2(fileno(empty), 0), 0);
+    ::testing::internal::CaptureStdout();
+    const Outcome outcome =
+        cloister({"exec", "shop", "--instance", "in-1", "--", "sh", "-c", "echo --help"}, server.url());
+    const std::string shown = ::testing::internal::GetCapturedStdout();
+    ASSERT_EQ(dup2(saved, 0), 0);
+    close(saved);
+    static_cast<void>(std::fclose(empty));
+    EXPECT_EQ(outcome.code, c.code) << outcome.err;
+    EXPECT_EQ(shown, "out");
+    EXPECT_EQ(input, "typed");
+    EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/shop/exec?argv=sh&argv=-c&argv=echo%20--help&instance=in-1");
+    if (c.code == 1) {
+      EXPECT_EQ(outcome.err, "cloister: no such command\n");
+    }
+  }
+}
+
+TEST(Posture, OfAnAppIsThatOfItsNodes) {
+  const TestServer server([](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+    if (asked.uri.starts_with("/v1/posture")) {
+      return TestServer::reply(
+          answer, 200,
+          R"({"checks":[{"name":"seccomp","state":"enforced","node":"n1"},{"name":"apparmor","state":"absent","node":"n2"}]})");
+    }
+    TestServer::reply(answer, 200, R"({"items":[{"node":"n1"}]})");
+  });
+  EXPECT_EQ(cloister({"posture", "shop", "-o", "json"}, server.url()).out,
+            R"({"checks":[{"name":"seccomp","node":"n1","state":"enforced"}]})"
+            "\n");
+}
+
+TEST(Completion, NamesEveryVerb) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Outcome outcome = cloister({"completion", shell});
+    EXPECT_EQ(outcome.code, 0);
+    for (const char* word : {"deploy", "rollback", "posture", "suspend", "instance"}) {
+      EXPECT_NE(outcome.out.find(word), std::string::npos) << shell << " lacks " << word;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cloister::cli
