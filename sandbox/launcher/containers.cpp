@@ -66,6 +66,16 @@ void addGroups(Reply<Launched>& reply, cgroups::Group& group) {
   }
 }
 
+// The process id that this namespace knows for a pidfd; 0 when it has ended.
+std::uint32_t pidBehind(int pidfd) {
+  const auto info = files::read("/proc/self/fdinfo/" + std::to_string(pidfd));
+  constexpr std::string_view kKey = "\nPid:\t";
+  const auto at = info ? info->find(kKey) : std::string::npos;
+  std::uint32_t pid = 0;
+  if (at != std::string::npos) std::from_chars(info->data() + at + kKey.size(), info->data() + info->size(), pid);
+  return pid;
+}
+
 void endChild(const process::Child& child) {
   (void)process::sendSignal(child.pidfd.get(), SIGKILL);
   ::waitpid(child.pid, nullptr, 0);
@@ -266,6 +276,7 @@ Result<Reply<Executed>> Containers::exec(const ExecRequest& request, const std::
   if (!message) return message.error();
   if (message->descriptors.size() != 1) return Error{"exec", "receive", "pidfd", EPROTO};
   Reply<Executed> reply;
+  reply.values.pid = pidBehind(message->descriptors.front().get());
   reply.descriptors = std::move(message->descriptors);
   return reply;
 }

@@ -183,7 +183,10 @@ Result<UniqueFd> Layers::clone(const std::string& digest, TenantIndex tenant) {
   if (!space) return space.error();
   auto tree = mounts::clone(AT_FDCWD, mnt_ + "/layers/" + digest);
   if (!tree) return tree;
-  if (auto done = mounts::idMap(tree->get(), *space); !done) return done.error();
+  if (auto done = mounts::idMap(tree->get(), *space); !done) {
+    if (done.error().code != EINVAL) return done.error();
+    return Error{std::string(kStage), "id-map squashfs (Linux 6.6 or later is needed)", digest, EINVAL};
+  }
   return tree;
 }
 

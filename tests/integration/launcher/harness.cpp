@@ -72,6 +72,7 @@ void LauncherTest::startLauncher() {
   writeEnd.reset();
   char byte = 0;
   ASSERT_EQ(::read(readEnd.get(), &byte, 1), 1) << "the launcher did not start";
+  // Held by us, so that a launcher that is killed and started again finds its links.
   if (first) netns_.reset(::open(("/proc/" + std::to_string(launcher_) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
   client_ = std::make_unique<sandbox::LauncherClient>(path("run") + "/launcher.sock");
 }

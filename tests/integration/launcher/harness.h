@@ -48,7 +48,7 @@ class LauncherTest : public ::testing::Test {
   std::string base_;  // digest
   std::unique_ptr<sandbox::LauncherClient> client_;
   pid_t launcher_ = -1;
-  UniqueFd netns_;
+  UniqueFd netns_;  // of the launcher
 };
 
 // Runs a command line of the host (test set-up only) and returns its exit code.

@@ -151,6 +151,7 @@ TEST_F(LauncherTest, ExecJoinsTheContainerAndIsHardenedTheSame) {
   const UniqueFd status(::open(path("exec.status").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   auto handle = client_->exec(exec, {in.get(), out.get(), out.get(), status.get(), -1});
   ASSERT_TRUE(handle) << handle.error().message();
+  EXPECT_GT(handle->pid, 0U);
   ASSERT_TRUE(waitFor(handle->pidfd.get(), 20));
   EXPECT_EQ(readWhole(path("exec.status")), "exit 0\n");
   const std::string text = readWhole(path("exec.out"));
