@@ -1,0 +1,52 @@
+// The constant rules of every host: they name no tenant. A tenant is its elements in the sets and in the egress map.
+//
+//   table inet cloister
+//     set   sources      { iifname . ip saddr }        bridge and address of every linked instance
+//     set   tenants      { iifgroup . oifgroup }       (t, t): a tenant and itself
+//     set   bytes_sent   { iifgroup : counter }        external bytes, as the tenant sees them
+//     set   bytes_received { oifgroup : counter }
+//     set   connections  { iifgroup : ct count }       made by the rule that bounds them
+//     set   denied       { ip ranges }
+//     map   egress       { iifgroup : verdict }        goto egress_internet | egress_none
+//     chain prerouting   raw: sources of tenants are pinned, their IPv6 and what a port itself receives are dropped
+//     chain input        tenant -> host: replies, and the DNS forwarder
+//     chain forward      tenant -> itself | its egress; outside -> tenant: replies
+//     chain ..._bytes    after the filters, so what is counted has passed
+//     chain postrouting  masquerade
+//   table bridge cloister
+//     set   ports        { iifname . ether saddr . ip saddr }
+//     chain prerouting   what enters by a tenant's port: IPv4 and ARP, MAC and address pinned, nothing else
+//
+// A packet is a tenant's when its bridge's name begins with "cl" and the bridge has a device group: links of others are
+// never filtered. Counted is the length of IP packets, headers included, at the IP layer of the host: a segmented
+// (GSO) packet counts its headers once. Where br_netfilter sends bridged packets through these chains, they match
+// `tenants`. Threads: pure functions. Failures: none; the kernel judges the batch.
+#pragma once
+
+#include <string>
+
+#include "sandbox/network/rules_builder.h"
+
+namespace cloister::network {
+
+inline constexpr const char* kSources = "sources";
+inline constexpr const char* kTenants = "tenants";
+inline constexpr const char* kBytesSent = "bytes_sent";
+inline constexpr const char* kBytesReceived = "bytes_received";
+inline constexpr const char* kConnections = "connections";
+inline constexpr const char* kDenied = "denied";
+inline constexpr const char* kEgress = "egress";
+inline constexpr const char* kEgressInternet = "egress_internet";
+inline constexpr const char* kEgressNone = "egress_none";
+inline constexpr const char* kPorts = "ports";
+// Connections to the outside and to the DNS forwarder that a tenant may have at once: the host's table is everybody's.
+inline constexpr std::uint32_t kConnectionLimit = 2048;
+
+enum class Ports { pinned, unsupported };  // unsupported: the kernel has no bridge family
+
+// Both tables with their sets, chains and rules, inside a transaction that the caller began.
+void addRuleset(Batch& batch, Ports ports);
+// Names the ruleset by its content; it is the comment of both tables.
+[[nodiscard]] std::string rulesetVersion();
+
+}  // namespace cloister::network

@@ -1,0 +1,132 @@
+#include "sandbox/network/shaping.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "sandbox/network/addresses.h"
+#include "sandbox/network/sysctl.h"
+
+namespace cloister::network {
+namespace {
+
+constexpr std::uint16_t kReplace = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+constexpr std::uint32_t kTbfHandle = 1U << 16U;
+constexpr std::uint32_t kIngressHandle = 0xffff0000U;
+// A bucket takes one full GSO packet; above 64 Mbit/s it takes 8 ms.
+constexpr std::uint64_t kSmallestBurst = 66'000;
+constexpr std::uint64_t kLargest = 64U << 20U;
+
+tcmsg trafficControl(int index, std::uint32_t parent, std::uint32_t handle) {
+  tcmsg message{};
+  message.tcm_family = AF_UNSPEC;
+  message.tcm_ifindex = index;
+  message.tcm_parent = parent;
+  message.tcm_handle = handle;
+  return message;
+}
+
+void addTokenBucket(Batch& batch, int index, std::uint64_t bitsPerSecond) {
+  const std::uint64_t rate = std::max<std::uint64_t>(bitsPerSecond / 8, 1);
+  const std::uint64_t burst = std::clamp(rate / 125, kSmallestBurst, kLargest);
+  // At most 50 ms in the queue, and always a few packets.
+  const std::uint64_t queue = std::clamp(burst + rate / 20, 2 * kSmallestBurst, 2 * kLargest);
+  batch.begin(RTM_NEWQDISC, kReplace, "set the token bucket");
+  batch.header(trafficControl(index, TC_H_ROOT, kTbfHandle));
+  batch.text(TCA_KIND, "tbf");
+  const auto options = batch.nest(TCA_OPTIONS);
+  tc_tbf_qopt parameters{};
+  parameters.rate.linklayer = TC_LINKLAYER_ETHERNET;
+  parameters.rate.rate = static_cast<std::uint32_t>(std::min<std::uint64_t>(rate, ~0U));
+  parameters.limit = static_cast<std::uint32_t>(queue);
+  batch.put(TCA_TBF_PARMS, bytesOf(parameters));
+  if (rate >= ~0U) batch.u64(TCA_TBF_RATE64, rate);
+  batch.u32(TCA_TBF_BURST, static_cast<std::uint32_t>(burst));
+  batch.close(options);
+}
+
+// Everything that the bridge hands up goes to `target` first and comes back from it.
+void addRedirect(Batch& batch, int bridge, int target) {
+  batch.begin(RTM_NEWQDISC, kReplace, "add the ingress hook");
+  batch.header(trafficControl(bridge, TC_H_INGRESS, kIngressHandle));
+  batch.text(TCA_KIND, "ingress");
+
+  // A handle of our choice: setting the rate again replaces the filter instead of adding one.
+  constexpr std::uint32_t kFilterHandle = 0x80000800U;
+  tcmsg filter = trafficControl(bridge, kIngressHandle, kFilterHandle);
+  filter.tcm_info = TC_H_MAKE(1U << 16U, htons(ETH_P_ALL));
+  batch.begin(RTM_NEWTFILTER, kReplace, "redirect uploads");
+  batch.header(filter);
+  batch.text(TCA_KIND, "u32");
+  const auto options = batch.nest(TCA_OPTIONS);
+  tc_u32_sel selector{};
+  selector.flags = TC_U32_TERMINAL;
+  selector.nkeys = 1;
+  const tc_u32_key everyPacket{};  // mask 0
+  batch.put(TCA_U32_SEL, std::string(bytesOf(selector)) + std::string(bytesOf(everyPacket)));
+  const auto actions = batch.nest(TCA_U32_ACT);
+  const auto action = batch.nest(1);
+  batch.text(TCA_ACT_KIND, "mirred");
+  const auto actionOptions = batch.nest(TCA_ACT_OPTIONS);
+  tc_mirred redirect{};
+  redirect.action = TC_ACT_STOLEN;
+  redirect.eaction = TCA_EGRESS_REDIR;
+  redirect.ifindex = static_cast<std::uint32_t>(target);
+  batch.put(TCA_MIRRED_PARMS, bytesOf(redirect));
+  batch.close(actionOptions);
+  batch.close(action);
+  batch.close(actions);
+  batch.close(options);
+}
+
+Status removeQdisc(Socket& route, TenantIndex tenant, int index, std::uint32_t parent, std::uint32_t handle) {
+  Batch batch;
+  batch.begin(RTM_DELQDISC, NLM_F_ACK, "remove the queue");
+  batch.header(trafficControl(index, parent, handle));
+  auto done = route.send(batch, bridgeName(tenant));
+  if (!done && (done.error().code == ENOENT || done.error().code == EINVAL)) return {};
+  return done;
+}
+
+Status unshape(Socket& route, TenantIndex tenant, int bridge) {
+  if (auto done = removeQdisc(route, tenant, bridge, TC_H_INGRESS, kIngressHandle); !done) return done;
+  if (auto done = removeLink(route, uploadName(tenant)); !done) return done;
+  return removeQdisc(route, tenant, bridge, TC_H_ROOT, kTbfHandle);
+}
+
+}  // namespace
+
+Status shape(Socket& route, TenantIndex tenant, int bridge, std::uint64_t bitsPerSecond) {
+  auto upload = getLink(route, uploadName(tenant));
+  if (!upload && upload.error().code != ENODEV) return upload.error();
+  if (bitsPerSecond == 0) return upload ? unshape(route, tenant, bridge) : Status{};
+
+  Status done;
+  const bool isNew = !upload;
+  if (isNew) {
+    Batch make;
+    addShaper(make, tenant);
+    done = route.send(make, uploadName(tenant));
+    if (done) upload = getLink(route, uploadName(tenant));
+    if (done && !upload) done = upload.error();
+    if (done) done = quietLink(uploadName(tenant));
+  }
+  if (done) {
+    Batch batch;
+    addTokenBucket(batch, bridge, bitsPerSecond);
+    addTokenBucket(batch, upload->index, bitsPerSecond);
+    addUp(batch, upload->index);
+    addRedirect(batch, bridge, upload->index);
+    done = route.send(batch, bridgeName(tenant));
+  }
+  if (!done && isNew) (void)unshape(route, tenant, bridge);
+  return done;
+}
+
+}  // namespace cloister::network
