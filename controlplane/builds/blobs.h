@@ -84,8 +84,8 @@ class BlobStore {
   Blob put(std::istream& in, std::uint64_t limit, const std::optional<std::string>& expected = {});
   [[nodiscard]] bool has(const std::string& digest) const;
   [[nodiscard]] std::optional<std::uint64_t> size(const std::string& digest) const;
-  // Path of a blob that is there (for sendfile, an ifstream, inspectArchive); BlobError ENOENT otherwise, EINVAL for what is
-  // no digest.
+  // Path of a blob that is there (for sendfile, an ifstream, inspectArchive); BlobError ENOENT otherwise, EINVAL for
+  // what is no digest.
   [[nodiscard]] std::string path(const std::string& digest) const;
   [[nodiscard]] UniqueFd open(const std::string& digest) const;
   void remove(const std::string& digest);  // absent is fine

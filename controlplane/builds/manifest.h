@@ -34,7 +34,8 @@ inline constexpr std::size_t kMaxManifestBytes = 64UL * 1024;
 [[nodiscard]] model::Manifest parseProcfile(const std::string& text);
 // Chooses: cloister.toml when there is one (its [processes] may come from the Procfile beside it), else the Procfile;
 // neither is an error of field "cloister.toml".
-[[nodiscard]] model::Manifest manifestOf(const std::optional<std::string>& toml, const std::optional<std::string>& procfile);
+[[nodiscard]] model::Manifest manifestOf(const std::optional<std::string>& toml,
+                                         const std::optional<std::string>& procfile);
 
 // "256M", "1G", "65536", "64K", "512MiB": bytes. ManifestError with `field` otherwise.
 [[nodiscard]] std::uint64_t parseSize(const std::string& text, const std::string& field);

@@ -1,8 +1,7 @@
 // Deployments: what clients ask for, turned into rows, each in a single transaction that also checks the quota.
 //
-// Nothing is done here but writing down the intent; Reconciler and the node make it so. All calls return at once with the
-// operation that tells how it goes.
-// Threads: any. Failures: store::Refusal and its kinds; store::StoreError.
+// Nothing is done here but writing down the intent; Reconciler and the node make it so. All calls return at once with
+// the operation that tells how it goes. Threads: any. Failures: store::Refusal and its kinds; store::StoreError.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +13,10 @@
 
 #include "controlplane/model/model.h"
 #include "controlplane/model/node_protocol.h"
+#include "controlplane/reconcile/quota.h"
 #include "controlplane/store/store.h"
 
 namespace cloister::reconcile {
-
-// What an instance of `manifest` may use under `plan`: the manifest's wish, else min(256 MiB, plan) of memory and of disk
-// and the plan's CPU and pids. QuotaExceeded naming "limits.memory" and so on when the manifest wants more than the plan.
-[[nodiscard]] model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan);
 
 class Deployments {
  public:
@@ -29,6 +25,7 @@ class Deployments {
     std::function<std::string(const std::string&)> baseDigest;
     std::size_t queuedBuildsPerTenant = 10;
   };
+  // One-off instances of a former process are given back: their sessions ended with it.
   Deployments(store::Store& store, Options options);
 
   // Queues a build; its success becomes a release and a rollout. `sourceDigest` is a blob that is there. The app must
@@ -38,13 +35,15 @@ class Deployments {
   // `changes`: process type -> wanted instances. Invalid for a process that the current release does not have;
   // QuotaExceeded.
   model::Operation scale(const std::string& appId, const std::map<std::string, std::int64_t>& changes);
-  // nullopt unsets. A new release when the app has one. Invalid for a name that is no [A-Za-z_][A-Za-z0-9_]*, is PORT, or
-  // begins with CLOISTER_. A name cannot be both a secret and a config variable: setting one unsets the other.
+  // nullopt unsets. A new release when the app has one. Invalid for a name that is no [A-Za-z_][A-Za-z0-9_]*, is PORT,
+  // or begins with CLOISTER_. A name cannot be both a secret and a config variable: setting one unsets the other.
   using Changes = std::map<std::string, std::optional<std::string>>;
   model::Operation setConfig(const std::string& appId, const Changes& changes, const std::string& createdBy);
   model::Operation setSecrets(const std::string& appId, const Changes& changes, const std::string& createdBy);
-  // A new release like `version`; without it like the one before the current. NotFound; Conflict "nothing_to_roll_back".
-  model::Operation rollback(const std::string& appId, std::optional<std::int64_t> version, const std::string& createdBy);
+  // A new release like `version`; without it like the one before the current. NotFound; Conflict
+  // "nothing_to_roll_back".
+  model::Operation rollback(const std::string& appId, std::optional<std::int64_t> version,
+                            const std::string& createdBy);
   // Starts every instance anew, one by one: a new release like the current.
   model::Operation restart(const std::string& appId, const std::string& createdBy);
   model::Operation removeApp(const std::string& appId);
@@ -61,19 +60,13 @@ class Deployments {
   void closeRun(const std::string& instanceId);
 
  private:
-  model::Operation release(const model::App& app, model::Release next, const std::string& kind);
-  void admitFormation(const model::Tenant& tenant, const model::App& app, const model::Manifest& manifest,
-                      const std::map<std::string, std::int64_t>& formation, const std::string& field);
-  friend class NodeWorkService;
+  model::Operation changeEnvironment(const std::string& appId, const Changes& changes, const std::string& createdBy,
+                                     const char* kind);
+  model::Operation releaseLike(const model::App& app, const model::Release& model, const std::string& kind,
+                               const std::string& description, const std::string& createdBy);
 
   store::Store& store_;
   Options options_;
 };
-
-// Sum that a tenant's formations ask for, `app` counted with `manifest` and `formation` instead of its own; QuotaExceeded
-// with `field` when that is more than the plan's instances, memory or disk.
-void checkFormations(store::Store& store, const model::Tenant& tenant, const std::string& appId,
-                     const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
-                     const std::string& field);
 
 }  // namespace cloister::reconcile

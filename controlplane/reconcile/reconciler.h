@@ -1,11 +1,13 @@
 // Reconciler: one step from what is wanted to what is, over the store; and the loop that takes the steps.
 //
-// A rollout starts instances of the current release beside the old ones (one more than wanted when the quota has room, else
-// stop, then start, one by one), puts them into the edge's map once they are ready, takes the old ones out, lets them drain, stops
-// them. A release whose instances cannot get ready is given up: the app goes back to the release before, whose instances
-// were still serving, and the operation fails with the reason. A node that is silent is marked down; nothing is stopped.
+// A rollout starts instances of the current release beside the old ones (one more than wanted when the quota has room,
+// else stop, then start, one by one), puts them into the edge's map once they are ready, takes the old ones out, lets
+// them drain, stops them. A release whose instances cannot get ready is given up: the app goes back to the release
+// before, whose instances were still serving, and the operation fails with the reason. A node that is silent is marked
+// down; nothing is stopped.
 //
-// Threads: step() from one thread. Loop owns that thread. Failures: step() throws store::StoreError; Loop logs it and goes on.
+// Threads: step() from one thread. Loop owns that thread. Failures: step() throws store::StoreError; Loop logs it and
+// goes on.
 #pragma once
 
 #include <atomic>
@@ -14,6 +16,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "controlplane/edge/routes.h"
@@ -44,16 +47,21 @@ class Reconciler {
 
  private:
   struct World;
+  [[nodiscard]] World look();
+  [[nodiscard]] const model::Manifest* manifestOf(const std::string& appId, std::int64_t release);
   void checkNodes(model::Micros now);
   void assignBuilds(model::Micros now);
   void stepApp(World& world, const model::App& app, model::Micros now);
-  void afterEdge(World& world, model::Micros now);
+  void afterEdge(const World& world, model::Micros now);
   void finishRemovals();
 
   store::Store& store_;
   Options options_;
   ApplyRoutes edge_;
+  // Releases never change; parsing each of them every second would be most of a step's cost.
+  std::map<std::pair<std::string, std::int64_t>, model::Manifest> manifests_;
   model::Micros lastCleanup_ = 0;
+  model::Micros firstStep_ = 0;
 };
 
 // Steps on every change of the store and at least once a second.

@@ -141,7 +141,8 @@ bool Apps::removing(const std::string& id) const {
 
 void Apps::erase(const std::string& id) {
   store_.transact([&] {
-    store_.database().run("DELETE FROM instances WHERE app_id = ?1", id);
+    for (const auto& record : store_.instances().ofApp(id, {"", 1'000'000}))
+      store_.instances().erase(record.instance.id);
     store_.database().run("DELETE FROM apps WHERE id = ?1", id);
     store_.bumpRevision();
   });

@@ -74,6 +74,15 @@ std::vector<model::Operation> Operations::list(const std::string& tenantId, cons
   return operations;
 }
 
+std::map<model::OperationState, std::int64_t> Operations::countByState() const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare("SELECT state, count(*) FROM operations GROUP BY state");
+  std::map<model::OperationState, std::int64_t> counts;
+  while (query.step())
+    counts[model::operationState(query.text(0)).value_or(model::OperationState::failed)] += query.integer(1);
+  return counts;
+}
+
 void Operations::setProgress(const std::string& id, const std::string& progress) {
   const auto lock = store_.lock();
   auto query = store_.database().prepare("SELECT state, progress FROM operations WHERE id = ?1");

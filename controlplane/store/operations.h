@@ -3,6 +3,8 @@
 // Threads: any; each call takes the store's lock. Failures: Refusal for what the caller did, StoreError for the rest.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@ class Operations {
   [[nodiscard]] model::Operation get(const std::string& id) const;  // or NotFound
   // Newest first, by id; an empty tenant lists all.
   [[nodiscard]] std::vector<model::Operation> list(const std::string& tenantId, const Page& page = {}) const;
+  [[nodiscard]] std::map<model::OperationState, std::int64_t> countByState() const;
   void setProgress(const std::string& id, const std::string& progress);  // and the state `running`
   // Ended operations stay as they are.
   void succeed(const std::string& id, const std::string& result);

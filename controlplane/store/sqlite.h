@@ -105,6 +105,8 @@ class Database {
   void script(const std::string& sql);
   // Rows changed by the last statement.
   [[nodiscard]] std::int64_t changes() const;
+  // Rows changed since the connection was opened.
+  [[nodiscard]] std::int64_t totalChanges() const;
   [[nodiscard]] bool inTransaction() const;
 
  private:

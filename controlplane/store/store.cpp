@@ -116,6 +116,7 @@ Store::Scope::Scope(Store& store) : store_(store), lock_(store.mutex_) {
   transaction_.emplace(store_.database_);
   store_.inScope_ = true;
   store_.bumped_ = false;
+  before_ = store_.database_.totalChanges();
 }
 
 Store::Scope::~Scope() {
@@ -128,6 +129,8 @@ void Store::Scope::commit() {
   if (!transaction_) return;
   transaction_->commit();
   committed_ = true;
+  // A control loop that found nothing to do must not wake itself.
+  if (store_.database_.totalChanges() == before_) return;
   const std::lock_guard guard(store_.waitMutex_);
   if (store_.bumped_) store_.revision_ = store_.pendingRevision_;
   store_.bumped_ = false;

@@ -6,8 +6,8 @@
 //   read it
 //
 // Two counters tell others what happened. `revision` (durable, monotonic) moves with every transaction that changes
-// what a node should do; nodes poll for it. `changes` (since the start, in memory) moves with every commit; control
-// loops and event streams wait for it.
+// what a node should do; nodes poll for it. `changes` (since the start, in memory) moves with every commit that wrote
+// something; control loops and event streams wait for it.
 //
 //   store.transact([&] { store.tenants().setState(id, ...); store.bumpRevision(); });    // all or nothing; nests
 //
@@ -116,6 +116,7 @@ class Store {
     Store& store_;
     std::unique_lock<std::recursive_mutex> lock_;
     std::optional<Transaction> transaction_;  // in the outermost scope only
+    std::int64_t before_ = 0;
     bool committed_ = false;
   };
 

@@ -215,6 +215,10 @@ model::Tenant Tenants::setState(const std::string& id, model::TenantState state)
 void Tenants::erase(const std::string& id) {
   store_.transact([&] {
     store_.database().run("DELETE FROM instances WHERE tenant_id = ?1", id);
+    if (const auto tenant = find(id)) {
+      const auto subnet = subnetOf(tenant->index);
+      store_.database().run("DELETE FROM addresses WHERE address BETWEEN ?1 AND ?2", subnet, subnet + 255);
+    }
     store_.database().run("DELETE FROM tenants WHERE id = ?1", id);
     store_.bumpRevision();
   });

@@ -1,0 +1,172 @@
+#include "controlplane/builds/blobs.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "sandbox/base/files.h"
+#include "sandbox/base/identity.h"
+
+namespace cloister::builds {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kIncoming = ".incoming-";
+
+std::string hex(const unsigned char* bytes, std::size_t size) {
+  std::string text(size * 2 + 1, '\0');
+  sodium_bin2hex(text.data(), text.size(), bytes, size);
+  text.pop_back();
+  return text;
+}
+
+std::string errnoText(int code) {
+  return std::error_code(code, std::system_category()).message();
+}
+
+}  // namespace
+
+BlobError::BlobError(const std::string& operation, const std::string& path, int code)
+    : std::runtime_error("blobs: " + operation + " " + path + ": " + errnoText(code)), code_(code) {}
+
+TooLarge::TooLarge(std::uint64_t limit)
+    : std::runtime_error("larger than the " + std::to_string(limit) + " bytes allowed"), limit_(limit) {}
+
+DigestMismatch::DigestMismatch(const std::string& expected, const std::string& actual)
+    : std::runtime_error("the bytes have digest " + actual + ", not " + expected) {}
+
+BlobStore::BlobStore(std::string directory) : directory_(std::move(directory)) {
+  if (sodium_init() < 0) throw BlobError("sodium_init", "", ENOSYS);
+  if (const auto made = files::makeDirectories(directory_, 0750); !made) {
+    throw BlobError("mkdir", directory_, made.error().code);
+  }
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    if (entry.path().filename().string().starts_with(kIncoming)) fs::remove(entry.path());
+  }
+}
+
+BlobStore::~BlobStore() = default;
+
+struct BlobStore::Writer::Hash {
+  crypto_hash_sha256_state state{};
+};
+
+BlobStore::Writer::Writer(const BlobStore& store, std::uint64_t limit)
+    : store_(store), limit_(limit), hash_(std::make_unique<Hash>()) {
+  std::array<unsigned char, 12> chance{};
+  randombytes_buf(chance.data(), chance.size());
+  path_ = store_.directory_ + "/" + std::string(kIncoming) + hex(chance.data(), chance.size());
+  auto file = files::openAt(AT_FDCWD, path_, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0640);
+  if (!file) throw BlobError("open", path_, file.error().code);
+  fd_ = std::move(*file);
+  crypto_hash_sha256_init(&hash_->state);
+}
+
+BlobStore::Writer::~Writer() {
+  if (path_.empty()) return;
+  std::error_code ignored;  // the next start removes what is left
+  fs::remove(path_, ignored);
+}
+
+void BlobStore::Writer::append(std::string_view bytes) {
+  if (limit_ != 0 && bytes.size() > limit_ - size_) throw TooLarge(limit_);
+  if (const auto written = files::writeAll(fd_.get(), bytes); !written) {
+    throw BlobError("write", path_, written.error().code);
+  }
+  size_ += bytes.size();
+  crypto_hash_sha256_update(&hash_->state, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+Blob BlobStore::Writer::commit(const std::optional<std::string>& expected) {
+  std::array<unsigned char, crypto_hash_sha256_BYTES> bytes{};
+  crypto_hash_sha256_final(&hash_->state, bytes.data());
+  Blob blob{hex(bytes.data(), bytes.size()), size_};
+  if (expected && *expected != blob.digest) throw DigestMismatch(*expected, blob.digest);
+  if (::fsync(fd_.get()) != 0) throw BlobError("fsync", path_, errno);
+  fd_.reset();
+  const auto target = store_.directory_ + "/" + blob.digest;
+  std::error_code error;
+  fs::rename(path_, target, error);
+  if (error) throw BlobError("rename", target, error.value());
+  path_.clear();
+  const auto directory = files::openDirectory(store_.directory_);
+  if (!directory) throw BlobError("open", store_.directory_, directory.error().code);
+  if (::fsync(directory->get()) != 0) throw BlobError("fsync", store_.directory_, errno);
+  return blob;
+}
+
+Blob BlobStore::put(std::istream& in, std::uint64_t limit, const std::optional<std::string>& expected) {
+  Writer writer(*this, limit);
+  std::vector<char> buffer(128UL * 1024);
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    writer.append({buffer.data(), static_cast<std::size_t>(in.gcount())});
+  }
+  if (in.bad()) throw BlobError("read", "upload", EIO);
+  return writer.commit(expected);
+}
+
+bool BlobStore::has(const std::string& digest) const {
+  return size(digest).has_value();
+}
+
+std::optional<std::uint64_t> BlobStore::size(const std::string& digest) const {
+  if (!validDigest(digest)) return std::nullopt;
+  std::error_code error;
+  const auto bytes = fs::file_size(directory_ + "/" + digest, error);
+  if (error) return std::nullopt;
+  return bytes;
+}
+
+std::string BlobStore::path(const std::string& digest) const {
+  if (!validDigest(digest)) throw BlobError("open", digest, EINVAL);
+  if (!has(digest)) throw BlobError("open", digest, ENOENT);
+  return directory_ + "/" + digest;
+}
+
+UniqueFd BlobStore::open(const std::string& digest) const {
+  auto file = files::openAt(AT_FDCWD, path(digest), O_RDONLY);
+  if (!file) throw BlobError("open", digest, file.error().code);
+  return std::move(*file);
+}
+
+void BlobStore::remove(const std::string& digest) {
+  if (!validDigest(digest)) throw BlobError("remove", digest, EINVAL);
+  std::error_code error;
+  fs::remove(directory_ + "/" + digest, error);
+  if (error) throw BlobError("remove", digest, error.value());
+}
+
+std::vector<Blob> BlobStore::list() const {
+  std::vector<Blob> blobs;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    const auto name = entry.path().filename().string();
+    if (validDigest(name)) blobs.push_back({name, entry.file_size()});
+  }
+  return blobs;
+}
+
+std::size_t BlobStore::removeUnused(const std::vector<std::string>& keep, std::int64_t seconds) {
+  std::size_t removed = 0;
+  const auto limit = fs::file_time_type::clock::now() - std::chrono::seconds(seconds);
+  for (const auto& blob : list()) {
+    if (std::find(keep.begin(), keep.end(), blob.digest) != keep.end()) continue;
+    std::error_code error;
+    const auto written = fs::last_write_time(directory_ + "/" + blob.digest, error);
+    if (error || written > limit) continue;
+    remove(blob.digest);
+    ++removed;
+  }
+  return removed;
+}
+
+}  // namespace cloister::builds

@@ -1,0 +1,254 @@
+#include "controlplane/reconcile/node_work.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "controlplane/reconcile/quota.h"
+#include "controlplane/reconcile/rollout.h"
+#include "sandbox/base/identity.h"
+
+namespace cloister::reconcile {
+namespace {
+
+using model::InstanceState;
+
+// Liveness is written at most this often; the node timeout is several times longer.
+constexpr model::Micros kSeenResolution = 5'000'000;
+// Releases of an app whose layers a node keeps at hand, for a quick rollback.
+constexpr std::size_t kKeptReleases = 3;
+
+model::DesiredTenant desiredTenant(const model::Tenant& tenant, const model::PlanLimits& limits) {
+  return {tenant.id, tenant.name, tenant.index, tenant.state, tenant.plan, limits};
+}
+
+std::string knownCode(const std::string& code) {
+  constexpr std::array kCodes = {"build_failed", "build_timeout", "build_out_of_memory", "build_disk_full",
+                                 "build_pids_limit"};
+  return std::find(kCodes.begin(), kCodes.end(), code) == kCodes.end() ? "build_failed" : code;
+}
+
+bool sameFacts(const model::Node& left, const model::Node& right) {
+  const auto same = [](const model::PostureCheck& a, const model::PostureCheck& b) {
+    return a.name == b.name && a.state == b.state && a.reason == b.reason;
+  };
+  return left.bootId == right.bootId && left.observedRevision == right.observedRevision &&
+         std::equal(left.posture.begin(), left.posture.end(), right.posture.begin(), right.posture.end(), same);
+}
+
+// The row as the report changes it. What the control plane itself decided (draining) stays.
+store::InstanceRecord merged(store::InstanceRecord record, const model::InstanceReport& report) {
+  auto& instance = record.instance;
+  instance.restarts = report.restarts;
+  instance.reason = report.reason;
+  // Nobody told it to stop: it is no longer there, whatever the reason.
+  const auto state = report.state == InstanceState::stopped ? InstanceState::crashed : report.state;
+  const bool ours = instance.state == InstanceState::draining || state == InstanceState::draining;
+  if (!ours && instance.state != state) {
+    instance.state = state;
+    instance.changedAt = report.changedAt != 0 ? report.changedAt : store::now();
+  }
+  if (record.startedAt == 0 && report.state != InstanceState::pending) record.startedAt = store::now();
+  if (record.readyAt == 0 && report.state == InstanceState::running) record.readyAt = store::now();
+  return record;
+}
+
+bool differs(const store::InstanceRecord& left, const store::InstanceRecord& right) {
+  return left.instance.state != right.instance.state || left.instance.restarts != right.instance.restarts ||
+         left.instance.reason != right.instance.reason || left.startedAt != right.startedAt ||
+         left.readyAt != right.readyAt;
+}
+
+}  // namespace
+
+model::DesiredInstance desiredInstance(const store::InstanceRecord& record, const model::App& app,
+                                       const model::Release& release,
+                                       const std::map<std::string, std::string>& secrets) {
+  const auto& instance = record.instance;
+  model::DesiredInstance desired;
+  desired.id = instance.id;
+  desired.tenantId = instance.tenantId;
+  desired.appId = instance.appId;
+  desired.app = app.name;
+  desired.process = instance.process;
+  desired.release = instance.release;
+  if (const auto found = release.manifest.processes.find(instance.process); found != release.manifest.processes.end()) {
+    desired.command = found->second;
+  }
+  desired.environment = release.config;
+  for (const auto& [name, value] : secrets) desired.environment[name] = value;
+  desired.environment["PORT"] = std::to_string(kAppPort);
+  desired.environment["CLOISTER_APP"] = app.name;
+  desired.environment["CLOISTER_RELEASE"] = "v" + std::to_string(instance.release);
+  desired.environment["CLOISTER_PROCESS"] = instance.process;
+  desired.environment["CLOISTER_INSTANCE"] = instance.id;
+  desired.layers = {release.slugDigest, release.baseDigest};
+  desired.limits = record.limits;
+  desired.address = instance.address;
+  desired.port = instance.port;
+  desired.healthPath = instance.port != 0 ? release.manifest.healthPath : std::string();
+  desired.desired = instance.desired;
+  desired.draining = instance.state == InstanceState::draining;
+  return desired;
+}
+
+NodeWorkService::NodeWorkService(store::Store& store) : store_(store) {}
+
+model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
+  const auto lock = store_.lock();  // one moment's view
+  const auto node = store_.nodes().ensure(nodeNameOrId);
+  model::NodeWork work;
+  work.revision = store_.revision();
+  work.certified = true;
+  work.nodeId = node.id;
+  std::map<std::string, model::PlanLimits> plans;
+  for (const auto& plan : store_.plans().list({"", 1'000'000})) plans[plan.name] = plan.limits;
+  std::map<std::string, model::PlanLimits> limitsOf;
+  for (const auto& tenant : store_.tenants().list({"", 1'000'000})) {
+    work.tenants.push_back(desiredTenant(tenant, plans[tenant.plan]));
+    limitsOf[tenant.id] = plans[tenant.plan];
+  }
+  std::map<std::string, model::App> apps;
+  std::set<std::string> keep;
+  for (auto& app : store_.apps().all()) {
+    for (const auto& release : store_.releases().list(app.id, {"", kKeptReleases})) {
+      keep.insert({release.slugDigest, release.baseDigest});
+    }
+    apps.emplace(app.id, std::move(app));
+  }
+  std::map<std::pair<std::string, std::int64_t>, model::Release> releases;
+  std::map<std::string, std::map<std::string, std::string>> secrets;
+  for (const auto& record : store_.instances().all()) {
+    const auto& instance = record.instance;
+    if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
+    const auto key = std::pair(instance.appId, instance.release);
+    if (!releases.contains(key)) releases[key] = store_.releases().get(instance.appId, instance.release);
+    if (!secrets.contains(instance.appId)) secrets[instance.appId] = store_.secrets().values(instance.appId);
+    const auto& release = releases[key];
+    keep.insert({release.slugDigest, release.baseDigest});
+    work.instances.push_back(desiredInstance(record, apps[instance.appId], release, secrets[instance.appId]));
+  }
+  for (const auto& build : store_.builds().unfinished()) {
+    if (build.nodeId != node.id || build.state != model::BuildState::running) continue;
+    model::DesiredBuild desired;
+    desired.id = build.id;
+    desired.tenantId = build.tenantId;
+    desired.appId = build.appId;
+    desired.sourceDigest = build.sourceDigest;
+    desired.baseDigest = build.baseDigest;
+    desired.commands = build.manifest.buildCommands;
+    desired.environment = store_.apps().config(build.appId);
+    desired.environment["CLOISTER_APP"] = apps[build.appId].name;
+    desired.limits = buildLimits(limitsOf[build.tenantId]);
+    desired.timeoutSeconds = limitsOf[build.tenantId].buildSeconds;
+    desired.address = build.address;
+    keep.insert({build.sourceDigest, build.baseDigest});
+    work.builds.push_back(std::move(desired));
+  }
+  work.keepBlobs.assign(keep.begin(), keep.end());
+  return work;
+}
+
+void NodeWorkService::apply(const model::NodeStatus& status) {
+  store_.transact([&] {
+    auto node = store_.nodes().ensure(status.nodeId);
+    if (node.state == model::NodeState::down) {
+      store_.nodes().setState(node.id, model::NodeState::ready);
+      store_.events().append("", "", "node.ready", "node " + node.name + " reports again");
+    }
+    auto seen = node;
+    seen.bootId = status.bootId;
+    seen.observedRevision = status.observedRevision;
+    seen.posture = status.posture;
+    seen.lastSeen = store::now();
+    if (!sameFacts(node, seen) || seen.lastSeen - node.lastSeen > kSeenResolution) store_.nodes().observe(seen);
+    applyInstances(node, status);
+    for (const auto& report : status.builds) applyBuild(node, report);
+    for (const auto& event : status.events) {
+      if (event.tenantId.empty() || store_.tenants().find(event.tenantId)) {
+        store_.events().append(event.tenantId, event.app, event.kind, event.text);
+      }
+    }
+  });
+}
+
+void NodeWorkService::applyInstances(const model::Node& node, const model::NodeStatus& status) {
+  std::map<std::string, const model::InstanceReport*> reports;
+  for (const auto& report : status.instances) reports[report.id] = &report;
+  for (const auto& record : store_.instances().all()) {
+    const auto& instance = record.instance;
+    if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
+    const bool stopping = instance.desired == model::DesiredState::stop;
+    const auto found = reports.find(instance.id);
+    if (found == reports.end()) {
+      // A node that has seen the order to stop and does not know the instance has nothing left of it.
+      if (stopping && status.observedRevision >= record.stopRevision) store_.instances().erase(instance.id);
+      continue;
+    }
+    if (stopping && found->second->state == InstanceState::stopped) {
+      store_.instances().erase(instance.id);
+      continue;
+    }
+    const auto next = merged(record, *found->second);
+    if (differs(record, next)) store_.instances().update(next);
+  }
+}
+
+void NodeWorkService::applyBuild(const model::Node& node, const model::BuildReport& report) {
+  auto build = store_.builds().find(report.id);
+  if (!build || build->nodeId != node.id || build->state != model::BuildState::running) return;
+  if (report.state == model::BuildState::running) {
+    store_.operations().setProgress(build->operationId, "building");
+  } else if (report.state == model::BuildState::succeeded && validDigest(report.slugDigest)) {
+    build->slugDigest = report.slugDigest;
+    buildSucceeded(std::move(*build));
+  } else if (report.state != model::BuildState::queued) {
+    auto failure = report.failure;
+    if (failure.detail.empty()) failure.detail = "the node gave no reason";
+    failure.code = knownCode(failure.code);
+    buildFailed(std::move(*build), failure);
+  }
+}
+
+void NodeWorkService::buildSucceeded(model::Build build) {
+  build.state = model::BuildState::succeeded;
+  build.finishedAt = store::now();
+  store_.builds().update(build);
+  store_.addresses().release(build.id);
+  store_.bumpRevision();
+  const auto app = store_.apps().byId(build.appId);
+  const auto tenant = store_.tenants().get(build.tenantId);
+  store_.events().append(tenant.id, app.name, "build.succeeded", build.id);
+  try {
+    // Other apps of the tenant may have grown while this one was built.
+    checkFormations(store_, tenant, app.id, build.manifest, app.formation, "formation");
+  } catch (const store::Refusal& refusal) {
+    store_.operations().fail(build.operationId, {refusal.code(), refusal.what()});
+    return;
+  }
+  model::Release release;
+  release.appId = app.id;
+  release.buildId = build.id;
+  release.baseDigest = build.baseDigest;
+  release.slugDigest = build.slugDigest;
+  release.manifest = build.manifest;
+  release.config = store_.apps().config(app.id);
+  release.description = "deploy";
+  release.createdBy = store_.builds().createdBy(build.id);
+  beginRelease(store_, app, std::move(release), build.operationId);
+}
+
+void NodeWorkService::buildFailed(model::Build build, const model::Failure& failure) {
+  build.state = model::BuildState::failed;
+  build.failure = failure;
+  build.finishedAt = store::now();
+  store_.builds().update(build);
+  store_.addresses().release(build.id);
+  store_.operations().fail(build.operationId, failure);
+  store_.events().append(build.tenantId, store_.apps().byId(build.appId).name, "build.failed",
+                         failure.code + ": " + failure.detail);
+  store_.bumpRevision();
+}
+
+}  // namespace cloister::reconcile

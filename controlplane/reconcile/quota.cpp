@@ -1,0 +1,85 @@
+#include "controlplane/reconcile/quota.h"
+
+#include <algorithm>
+
+namespace cloister::reconcile {
+namespace {
+
+constexpr std::uint64_t kDefaultShare = 256ULL << 20U;
+
+std::uint64_t bounded(std::uint64_t wish, std::uint64_t fallback, std::uint64_t limit, const char* name,
+                      const char* field) {
+  if (wish > limit) throw store::QuotaExceeded(name, field, wish, limit);
+  return wish == 0 ? std::min(fallback, limit) : wish;
+}
+
+struct Sum {
+  std::uint64_t instances = 0;
+  std::uint64_t memoryBytes = 0;
+  std::uint64_t diskBytes = 0;
+
+  void add(const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
+           const model::InstanceLimits& each) {
+    for (const auto& [process, command] : manifest.processes) {
+      const auto count = wanted(manifest, formation, process);
+      instances += count;
+      memoryBytes += count * each.memoryBytes;
+      diskBytes += count * each.diskBytes;
+    }
+  }
+};
+
+void refuseOver(const char* limit, const std::string& field, std::uint64_t others, std::uint64_t asked,
+                std::uint64_t plan) {
+  if (others + asked > plan) throw store::QuotaExceeded(limit, field, asked, plan > others ? plan - others : 0);
+}
+
+}  // namespace
+
+model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan) {
+  model::InstanceLimits limits;
+  limits.memoryBytes = bounded(manifest.memoryBytes, kDefaultShare, plan.memoryBytes, "memoryBytes", "limits.memory");
+  limits.diskBytes = bounded(manifest.diskBytes, kDefaultShare, plan.diskBytes, "diskBytes", "limits.disk");
+  limits.cpuMillis = bounded(manifest.cpuMillis, plan.cpuMillis, plan.cpuMillis, "cpuMillis", "limits.cpu");
+  limits.pids = bounded(manifest.pids, plan.pids, plan.pids, "pids", "limits.pids");
+  // A share of the plan's inodes by disk, rounded so that all shares together stay within the plan.
+  limits.inodes =
+      std::max<std::uint64_t>(plan.inodes / std::max<std::uint64_t>(plan.diskBytes / limits.diskBytes, 1), 1);
+  return limits;
+}
+
+model::InstanceLimits buildLimits(const model::PlanLimits& plan) {
+  return {plan.buildMemoryBytes, plan.cpuMillis, plan.pids, plan.buildDiskBytes, plan.inodes};
+}
+
+std::size_t wanted(const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
+                   const std::string& process) {
+  if (!manifest.processes.contains(process)) return 0;
+  const auto found = formation.find(process);
+  return found == formation.end() || found->second < 0 ? 0 : static_cast<std::size_t>(found->second);
+}
+
+void checkFormations(store::Store& store, const model::Tenant& tenant, const std::string& appId,
+                     const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
+                     const std::string& field) {
+  const auto plan = store.plans().get(tenant.plan).limits;
+  Sum others;
+  for (const auto& app : store.apps().list(tenant.id, {"", 1'000'000})) {
+    if (app.id == appId || app.currentRelease == 0 || store.apps().removing(app.id)) continue;
+    const auto release = store.releases().get(app.id, app.currentRelease);
+    auto limits = model::InstanceLimits{};
+    try {
+      limits = instanceLimits(release.manifest, plan);
+    } catch (const store::QuotaExceeded&) {
+      continue;  // the plan shrank below what this app wants: it does not start, so it takes nothing
+    }
+    others.add(release.manifest, app.formation, limits);
+  }
+  Sum asked;
+  asked.add(manifest, formation, instanceLimits(manifest, plan));
+  refuseOver("instances", field, others.instances, asked.instances, plan.instances);
+  refuseOver("memoryBytes", field, others.memoryBytes, asked.memoryBytes, plan.memoryBytes);
+  refuseOver("diskBytes", field, others.diskBytes, asked.diskBytes, plan.diskBytes);
+}
+
+}  // namespace cloister::reconcile
