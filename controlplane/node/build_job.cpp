@@ -1,0 +1,306 @@
+#include <Poco/Exception.h>
+#include <Poco/UUIDGenerator.h>
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <thread>
+
+#include "controlplane/node/builds.h"
+#include "controlplane/node/instance_directory.h"
+#include "controlplane/node/sha256.h"
+#include "sandbox/base/files.h"
+#include "sandbox/base/streams.h"
+
+namespace cloister::node {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using model::Failure;
+
+constexpr std::size_t kChunk = 64UL * 1024;
+constexpr std::size_t kMaxHeld = 4UL << 20U;
+constexpr std::chrono::milliseconds kLogDelay{250};
+constexpr std::chrono::seconds kLogRetry{1};
+constexpr std::chrono::seconds kLogLast{10};
+constexpr std::chrono::seconds kFreezeLimit{600};
+constexpr std::chrono::seconds kAfterKill{30};
+constexpr std::uint64_t kDefaultSeconds = 900;
+constexpr std::uint64_t kFullBytes = 64UL * 1024;
+constexpr std::uint64_t kFullInodes = 4;
+constexpr int kPublishTries = 6;
+
+Failure internal(const Error& error) { return {"build_internal", error.message()}; }
+
+// Carries `output` to `sink` until the container has ended and the pipe is empty. Every process of the container dies with
+// its init, so the pipe's last writer does too.
+enum class End { ended, timeout, cancelled };
+template <typename Sink, typename Tick>
+End follow(const sandbox::Container& container, int output, Clock::time_point deadline,
+           const std::atomic<bool>& cancelled, Sink&& sink, Tick&& tick) {
+  const int pidfd = container.descriptor(launcher::DescriptorKind::pid);
+  std::string buffer(kChunk, '\0');
+  bool open = true;
+  for (;;) {
+    std::array<streams::Watched, 2> watched{{{open ? output : -1}, {pidfd}}};
+    if (auto done = streams::waitAny(watched, 200); !done) spdlog::warn("{}", done.error().message());
+    const bool over = streams::ended(pidfd);
+    for (;;) {
+      auto got = streams::readSome(output, buffer.data(), buffer.size());
+      if (!got || !got->has_value()) break;
+      if (**got == 0) {
+        open = false;
+        break;
+      }
+      sink(std::string_view(buffer.data(), **got));
+      if (!over) break;
+    }
+    tick();
+    if (over) return End::ended;
+    if (cancelled) return End::cancelled;
+    if (Clock::now() >= deadline) return End::timeout;
+  }
+}
+
+void awaitEnd(const sandbox::Container& container) {
+  const auto until = Clock::now() + kAfterKill;
+  std::array<streams::Watched, 1> watched{{{container.descriptor(launcher::DescriptorKind::pid)}}};
+  while (!streams::ended(watched[0].fd) && Clock::now() < until) {
+    if (auto done = streams::waitAny(watched, 200); !done) return;
+  }
+}
+
+std::string readStatus(const std::string& file) {
+  auto text = files::read(file, 256);
+  return text ? parseStatus(text.value()) : std::string();
+}
+
+}  // namespace
+
+BuildLog::BuildLog(const Server& server, std::string build) : server_(server), build_(std::move(build)) {}
+
+void BuildLog::add(std::string_view text) {
+  if (text.empty()) return;
+  if (buffer_.empty()) due_ = Clock::now() + kLogDelay;
+  if (buffer_.size() + text.size() > kMaxHeld) {
+    lost_ += text.size();
+    return;
+  }
+  if (lost_ > 0) buffer_ += "\n[" + std::to_string(std::exchange(lost_, 0)) + " bytes of output lost]\n";
+  buffer_ += text;
+}
+
+bool BuildLog::send() {
+  const std::size_t size = std::min(buffer_.size(), kChunk * 4);
+  try {
+    server_.postBuildLog(build_, std::string_view(buffer_).substr(0, size));
+  } catch (const ServerRefused& error) {
+    // An answer, and none that repeating would change: the build is gone, or its log is full.
+    spdlog::debug("build log {}: {}", build_, error.what());
+  } catch (const std::exception& error) {
+    spdlog::debug("build log {}: {}", build_, error.what());
+    due_ = Clock::now() + kLogRetry;
+    return false;
+  }
+  buffer_.erase(0, size);
+  due_ = Clock::now() + kLogDelay;
+  return true;
+}
+
+void BuildLog::pump() {
+  if (buffer_.empty() || (buffer_.size() < kChunk && Clock::now() < due_)) return;
+  if (buffer_.size() >= kChunk && Clock::now() + kLogDelay < due_) return;  // the last try failed
+  (void)send();
+}
+
+void BuildLog::finish() {
+  const auto until = Clock::now() + kLogLast;
+  while (!buffer_.empty() && Clock::now() < until) {
+    if (!send()) std::this_thread::sleep_for(kLogRetry);
+  }
+}
+
+BuildJob::BuildJob(BuildTask task, std::string directory, Runtime& runtime, const Server& server,
+                   const std::atomic<bool>& cancelled)
+    : task_(std::move(task)),
+      directory_(std::move(directory)),
+      runtime_(runtime),
+      server_(server),
+      cancelled_(cancelled),
+      log_(server, task_.build.id) {}
+
+Metered BuildJob::metered() const {
+  return {task_.build.tenantId, task_.build.appId, task_.build.id, task_.build.limits.memoryBytes, task_.build.address};
+}
+
+launcher::LaunchRequest BuildJob::request(launcher::Confinement confinement) const {
+  launcher::LaunchRequest request;
+  request.instance = task_.build.id;
+  request.tenant = task_.tenant.index;
+  request.confinement = confinement;
+  request.layers = {task_.build.baseDigest};
+  request.hostname = "build";
+  request.workingDirectory = "/";
+  request.limits = launcherLimits(task_.build.limits);
+  return request;
+}
+
+void BuildJob::removeContainers() {
+  for (const auto& id : {freezeId(), task_.build.id}) {
+    if (auto done = runtime_.finish(id); !done) spdlog::warn("build {}: {}", id, done.error().message());
+  }
+}
+
+model::BuildReport BuildJob::run() {
+  model::BuildReport report;
+  removeContainers();  // of an earlier try that a kill of the node cut short
+  std::error_code code;
+  fs::remove_all(directory_, code);
+  if (auto made = files::makeDirectories(directory_, 0700); !made) {
+    report.failure = internal(made.error());
+    return report;
+  }
+  const FetchBlob fetch = [this](const std::string& digest, const BlobSink& sink) { server_.getBlob(digest, sink); };
+  if (auto got = fetchBlob(fetch, task_.build.sourceDigest, directory_ + "/source"); !got) {
+    report.failure = {"build_source_missing", got.error().message()};
+    return report;
+  }
+  report.failure = runScript();
+  if (!report.failure.failed() && !cancelled_) report.failure = freeze();
+  removeContainers();
+  if (!report.failure.failed() && !cancelled_) report.failure = publish(report.slugDigest);
+  if (report.failure.failed()) {
+    log_.add("Failed: " + report.failure.detail + "\n");
+  } else if (!cancelled_) {
+    log_.add("Built " + report.slugDigest.substr(0, 12) + "\n");
+  }
+  log_.finish();
+  return report;
+}
+
+Failure BuildJob::classify(const Ending& ending, const sandbox::Container& container, const StepFilter& filter) {
+  if (ending.status == "exit 0") return {};
+  const std::string how = filter.failureOf(ending.status);
+  if (ending.oomKills > 0) {  // it may have hit a compiler long before make gave up
+    return {"build_out_of_memory", how + ": the build's memory of " +
+                                       std::to_string(task_.build.limits.memoryBytes >> 20U) + " MiB is used up"};
+  }
+  const int upper = container.descriptor(launcher::DescriptorKind::upper);
+  if (upper >= 0) {
+    auto space = streams::freeSpace(upper);
+    if (space && (space->freeBytes < kFullBytes || space->freeInodes < kFullInodes)) {
+      return {"build_disk_full", how + ": the build's disk of " +
+                                     std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
+    }
+  }
+  if (ending.pidsLimit) {
+    return {"build_pids_limit",
+            how + ": the limit of " + std::to_string(task_.build.limits.pids) + " processes was reached"};
+  }
+  return {"build_failed", how};
+}
+
+Failure BuildJob::runScript() {
+  const std::string nonce = Poco::UUIDGenerator::defaultGenerator().createRandom().toString();
+  const auto script = buildScript(task_.build.commands, nonce);
+  if (!script) return {"build_failed", "a build command contains a NUL byte"};
+  auto source = files::openAt(AT_FDCWD, directory_ + "/source", O_RDONLY);
+  if (!source) return internal(source.error());
+  auto status = streams::createFile(directory_ + "/status", 0600);
+  if (!status) return internal(status.error());
+  // Both ends of one pipe share no flags: ours does not block, the build's does.
+  auto output = streams::makePipe(streams::Blocking::yes);
+  if (!output) return internal(output.error());
+
+  launcher::LaunchRequest launch = request(launcher::Confinement::build);
+  launch.argv = {"/bin/sh", "-euc", *script};
+  launch.environment = buildEnvironment(task_.build);
+  launch.address = task_.build.address;
+  const sandbox::Standard standard{source->get(), output->writer.get(), output->writer.get(), status->get(), -1};
+  auto started = runtime_.start(task_.tenant, launch, standard, metered());
+  if (!started) return internal(started.error());
+  output->writer.reset();
+  if (auto done = streams::setNonBlocking(output->reader.get()); !done) return internal(done.error());
+
+  StepFilter filter(task_.build.commands, nonce);
+  const std::uint64_t seconds = task_.build.timeoutSeconds == 0 ? kDefaultSeconds : task_.build.timeoutSeconds;
+  const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+  const End end = follow(
+      *started, output->reader.get(), deadline, cancelled_,
+      [&](std::string_view bytes) { log_.add(filter.feed(bytes)); }, [&] { log_.pump(); });
+  log_.add(filter.end());
+  if (end != End::ended) {
+    runtime_.kill(task_.build.id);
+    awaitEnd(*started);
+  }
+  if (end == End::cancelled) return {"build_cancelled", "cancelled"};
+  if (end == End::timeout) {
+    return {"build_timeout", filter.failureOf("") + " within " + std::to_string(seconds) + " s"};
+  }
+  return classify(runtime_.ending(*started, readStatus(directory_ + "/status")), *started, filter);
+}
+
+Failure BuildJob::freeze() {
+  log_.add("Freezing\n");
+  auto image = streams::createFile(slug(), 0666);  // the container's root is another user; the directory is 0700
+  if (!image) return internal(image.error());
+  auto status = streams::createFile(directory_ + "/status", 0600);
+  if (!status) return internal(status.error());
+  auto null = files::openAt(AT_FDCWD, "/dev/null", O_RDWR);
+  if (!null) return internal(null.error());
+  auto output = streams::makePipe(streams::Blocking::yes);
+  if (!output) return internal(output.error());
+
+  launcher::LaunchRequest launch = request(launcher::Confinement::freeze);
+  launch.instance = freezeId();
+  launch.freezeOf = task_.build.id;
+  launch.argv = {"/usr/bin/mksquashfs", "/upper/upper", "/proc/self/fd/3", "-noappend", "-no-progress", "-quiet",
+                 "-xattrs", "-comp", "zstd", "-Xcompression-level", "3", "-mkfs-time", "0", "-reproducible"};
+  launch.environment = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"};
+  const sandbox::Standard standard{null->get(), output->writer.get(), output->writer.get(), status->get(),
+                                   image->get()};
+  auto started = runtime_.start(task_.tenant, launch, standard, metered());
+  if (!started) return internal(started.error());
+  output->writer.reset();
+  if (auto done = streams::setNonBlocking(output->reader.get()); !done) return internal(done.error());
+  std::string said;
+  const End end = follow(
+      *started, output->reader.get(), Clock::now() + kFreezeLimit, cancelled_,
+      [&](std::string_view bytes) { said += bytes.substr(0, kChunk - std::min(kChunk, said.size())); },
+      [&] { log_.pump(); });
+  if (end != End::ended) {
+    runtime_.kill(freezeId());
+    awaitEnd(*started);
+    if (end == End::cancelled) return {"build_cancelled", "cancelled"};
+    return {"build_timeout", "freezing the slug took too long"};
+  }
+  const Ending ending = runtime_.ending(*started, readStatus(directory_ + "/status"));
+  if (ending.status == "exit 0") return {};
+  if (ending.outOfMemory) return {"build_out_of_memory", "freezing the slug ran out of the build's memory"};
+  return {"build_internal", "freezing the slug: " + describe(ending) + ": " + said.substr(0, 500)};
+}
+
+Failure BuildJob::publish(std::string& digest) {
+  digest = sha256OfFile(slug());
+  if (auto done = runtime_.layers().take(slug(), digest); !done) return internal(done.error());
+  log_.add("Storing " + std::to_string(fs::file_size(runtime_.layers().path(digest)) >> 10U) + " KiB\n");
+  std::string why;
+  for (int attempt = 0; attempt < kPublishTries && !cancelled_; ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(std::chrono::seconds(1U << static_cast<unsigned>(attempt)));
+    try {
+      server_.putBlob(digest, runtime_.layers().path(digest));
+      return {};
+    } catch (const Poco::Exception& error) {
+      why = error.displayText();
+    } catch (const std::exception& error) {
+      why = error.what();
+    }
+    spdlog::warn("build {}: slug not stored: {}", task_.build.id, why);
+  }
+  return {"build_internal", "the slug could not be stored: " + why};
+}
+
+}  // namespace cloister::node

@@ -1,0 +1,135 @@
+#include "controlplane/node/build_script.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace cloister::node {
+namespace {
+
+constexpr std::string_view kMarkStart = "\x1e";  // record separator
+constexpr std::size_t kMaxStepDigits = 6;
+constexpr std::size_t kMaxShownCommand = 200;
+
+std::string mark(const std::string& nonce) { return std::string(kMarkStart) + nonce + ":"; }
+
+}  // namespace
+
+std::string shellQuoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+std::optional<std::string> buildScript(const std::vector<std::string>& commands, const std::string& nonce) {
+  std::string script = "step() { printf '\\036%s:%s\\n' " + shellQuoted(nonce) + " \"$1\"; }\n";
+  script +=
+      "step 0\n"
+      "mkdir -p /app\n"
+      "cd /app\n"
+      "tar -xzf - --no-same-owner -C /app\n"
+      "exec </dev/null\n";
+  int number = 0;
+  for (const auto& command : commands) {
+    if (command.find('\0') != std::string::npos) return std::nullopt;
+    script += "step " + std::to_string(++number) + "\n/bin/sh -ec " + shellQuoted(command) + "\n";
+  }
+  script += "step " + std::to_string(number + 1) + "\nchown -Rh app:app /app\n";
+  return script;
+}
+
+std::vector<std::string> buildEnvironment(const model::DesiredBuild& build) {
+  std::map<std::string, std::string> variables{
+      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"HOME", "/root"},
+      {"USER", "root"},
+      {"LANG", "C.UTF-8"},
+      {"CI", "1"},
+      {"TERM", "dumb"},
+      {"DEBIAN_FRONTEND", "noninteractive"},
+      {"SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"},
+      {"NODE_EXTRA_CA_CERTS", "/etc/ssl/certs/ca-certificates.crt"},
+      {"REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"},
+      {"PIP_DISABLE_PIP_VERSION_CHECK", "1"},
+      {"npm_config_cache", "/tmp/npm"},
+      {"npm_config_update_notifier", "false"},
+  };
+  for (const auto& [key, value] : build.environment) variables[key] = value;
+  std::vector<std::string> list;
+  for (const auto& [key, value] : variables) list.push_back(key + "=" + value);
+  return list;
+}
+
+StepFilter::StepFilter(std::vector<std::string> commands, const std::string& nonce)
+    : commands_(std::move(commands)), mark_(mark(nonce)) {}
+
+void StepFilter::begin(int step, std::string& shown) {
+  step_ = step;
+  if (lineOpen_) shown += '\n';
+  lineOpen_ = false;
+  if (step == 0) shown += "Unpacking the source\n";
+  if (step > 0 && static_cast<std::size_t>(step) <= commands_.size()) {
+    shown += "$ " + commands_[static_cast<std::size_t>(step) - 1] + "\n";
+  }
+}
+
+std::string StepFilter::feed(std::string_view bytes) {
+  held_ += bytes;
+  std::string shown;
+  const auto show = [&](std::string_view text) {
+    shown += text;
+    if (!text.empty()) lineOpen_ = text.back() != '\n';
+  };
+  for (;;) {
+    const std::size_t at = held_.find(mark_);
+    if (at == std::string::npos) break;
+    const std::size_t digits = at + mark_.size();
+    const std::size_t end = held_.find('\n', digits);
+    if (end == std::string::npos && held_.size() - digits <= kMaxStepDigits) {
+      show(std::string_view(held_).substr(0, at));
+      held_.erase(0, at);
+      return shown;
+    }
+    int step = -1;
+    const char* last = held_.data() + std::min(end, held_.size());
+    const auto [stop, code] = std::from_chars(held_.data() + digits, last, step);
+    show(std::string_view(held_).substr(0, at));
+    if (code == std::errc() && stop == last && step >= 0) {
+      begin(step, shown);
+      held_.erase(0, end + 1);
+    } else {
+      show(mark_);
+      held_.erase(0, digits);
+    }
+  }
+  // A tail that may be the beginning of a mark waits for the rest.
+  std::size_t keep = std::min(held_.size(), mark_.size() - 1);
+  while (keep > 0 && !std::string_view(mark_).starts_with(std::string_view(held_).substr(held_.size() - keep))) --keep;
+  show(std::string_view(held_).substr(0, held_.size() - keep));
+  held_.erase(0, held_.size() - keep);
+  return shown;
+}
+
+std::string StepFilter::end() { return std::exchange(held_, {}); }
+
+std::string StepFilter::failureOf(const std::string& status) const {
+  const auto space = status.find(' ');
+  const std::string number = space == std::string::npos ? "" : status.substr(space + 1);
+  std::string how = "ended without a status";
+  if (status.starts_with("exit ")) how = "exited with " + number;
+  if (status.starts_with("signal ")) how = "was killed by signal " + number;
+  if (step_ < 0) return "the build " + how + " before it began";
+  if (step_ == 0) return "unpacking the source " + how;
+  if (static_cast<std::size_t>(step_) > commands_.size()) return "handing /app to the app's user " + how;
+  std::string command = commands_[static_cast<std::size_t>(step_) - 1];
+  if (command.size() > kMaxShownCommand) command = command.substr(0, kMaxShownCommand) + "...";
+  return "command " + std::to_string(step_) + " `" + command + "` " + how;
+}
+
+}  // namespace cloister::node

@@ -1,0 +1,48 @@
+// Config: where the node keeps things and whom it talks to, from node.toml and the command line. Layout: its directories.
+//
+//   $STATE/node/
+//     work.json                      the last certified NodeWork, replaced atomically
+//     spool.db                       metering (metering/spool.h)
+//     layers/<sha256>                squashfs images; a ".part" beside is a download under way
+//     instances/<instance id>/       mode 0700
+//       spec.json                    NodeWork with the one instance and its tenant
+//       attempt                      "ATTEMPT BOOTID STATE STARTED": the latest attempt (instance_directory.h)
+//       stdout.fifo, stderr.fifo     0666; the app's ends are opened for reading and writing
+//       status                       "exit N" or "signal N", written by cloister-init when the app ended
+//       log/current, log/1 ... log/3 JSON lines, newest in `current`
+//       stopped                      there once the instance was stopped for good; its age decides about deletion
+//     builds/<build id>/             mode 0700: source, slug, status, result.json
+//     sessions/<session id>/         mode 0700: status
+//
+// Threads: values. Failures: load() throws std::runtime_error naming file and key.
+#pragma once
+
+#include <string>
+
+namespace cloister::node {
+
+struct Config {
+  std::string state;           // default: $CLOISTER_STATE or /var/lib/cloister
+  std::string run;             // default: $CLOISTER_RUN or /run/cloister
+  std::string name;            // default: the host's name
+  std::string server;          // "unix:PATH", "http://host:port", "https://host:port"; default: unix:$RUN/node-api.sock
+  std::string tokenFile;       // default: $STATE/node/token
+  std::string launcherSocket;  // default: $RUN/launcher.sock
+  std::string tlsAuthority;    // https: file of the certificates that are trusted
+  std::string tlsCertificate;  // https: our own certificate and key, shown to the server
+  std::string tlsKey;
+
+  [[nodiscard]] std::string directory() const { return state + "/node"; }
+  [[nodiscard]] std::string layers() const { return directory() + "/layers"; }
+  [[nodiscard]] std::string instances() const { return directory() + "/instances"; }
+  [[nodiscard]] std::string builds() const { return directory() + "/builds"; }
+  [[nodiscard]] std::string sessions() const { return directory() + "/sessions"; }
+  [[nodiscard]] std::string work() const { return directory() + "/work.json"; }
+  [[nodiscard]] std::string spool() const { return directory() + "/spool.db"; }
+};
+
+// `flags` (what is not empty) over `file` over the defaults. A file that is `required` must be there.
+enum class ConfigFile { required, optional };
+[[nodiscard]] Config loadConfig(const std::string& file, ConfigFile presence, const Config& flags = {});
+
+}  // namespace cloister::node

@@ -1,0 +1,143 @@
+#include "controlplane/node/layers.h"
+
+#include <Poco/Exception.h>
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "controlplane/node/sha256.h"
+#include "sandbox/base/files.h"
+#include "sandbox/base/streams.h"
+
+namespace cloister::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error layerError(std::string operation, std::string path, int code) {
+  return {"layers", std::move(operation), std::move(path), code};
+}
+
+Status moveInto(const std::string& from, const std::string& to) {
+  std::error_code code;
+  fs::rename(from, to, code);
+  if (code) return layerError("rename", to, code.value());
+  auto directory = files::openDirectory(fs::path(to).parent_path().string());
+  if (!directory) return directory.error();
+  return streams::sync(directory->get());
+}
+
+}  // namespace
+
+Status fetchBlob(const FetchBlob& fetch, const std::string& digest, const std::string& path) {
+  const std::string part = path + ".part";
+  auto file = streams::createFile(part, 0600);
+  if (!file) return file.error();
+  Sha256 hash;
+  Status written;
+  try {
+    fetch(digest, [&](std::string_view bytes) {
+      hash.update(bytes);
+      if (written) written = files::writeAll(file->get(), bytes);
+    });
+  } catch (const Poco::Exception& error) {
+    return layerError("download: " + error.displayText(), digest, EIO);
+  } catch (const std::exception& error) {
+    return layerError(std::string("download: ") + error.what(), digest, EIO);
+  }
+  if (!written) return written;
+  if (hash.hex() != digest) {
+    std::error_code code;
+    fs::remove(part, code);
+    return layerError("download: the bytes have another digest", digest, EBADMSG);
+  }
+  if (auto done = streams::sync(file->get()); !done) return done;
+  return moveInto(part, path);
+}
+
+LayerCache::LayerCache(std::string directory, FetchBlob fetch, Launcher& launcher)
+    : directory_(std::move(directory)), fetch_(std::move(fetch)), launcher_(launcher) {}
+
+Status LayerCache::ensure(const std::vector<std::string>& digests) {
+  for (const auto& digest : digests) {
+    if (!validDigest(digest)) return layerError("no digest", digest, EINVAL);
+    if (auto done = ensureOne(digest); !done) return done;
+  }
+  return {};
+}
+
+Status LayerCache::ensureOne(const std::string& digest) {
+  std::unique_lock lock(mutex_);
+  settled_.wait(lock, [&] { return !busy_.contains(digest); });
+  unnamedSince_.erase(digest);
+  if (mounted_.contains(digest)) return {};
+  busy_.insert(digest);
+  lock.unlock();
+  Status done = fetchAndMount(digest);
+  lock.lock();
+  busy_.erase(digest);
+  if (done) mounted_.insert(digest);
+  settled_.notify_all();
+  return done;
+}
+
+Status LayerCache::fetchAndMount(const std::string& digest) {
+  const std::string file = path(digest);
+  std::error_code code;
+  if (!fs::exists(file, code)) {
+    if (auto done = fetchBlob(fetch_, digest, file); !done) return done;
+  }
+  auto fd = files::openAt(AT_FDCWD, file, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return fd.error();
+  auto done = launcher_.mountLayer(digest, fd->get());
+  if (!done && done.error().code == EBADMSG) fs::remove(file, code);
+  return done;
+}
+
+void LayerCache::forgetMounts() {
+  const std::lock_guard lock(mutex_);
+  mounted_.clear();
+}
+
+Status LayerCache::take(const std::string& file, const std::string& digest) {
+  auto fd = files::openAt(AT_FDCWD, file, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return fd.error();
+  if (auto done = streams::sync(fd->get()); !done) return done;
+  return moveInto(file, path(digest));
+}
+
+std::vector<std::string> LayerCache::collect(const std::set<std::string>& named, Clock::time_point now) {
+  std::vector<std::string> deleted;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(directory_, code)) {
+    const std::string digest = entry.path().filename().string();
+    if (!validDigest(digest)) continue;
+    std::unique_lock lock(mutex_);
+    if (named.contains(digest) || busy_.contains(digest)) {
+      unnamedSince_.erase(digest);
+      continue;
+    }
+    const auto since = unnamedSince_.try_emplace(digest, now).first->second;
+    if (now - since < kKeepUnnamed) continue;
+    busy_.insert(digest);
+    lock.unlock();
+    const auto released = launcher_.releaseLayer(digest);
+    const bool gone = released.ok() || released.error().code == ENOENT;
+    if (gone) fs::remove(entry.path(), code);
+    lock.lock();
+    busy_.erase(digest);
+    if (gone) {
+      mounted_.erase(digest);
+      unnamedSince_.erase(digest);
+      deleted.push_back(digest);
+    } else {
+      spdlog::warn("layer {} not released: {}", digest, released.error().message());
+    }
+    settled_.notify_all();
+  }
+  return deleted;
+}
+
+}  // namespace cloister::node

@@ -1,0 +1,112 @@
+#include "controlplane/node/meter_loop.h"
+
+#include <spdlog/spdlog.h>
+
+#include <set>
+
+namespace cloister::node {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPause{1};
+constexpr int kNetworkEvery = 5;  // readings
+
+void warn(const char* what, const Error& error) { spdlog::warn("metering: {}: {}", what, error.message()); }
+
+}  // namespace
+
+MeterLoop::MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool,
+                     std::unique_ptr<metering::Sampler> sampler)
+    : launcher_(launcher), spool_(std::move(spool)), sampler_(std::move(sampler)) {}
+
+Result<std::unique_ptr<MeterLoop>> MeterLoop::open(const std::string& spool, const std::string& source,
+                                                   const std::string& bootId, Launcher& launcher) {
+  auto opened = metering::Spool::open(spool, source);
+  if (!opened) return opened.error();
+  auto sampler = metering::Sampler::open(*opened.value(), bootId);
+  if (!sampler) return sampler.error();
+  return std::unique_ptr<MeterLoop>(
+      new MeterLoop(launcher, std::move(opened).value(), std::move(sampler).value()));
+}
+
+MeterLoop::~MeterLoop() { stop(); }
+
+Status MeterLoop::add(const sandbox::Container& container, const Metered& whose, metering::Origin origin) {
+  metering::Subject subject;
+  subject.group = container.launched.instance;
+  subject.tenantId = whose.tenantId;
+  subject.appId = whose.appId;
+  subject.instanceId = whose.instanceId;
+  subject.cgroupInode = container.launched.cgroupInode;
+  subject.allocation.memoryBytes = whose.memoryBytes;
+  if (whose.address != 0) subject.link = hostLinkName(whose.address);
+  const std::lock_guard lock(mutex_);
+  return sampler_->add(subject, container.descriptors, origin, metering::now());
+}
+
+void MeterLoop::start() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto done = sampler_->closeMissing(metering::now()); !done) warn("close missing", done.error());
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Status MeterLoop::finish(const std::string& container) {
+  const std::lock_guard lock(mutex_);
+  return sampler_->finish(container, metering::now());
+}
+
+std::uint64_t MeterLoop::oomKills(const std::string& container) {
+  const std::lock_guard lock(mutex_);
+  const auto* reading = sampler_->last(container);
+  return reading == nullptr ? 0 : reading->oomKills.value_or(0);
+}
+
+void MeterLoop::setTenants(const std::map<TenantIndex, std::string>& tenants) {
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> kept;
+  for (const auto& [index, id] : tenants) kept.insert(id);
+  for (const auto& [index, id] : tenants_) {
+    if (!kept.contains(id)) sampler_->forgetTenant(id);
+  }
+  tenants_ = tenants;
+}
+
+void MeterLoop::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(mutex_);
+  if (auto done = sampler_->flush(metering::now(), metering::Flush::all); !done) warn("flush", done.error());
+}
+
+void MeterLoop::run() {
+  auto next = Clock::now();
+  for (int round = 0;; ++round) {
+    std::vector<launcher::NetworkUsage> usage;
+    if (round % kNetworkEvery == 0) {
+      auto asked = launcher_.networkUsage();  // outside the mutex: a slow launcher must not hold up a final reading
+      if (asked) usage = std::move(asked).value();
+      if (!asked) spdlog::debug("network usage: {}", asked.error().message());
+    }
+    std::unique_lock lock(mutex_);
+    const auto at = metering::now();
+    for (const auto& item : usage) {
+      const auto tenant = tenants_.find(item.tenant);
+      if (tenant == tenants_.end()) continue;
+      sampler_->network(tenant->second, item.externalReceivedBytes, item.externalSentBytes, at);
+    }
+    const std::size_t failed = sampler_->sample(at);
+    if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
+    if (auto done = sampler_->flush(at); !done) warn("flush", done.error());
+    next = std::max(next + kPause, Clock::now());
+    if (wake_.wait_until(lock, next, [this] { return stopping_; })) return;
+  }
+}
+
+}  // namespace cloister::node

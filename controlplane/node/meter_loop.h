@@ -1,0 +1,64 @@
+// MeterLoop: the thread that reads every group each second, and the door through which others add and finish groups.
+//
+// Threads: any; one mutex guards the sampler. finish() is durable when it returns: call it before the launcher's remove.
+// Failures: add() and finish() return them; the loop logs and goes on.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "controlplane/model/node_protocol.h"
+#include "controlplane/node/launcher.h"
+#include "metering/sampler.h"
+
+namespace cloister::node {
+
+// Whose usage a container is.
+struct Metered {
+  std::string tenantId;
+  std::string appId;
+  std::string instanceId;
+  std::uint64_t memoryBytes = 0;
+  std::uint32_t address = 0;
+};
+
+class MeterLoop {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<MeterLoop>> open(const std::string& spool, const std::string& source,
+                                                               const std::string& bootId, Launcher& launcher);
+  ~MeterLoop();
+  MeterLoop(const MeterLoop&) = delete;
+  MeterLoop& operator=(const MeterLoop&) = delete;
+
+  [[nodiscard]] Status add(const sandbox::Container& container, const Metered& whose, metering::Origin origin);
+  // After all recovered containers were added; begins to read.
+  void start();
+  [[nodiscard]] Status finish(const std::string& container);
+  // OOM kills of the group at its last regular reading.
+  [[nodiscard]] std::uint64_t oomKills(const std::string& container);
+  // Whose network counters the launcher's tenant indexes are.
+  void setTenants(const std::map<TenantIndex, std::string>& tenants);
+  [[nodiscard]] metering::Spool& spool() { return *spool_; }
+  // Writes everything down; the loop has ended afterwards.
+  void stop();
+
+ private:
+  MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool, std::unique_ptr<metering::Sampler> sampler);
+  void run();
+
+  Launcher& launcher_;
+  std::unique_ptr<metering::Spool> spool_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::unique_ptr<metering::Sampler> sampler_;
+  std::map<TenantIndex, std::string> tenants_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cloister::node

@@ -1,0 +1,158 @@
+#include "controlplane/node/runtime.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "sandbox/base/files.h"
+
+namespace cloister::node {
+namespace {
+
+using launcher::DescriptorKind;
+
+constexpr std::uint64_t kOpenFiles = 65'536;
+constexpr std::size_t kMaxHostname = 63;
+constexpr std::size_t kShortId = 6;
+
+std::uint64_t count(int directory, const char* file, std::string_view key) {
+  if (directory < 0) return 0;
+  auto text = files::read(directory, file, 4096);
+  if (!text) return 0;
+  return metering::parseKey(text.value(), key).value_or(0);
+}
+
+std::uint64_t oomKillsOf(const sandbox::Container& container) {
+  const int memory = container.descriptor(DescriptorKind::memory);
+  if (memory >= 0) return count(memory, "memory.oom_control", "oom_kill");
+  return count(container.descriptor(DescriptorKind::unified), "memory.events", "oom_kill");
+}
+
+std::uint64_t pidsRefused(const sandbox::Container& container) {
+  const int pids = container.descriptor(DescriptorKind::pids);
+  return count(pids >= 0 ? pids : container.descriptor(DescriptorKind::unified), "pids.events", "max");
+}
+
+std::string hostname(const model::DesiredInstance& instance) {
+  const std::string tail = "-" + instance.id.substr(instance.id.size() - std::min(instance.id.size(), kShortId));
+  std::string head = instance.app + "-" + instance.process;
+  if (head.size() + tail.size() > kMaxHostname) head.resize(kMaxHostname - tail.size());
+  return head + tail;
+}
+
+}  // namespace
+
+std::vector<std::string> appEnvironment(const model::DesiredInstance& instance) {
+  std::map<std::string, std::string> variables{
+      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"HOME", "/app"},
+      {"USER", "app"},
+      {"LOGNAME", "app"},
+      {"SHELL", "/bin/sh"},
+      {"LANG", "C.UTF-8"},
+      {"SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"},
+      {"NODE_EXTRA_CA_CERTS", "/etc/ssl/certs/ca-certificates.crt"},
+  };
+  if (instance.port != 0) variables["PORT"] = std::to_string(instance.port);
+  for (const auto& [key, value] : instance.environment) variables[key] = value;
+  std::vector<std::string> list;
+  for (const auto& [key, value] : variables) list.push_back(key + "=" + value);
+  return list;
+}
+
+launcher::Limits launcherLimits(const model::InstanceLimits& limits) {
+  launcher::Limits bounds;
+  bounds.memoryBytes = limits.memoryBytes;
+  bounds.cpuMillis = limits.cpuMillis;
+  bounds.pids = limits.pids;
+  bounds.diskBytes = limits.diskBytes;
+  bounds.inodes = limits.inodes;
+  bounds.openFiles = kOpenFiles;
+  return bounds;
+}
+
+launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const model::DesiredInstance& instance,
+                                   const std::string& container) {
+  launcher::LaunchRequest request;
+  request.instance = container;
+  request.tenant = tenant.index;
+  request.confinement = launcher::Confinement::app;
+  request.layers = instance.layers;
+  request.hostname = hostname(instance);
+  request.argv = {"/bin/sh", "-c", instance.command};
+  request.environment = appEnvironment(instance);
+  request.workingDirectory = "/app";
+  request.address = instance.address;
+  request.limits = launcherLimits(instance.limits);
+  return request;
+}
+
+Metered meteredAs(const model::DesiredInstance& instance) {
+  return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes, instance.address};
+}
+
+std::string describe(const Ending& ending) {
+  if (ending.outOfMemory) return "out of memory";
+  if (ending.pidsLimit) return "pids limit";
+  return ending.status.empty() ? "ended without a status" : ending.status;
+}
+
+Runtime::Runtime(Launcher& launcher, LayerCache& layers, MeterLoop& meter)
+    : launcher_(launcher), layers_(layers), meter_(meter), tenants_(launcher) {}
+
+Result<sandbox::Container> Runtime::tryStart(const model::DesiredTenant& tenant,
+                                             const launcher::LaunchRequest& request,
+                                             const sandbox::Standard& standard) {
+  if (auto done = tenants_.ensure(tenant); !done) return done.error();
+  if (auto done = layers_.ensure(request.layers); !done) return done.error();
+  return launcher_.launch(request, standard);
+}
+
+Result<sandbox::Container> Runtime::start(const model::DesiredTenant& tenant, const launcher::LaunchRequest& request,
+                                          const sandbox::Standard& standard, const Metered& whose) {
+  auto started = tryStart(tenant, request, standard);
+  if (!started && started.error().code == ENOENT) {
+    spdlog::info("{}: {}; telling the launcher its tenant and layers again", request.instance,
+                 started.error().message());
+    tenants_.forget();
+    layers_.forgetMounts();
+    started = tryStart(tenant, request, standard);
+  }
+  if (!started) return started;
+  if (auto done = meter_.add(started.value(), whose, metering::Origin::launched); !done) {
+    spdlog::warn("{}: not metered: {}", request.instance, done.error().message());
+  }
+  return started;
+}
+
+Ending Runtime::ending(const sandbox::Container& container, const std::string& status) {
+  Ending ending;
+  ending.status = status;
+  if (status == "exit 0") return ending;
+  const std::uint64_t killed = ending.oomKills = oomKillsOf(container);
+  // A kill long ago, which the app outlived, is no reason: it is one when it came since the last regular reading.
+  const bool fresh = killed > meter_.oomKills(container.launched.instance);
+  ending.outOfMemory = fresh || (killed > 0 && (status.empty() || status == "signal 9" || status == "exit 137"));
+  ending.pidsLimit = pidsRefused(container) > 0;
+  return ending;
+}
+
+Status Runtime::finish(const std::string& container) {
+  if (auto done = meter_.finish(container); !done) {
+    spdlog::warn("{}: last reading: {}", container, done.error().message());
+  }
+  return launcher_.remove(container);
+}
+
+void Runtime::terminate(const std::string& container) {
+  auto done = launcher_.signal({container, SIGTERM, launcher::SignalTarget::init});
+  if (!done) spdlog::warn("{}: SIGTERM: {}", container, done.error().message());
+}
+
+void Runtime::kill(const std::string& container) {
+  auto done = launcher_.signal({container, SIGKILL, launcher::SignalTarget::group});
+  if (!done) spdlog::warn("{}: SIGKILL: {}", container, done.error().message());
+}
+
+}  // namespace cloister::node

@@ -1,0 +1,66 @@
+// Runtime: starting and finishing a container with all that belongs to it: its tenant, its layers, its meter.
+//
+// Threads: any; all members are safe for it. Failures: the first Error on the way; a failed start leaves no container.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/node_protocol.h"
+#include "controlplane/node/launcher.h"
+#include "controlplane/node/layers.h"
+#include "controlplane/node/meter_loop.h"
+#include "controlplane/node/tenants.h"
+
+namespace cloister::node {
+
+// What an app's process sees, the release's own settings last.
+[[nodiscard]] std::vector<std::string> appEnvironment(const model::DesiredInstance& instance);
+[[nodiscard]] launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant,
+                                                 const model::DesiredInstance& instance, const std::string& container);
+[[nodiscard]] Metered meteredAs(const model::DesiredInstance& instance);
+[[nodiscard]] launcher::Limits launcherLimits(const model::InstanceLimits& limits);
+
+// Why a container ended, as far as its groups tell beyond the status.
+struct Ending {
+  std::string status;  // "exit 1", "signal 9", or empty: init ended without a word
+  std::uint64_t oomKills = 0;  // since the container began
+  bool outOfMemory = false;    // and that ended it
+  bool pidsLimit = false;
+};
+// "out of memory", "pids limit", or the status.
+[[nodiscard]] std::string describe(const Ending& ending);
+
+class Runtime {
+ public:
+  Runtime(Launcher& launcher, LayerCache& layers, MeterLoop& meter);
+
+  // Tenant and layers are made known first. When the launcher does not know them (any more), they are told once again.
+  [[nodiscard]] Result<sandbox::Container> start(const model::DesiredTenant& tenant,
+                                                 const launcher::LaunchRequest& request,
+                                                 const sandbox::Standard& standard, const Metered& whose);
+  // Reads the groups of an ended container; before finish().
+  [[nodiscard]] Ending ending(const sandbox::Container& container, const std::string& status);
+  // Last meter reading, then removal, which kills what is left.
+  [[nodiscard]] Status finish(const std::string& container);
+  void terminate(const std::string& container);
+  void kill(const std::string& container);
+
+  [[nodiscard]] Launcher& launcher() { return launcher_; }
+  [[nodiscard]] LayerCache& layers() { return layers_; }
+  [[nodiscard]] MeterLoop& meter() { return meter_; }
+  [[nodiscard]] Tenants& tenants() { return tenants_; }
+
+ private:
+  [[nodiscard]] Result<sandbox::Container> tryStart(const model::DesiredTenant& tenant,
+                                                    const launcher::LaunchRequest& request,
+                                                    const sandbox::Standard& standard);
+
+  Launcher& launcher_;
+  LayerCache& layers_;
+  MeterLoop& meter_;
+  Tenants tenants_;
+};
+
+}  // namespace cloister::node

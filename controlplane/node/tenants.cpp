@@ -1,0 +1,44 @@
+#include "controlplane/node/tenants.h"
+
+namespace cloister::node {
+
+launcher::TenantPutRequest tenantRequest(const model::DesiredTenant& tenant) {
+  launcher::TenantPutRequest request;
+  request.tenant = tenant.index;
+  request.limits.memoryBytes = tenant.limits.memoryBytes + tenant.limits.buildMemoryBytes;
+  request.limits.cpuMillis = tenant.limits.cpuMillis;
+  request.limits.pids = tenant.limits.pids;
+  request.limits.networkBitsPerSecond = tenant.limits.networkBitsPerSecond;
+  request.egress = launcher::Egress::internet;
+  return request;
+}
+
+void Tenants::know(const model::DesiredTenant& tenant) {
+  const std::lock_guard lock(mutex_);
+  known_[tenant.index] = tenantRequest(tenant);
+}
+
+Status Tenants::ensure(const model::DesiredTenant& tenant) {
+  const std::lock_guard lock(mutex_);
+  const auto& request = known_.try_emplace(tenant.index, tenantRequest(tenant)).first->second;
+  const std::string text = launcher::encode(request);
+  const auto known = told_.find(tenant.index);
+  if (known != told_.end() && known->second == text) return {};
+  if (auto done = launcher_.putTenant(request); !done) return done;
+  told_[tenant.index] = text;
+  return {};
+}
+
+void Tenants::forget() {
+  const std::lock_guard lock(mutex_);
+  told_.clear();
+}
+
+Status Tenants::remove(TenantIndex tenant) {
+  const std::lock_guard lock(mutex_);
+  told_.erase(tenant);
+  known_.erase(tenant);
+  return launcher_.removeTenant(tenant);
+}
+
+}  // namespace cloister::node

@@ -1,0 +1,38 @@
+// Tenants: which tenants the launcher knows from us, with which limits.
+//
+// Threads: any. Failures: the launcher's own; what failed is asked again by the next ensure().
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "controlplane/model/node_protocol.h"
+#include "controlplane/node/launcher.h"
+
+namespace cloister::node {
+
+// The group of a tenant holds its instances' memory and, beside it, one build's.
+[[nodiscard]] launcher::TenantPutRequest tenantRequest(const model::DesiredTenant& tenant);
+
+class Tenants {
+ public:
+  explicit Tenants(Launcher& launcher) : launcher_(launcher) {}
+  // The limits that hold from now on; what still carries older ones does not bring them back.
+  void know(const model::DesiredTenant& tenant);
+  // The launcher has the tenant, with the limits known last, afterwards.
+  [[nodiscard]] Status ensure(const model::DesiredTenant& tenant);
+  // The launcher began a new life: tell it all again.
+  void forget();
+  // A tenant that has nothing left here. Unknown ones are fine.
+  [[nodiscard]] Status remove(TenantIndex tenant);
+
+ private:
+  Launcher& launcher_;
+  std::mutex mutex_;
+  std::map<TenantIndex, launcher::TenantPutRequest> known_;
+  std::map<TenantIndex, std::string> told_;  // the request as it went out
+};
+
+}  // namespace cloister::node
