@@ -7,8 +7,9 @@
 //
 // Order: slots are set and added before a host's count grows, the count shrinks before slots are deleted; so no request
 // draws a slot without an entry. Many changes at once go through a new version of the map (prepare, add, commit).
-// Threads: any; calls are serialised. Failures: apply() returns false when HAProxy answered wrongly or too late, and the next call
-// tries again from what HAProxy really has. An HAProxy that is not running is no failure: it will read the files.
+// Threads: any; calls are serialised. Failures: apply() returns false when HAProxy answered wrongly or too late, and
+// the next call tries again from what HAProxy really has. An HAProxy that is not running is no failure: it will read
+// the files.
 #pragma once
 
 #include <cstddef>
@@ -49,17 +50,19 @@ class EdgeMap {
   void writeFiles(const Maps& maps);
   void synchronise(const Maps& wanted);
   void change(const Maps& from, const Maps& to);
+  void update(const std::string& file, const Entries& from, const Entries& to);
   void replace(const std::string& file, const Entries& entries);
   [[nodiscard]] Entries show(const std::string& file);
   [[nodiscard]] std::string processId();
   void run(const std::vector<std::string>& commands);
   [[nodiscard]] std::string ask(const std::string& line);
+  [[nodiscard]] std::string fileOf(const char* name) const;
 
   Options options_;
   mutable std::mutex mutex_;
-  std::optional<Maps> written_;   // in the files
-  std::optional<Maps> live_;      // in HAProxy, as far as known
-  std::string liveProcess_;       // the HAProxy that has them
+  std::optional<Maps> written_;  // in the files
+  std::optional<Maps> live_;     // in HAProxy, as far as known
+  std::string liveProcess_;      // the HAProxy that has them
   std::string lastError_;
 };
 
