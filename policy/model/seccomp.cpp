@@ -1,15 +1,15 @@
 #include "policy/model/seccomp.h"
 
 #include <seccomp.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 
-#include "sandbox/base/unique_fd.h"
+#include "sandbox/base/memory_file.h"
 
 namespace cloister::policy {
 namespace {
@@ -17,6 +17,18 @@ namespace {
 #include "policy/profiles.inc"  // generated: namespace profiles { app, build, exec, freeze }
 
 constexpr std::string_view kStage = "seccomp";
+constexpr unsigned kArguments = 6;
+// What a stage returns for "the next stage decides"; no rule can have it as its action.
+constexpr std::uint32_t kContinue = SCMP_ACT_TRACE(1);
+
+// libseccomp knows no order among the rules of one call and no "otherwise", so a profile becomes three filters, and the
+// default of each but the last jumps into the next.
+enum class Stage { conditionalDeny, allow, deny };
+
+Stage stageOf(const SyscallRule& rule) {
+  if (rule.denyErrno == 0) return Stage::allow;
+  return rule.tests.empty() ? Stage::deny : Stage::conditionalDeny;
+}
 
 struct Release {
   void operator()(void* context) const { seccomp_release(context); }
@@ -31,8 +43,11 @@ Status checked(int answer, std::string_view operation, std::string_view call = {
 
 Status addRule(const Context& context, const SyscallRule& rule) {
   const std::string call(rule.call);
-  const int number = seccomp_syscall_resolve_name(call.c_str());
-  if (number == __NR_SCMP_ERROR) return Error{std::string(kStage), "resolve", call, ENOSYS};
+  const int number = call.find('\0') == std::string::npos ? seccomp_syscall_resolve_name(call.c_str()) : __NR_SCMP_ERROR;
+  // Negative numbers, too, are what only other architectures have.
+  if (number < 0) return Error{std::string(kStage), "resolve", call, ENOSYS};
+  // The last stage's default says it already, and libseccomp refuses to hear it twice.
+  if (stageOf(rule) == Stage::deny && rule.denyErrno == ENOSYS) return {};
   std::vector<scmp_arg_cmp> comparisons;
   for (const auto& test : rule.tests) {
     comparisons.push_back({test.argument, SCMP_CMP_MASKED_EQ, test.mask, test.value});
@@ -43,17 +58,62 @@ Status addRule(const Context& context, const SyscallRule& rule) {
                  "add rule", call);
 }
 
+Error invalid(std::string_view operation, std::string_view path) {
+  return Error{std::string(kStage), std::string(operation), std::string(path), EINVAL};
+}
+
+Status check(const SeccompProfile& profile) {
+  if (allowedCount(profile) == 0) return invalid("empty profile", profile.name);
+  std::map<std::string_view, int> unconditional;
+  for (const auto& rule : profile.rules) {
+    std::set<unsigned> arguments;
+    for (const auto& test : rule.tests) {
+      if (test.argument >= kArguments || !arguments.insert(test.argument).second) return invalid("argument", rule.call);
+      if (test.mask == 0 || (test.value & ~test.mask) != 0) return invalid("test that never or always holds", rule.call);
+    }
+    if (!rule.tests.empty()) continue;
+    const auto [known, added] = unconditional.emplace(rule.call, rule.denyErrno);
+    if (!added && known->second != rule.denyErrno) return invalid("contradiction", rule.call);
+  }
+  return {};
+}
+
 Result<std::vector<sock_filter>> exportProgram(const Context& context) {
-  const UniqueFd file(::memfd_create("seccomp", MFD_CLOEXEC));
-  if (!file) return errnoError(kStage, "memfd_create");
-  if (auto done = checked(seccomp_export_bpf(context.get(), file.get()), "export"); !done) return done.error();
-  const off_t size = ::lseek(file.get(), 0, SEEK_END);
-  if (size <= 0 || size % static_cast<off_t>(sizeof(sock_filter)) != 0) {
+  auto file = memory_file::make("seccomp");
+  if (!file) return file.error();
+  if (auto done = checked(seccomp_export_bpf(context.get(), file->get()), "export"); !done) return done.error();
+  auto bytes = memory_file::contents(file->get());
+  if (!bytes) return bytes.error();
+  if (bytes->empty() || bytes->size() % sizeof(sock_filter) != 0) {
     return Error{std::string(kStage), "export", "program", EPROTO};
   }
-  std::vector<sock_filter> program(static_cast<std::size_t>(size) / sizeof(sock_filter));
-  if (::pread(file.get(), program.data(), static_cast<std::size_t>(size), 0) != size) return errnoError(kStage, "read", "program");
+  std::vector<sock_filter> program(bytes->size() / sizeof(sock_filter));
+  std::memcpy(program.data(), bytes->data(), bytes->size());
   return program;
+}
+
+Result<std::vector<sock_filter>> compileStage(const SeccompProfile& profile, Stage stage) {
+  const Context context(seccomp_init(stage == Stage::deny ? SCMP_ACT_ERRNO(ENOSYS) : kContinue));
+  if (!context) return Error{std::string(kStage), "init", std::string(profile.name), ENOMEM};
+  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture"); !done) {
+    return done.error();
+  }
+  // A binary tree: 8 comparisons to the rule instead of some 200.
+  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise"); !done) return done.error();
+  for (const auto& rule : profile.rules) {
+    if (stageOf(rule) != stage) continue;
+    if (auto done = addRule(context, rule); !done) return done.error();
+  }
+  return exportProgram(context);
+}
+
+// Turns every "continue" into a jump behind the program's end. No instruction is added, so other offsets stay true.
+void chain(std::vector<sock_filter>& program) {
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    if (program[i].code == (BPF_RET | BPF_K) && program[i].k == kContinue) {
+      program[i] = sock_filter{BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(program.size() - i - 1)};
+    }
+  }
 }
 
 }  // namespace
@@ -70,18 +130,17 @@ const SeccompProfile& profileFor(launcher::Confinement confinement) {
 }
 
 Result<std::vector<sock_filter>> compile(const SeccompProfile& profile) {
-  if (profile.rules.empty()) return Error{std::string(kStage), "compile", std::string(profile.name), EINVAL};
-  const Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
-  if (!context) return Error{std::string(kStage), "init", std::string(profile.name), ENOMEM};
-  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture"); !done) {
-    return done.error();
+  if (seccomp_arch_native() != SCMP_ARCH_X86_64) return Error{std::string(kStage), "architecture", "", ENOTSUP};
+  if (auto good = check(profile); !good) return good.error();
+  std::vector<sock_filter> whole;
+  for (const Stage stage : {Stage::conditionalDeny, Stage::allow, Stage::deny}) {
+    auto program = compileStage(profile, stage);
+    if (!program) return program.error();
+    if (stage != Stage::deny) chain(*program);
+    whole.insert(whole.end(), program->begin(), program->end());
   }
-  // A binary tree: 8 comparisons to the rule instead of some 200.
-  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise"); !done) return done.error();
-  for (const auto& rule : profile.rules) {
-    if (auto done = addRule(context, rule); !done) return done.error();
-  }
-  return exportProgram(context);
+  if (whole.size() > BPF_MAXINSNS) return Error{std::string(kStage), "program", std::string(profile.name), E2BIG};
+  return whole;
 }
 
 std::size_t allowedCount(const SeccompProfile& profile) {

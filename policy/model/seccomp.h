@@ -1,8 +1,9 @@
 // Seccomp profiles as values, and their compilation into a BPF program through libseccomp.
 //
-// A profile is an allow-list. What it does not name answers ENOSYS, as if the kernel did not have it; what it denies answers
-// that errno. Foreign ABIs (i386, x32) kill the process. Arguments are compared on the low 32 bits under a mask, because the
-// kernel ignores the high half of an int and a comparison on 64 bits is passed by setting it.
+// A profile is an allow-list. For one call, a denial with tests is looked at first, then what is allowed, then a denial
+// without tests ("otherwise"); what no rule names answers ENOSYS, as if the kernel did not have it. Foreign ABIs (i386, x32)
+// kill the process. Arguments are compared on the low 32 bits under a mask, because the kernel ignores the high half of an
+// int and a comparison on 64 bits is passed by setting it.
 // Threads: immutable data, pure functions. Failures: Error{stage "seccomp", operation, call, errno}; an empty profile is one.
 #pragma once
 
@@ -42,7 +43,8 @@ struct SeccompProfile {
 // The data of policy/profiles/<class>.toml, built in.
 [[nodiscard]] const SeccompProfile& profileFor(launcher::Confinement confinement);
 
-// The kernel's own form. A call that this libseccomp does not know is an error.
+// The kernel's own form. A call that this libseccomp does not know, a test that never or always holds, or a call that is
+// both allowed and denied without tests is an error.
 [[nodiscard]] Result<std::vector<sock_filter>> compile(const SeccompProfile& profile);
 
 // Distinct system calls that the profile lets through, with or without a test.

@@ -18,7 +18,9 @@ struct ErrnoName {
   std::string_view name;
   int number;
 };
-constexpr std::array kErrnos = {ErrnoName{"EPERM", EPERM}, ErrnoName{"ENOSYS", ENOSYS}, ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}};
+constexpr std::array kErrnos = {ErrnoName{"EPERM", EPERM}, ErrnoName{"ENOSYS", ENOSYS},
+                               ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}, ErrnoName{"ENOTTY", ENOTTY},
+                               ErrnoName{"EINVAL", EINVAL}};
 
 Error fault(std::string_view file, std::string_view key, std::string_view what) {
   return Error{"profile", std::string(what), std::string(file) + ": " + std::string(key), EINVAL};
@@ -32,7 +34,7 @@ Status onlyKeys(const toml::table& table, std::initializer_list<std::string_view
 }
 
 Result<std::uint32_t> number(const toml::node_view<const toml::node>& node, std::string_view file, std::string_view key) {
-  const auto value = node.value<std::int64_t>();
+  const auto value = node.value_exact<std::int64_t>();
   if (!value || *value < 0 || *value > kMostInt) return fault(file, key, "needs an integer of 32 bits");
   return static_cast<std::uint32_t>(*value);
 }
@@ -50,7 +52,10 @@ Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string
       if (!*part) return part->error();
     }
     if (*argument > 5) return fault(file, "when.argument", "a system call has six arguments");
+    if (*mask == 0) return fault(file, "when.mask", "looks at no bit, so it always holds");
     if ((*equals & ~*mask) != 0) return fault(file, "when.equals", "has bits outside the mask, so it never holds");
+    const bool twice = std::any_of(tests.begin(), tests.end(), [&](const auto& test) { return test.argument == *argument; });
+    if (twice) return fault(file, "when.argument", "names an argument twice");
     tests.push_back({*argument, *mask, *equals});
   }
   return tests;
@@ -59,25 +64,34 @@ Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string
 // The ways in which one entry's calls are allowed: one list of tests each.
 Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entry, std::string_view file) {
   if (const auto* when = entry["when"].as_array()) {
-    if (entry.contains("values")) return fault(file, "when", "excludes values");
+    for (const auto key : {"argument", "values", "mask"}) {
+      if (entry.contains(key)) return fault(file, "when", std::string("excludes ") + key);
+    }
     auto tests = parseWhen(*when, file);
     if (!tests) return tests.error();
     if (tests->empty()) return fault(file, "when", "is empty");
     return std::vector<std::vector<ArgumentTest>>{std::move(*tests)};
   }
+  if (entry.contains("when")) return fault(file, "when", "needs a list of tables");
   if (!entry.contains("values")) {
-    if (entry.contains("when") || entry.contains("argument")) return fault(file, "argument", "needs values");
+    // A test that is malformed must not become a rule without one.
+    for (const auto key : {"argument", "mask"}) {
+      if (entry.contains(key)) return fault(file, key, "needs values");
+    }
     return std::vector<std::vector<ArgumentTest>>{{}};
   }
   auto argument = number(entry["argument"], file, "argument");
   if (!argument) return argument.error();
   const auto* values = entry["values"].as_array();
   if (*argument > 5 || values == nullptr || values->empty()) return fault(file, "values", "needs a list and an argument 0-5");
+  auto mask = entry.contains("mask") ? number(entry["mask"], file, "mask") : Result<std::uint32_t>(0xffffffffU);
+  if (!mask) return mask.error();
   std::vector<std::vector<ArgumentTest>> ways;
   for (const auto& item : *values) {
     auto value = number(toml::node_view<const toml::node>(item), file, "values");
     if (!value) return value.error();
-    ways.push_back({{*argument, 0xffffffffU, *value}});
+    if (*mask == 0 || (*value & ~*mask) != 0) return fault(file, "values", "has bits outside the mask, so it never holds");
+    ways.push_back({{*argument, *mask, *value}});
   }
   return ways;
 }
@@ -89,8 +103,8 @@ Status parseEntries(const toml::table& root, std::string_view key, ProfileFile& 
     const auto* entry = item.as_table();
     if (entry == nullptr) return fault(file, key, "needs tables");
     const bool deny = key == "deny";
-    auto good = deny ? onlyKeys(*entry, {"reason", "calls", "errno"}, file)
-                     : onlyKeys(*entry, {"reason", "calls", "when", "argument", "values"}, file);
+    auto good = deny ? onlyKeys(*entry, {"reason", "calls", "errno", "when", "argument", "values", "mask"}, file)
+                     : onlyKeys(*entry, {"reason", "calls", "when", "argument", "values", "mask"}, file);
     if (!good) return good;
     const auto reason = (*entry)["reason"].value_or(std::string());
     if (reason.empty()) return fault(file, std::string(key) + ".reason", "every rule needs one");
@@ -131,9 +145,11 @@ Result<ProfileFile> parseProfile(std::string_view text, std::string_view file) {
   for (const auto key : {"allow", "deny"}) {
     if (auto done = parseEntries(root, key, profile, file); !done) return done.error();
   }
-  // libseccomp would take the last of two contradicting rules; a reader would take the first.
+  if (profile.rules.empty() && profile.inherits.empty()) return fault(file, "allow", "a profile without rules");
+  // Without tests on either side, a reader could take either of two contradicting rules.
   std::set<std::string> allowed;
   for (const auto& rule : profile.rules) {
+    if (!rule.tests.empty()) continue;
     if (rule.denyErrno == 0) allowed.insert(rule.call);
     if (rule.denyErrno != 0 && allowed.count(rule.call) != 0) return fault(file, rule.call, "is both allowed and denied");
   }
@@ -145,8 +161,7 @@ ProfileFile inheritProfile(const ProfileFile& parent, const ProfileFile& child) 
   for (const auto& rule : child.rules) own.insert(rule.call);
   ProfileFile whole = child;
   for (const auto& rule : parent.rules) {
-    // A call that the child speaks of is the child's to decide when the parent only denied it.
-    if (rule.denyErrno != 0 && own.count(rule.call) != 0) continue;
+    if (own.count(rule.call) != 0) continue;
     whole.rules.push_back(rule);
   }
   return whole;

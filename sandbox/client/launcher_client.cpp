@@ -14,6 +14,16 @@ constexpr std::uint8_t kDone = 0;
 
 Error protocolError(std::string_view what) { return Error{"client", "decode", std::string(what), EPROTO}; }
 
+// A request beyond the protocol's limits would only end the session; here its sender learns why.
+template <typename Request>
+Status encodable(const std::string& bytes) {
+  wire::Reader reader(bytes);
+  Request copy;
+  const bool known = reader.get<std::uint16_t>() != 0;
+  if (known && bytes.size() <= wire::kMaxMessage && launcher::decode(reader, copy)) return {};
+  return Error{"client", "encode", "beyond the limits of launcher_protocol.h", E2BIG};
+}
+
 // A reply's payload and descriptors, when its status byte is good.
 struct Answer {
   std::string payload;
@@ -71,6 +81,11 @@ class LauncherClient::Connection {
     const std::lock_guard lock(mutex_);
     if (auto sent = send(launcher::encode(launcher::Verb::recover), {}); !sent) return sent.error();
     std::vector<Container> containers;
+    // What follows a part that does not decode would be taken for the next request's reply, so the connection goes.
+    const auto broken = [this](Error error) {
+      socket_.reset();
+      return error;
+    };
     for (;;) {
       auto message = receive();
       if (!message) return message.error();
@@ -78,14 +93,14 @@ class LauncherClient::Connection {
       if (!answer) return answer.error();
       wire::Reader reader(answer->payload);
       launcher::Recovered part;
-      if (!launcher::decode(reader, part)) return protocolError("recovered");
+      if (!launcher::decode(reader, part)) return broken(protocolError("recovered"));
       if (part.instances.empty()) return containers;
       std::span<UniqueFd> rest(answer->descriptors);
       for (auto& launched : part.instances) {
         const std::size_t count = launched.descriptors.size();
-        if (count > rest.size()) return protocolError("recovered descriptors");
+        if (count > rest.size()) return broken(protocolError("recovered descriptors"));
         auto container = containerOf(std::move(launched), rest.first(count));
-        if (!container) return container.error();
+        if (!container) return broken(container.error());
         containers.push_back(std::move(*container));
         rest = rest.subspan(count);
       }
@@ -102,8 +117,10 @@ class LauncherClient::Connection {
         socket_ = std::move(*socket);
       }
       auto sent = seqpacket::send(socket_.get(), request, descriptors);
-      if (sent || last || sent.error().code != EPIPE) return sent;
-      socket_.reset();
+      if (sent) return sent;
+      const bool lost = sent.error().code == EPIPE || sent.error().code == ECONNRESET;
+      if (lost) socket_.reset();
+      if (last || !lost) return sent;
     }
     return {};
   }
@@ -125,7 +142,9 @@ LauncherClient::LauncherClient(std::string socketPath) : connection_(std::make_u
 LauncherClient::~LauncherClient() = default;
 
 Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request, const Standard& standard) {
-  auto answer = connection_->ask(launcher::encode(request), listOf(standard));
+  const std::string bytes = launcher::encode(request);
+  if (auto fits = encodable<launcher::LaunchRequest>(bytes); !fits) return fits.error();
+  auto answer = connection_->ask(bytes, listOf(standard));
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::Launched launched;
@@ -134,7 +153,9 @@ Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request,
 }
 
 Result<ExecHandle> LauncherClient::exec(const launcher::ExecRequest& request, const Standard& standard) {
-  auto answer = connection_->ask(launcher::encode(request), listOf(standard));
+  const std::string bytes = launcher::encode(request);
+  if (auto fits = encodable<launcher::ExecRequest>(bytes); !fits) return fits.error();
+  auto answer = connection_->ask(bytes, listOf(standard));
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::Executed executed;
