@@ -107,7 +107,10 @@ void EdgeMap::writeFiles(const Maps& maps) {
 
 void EdgeMap::synchronise(const Maps& wanted) {
   auto process = processId();
-  if (process != liveProcess_) live_.reset();
+  if (process != liveProcess_) {
+    live_.reset();
+    written_.reset();  // it may have started from other files than ours
+  }
   if (!live_) live_ = Maps{show(fileOf("hosts.map")), show(fileOf("slots.map"))};
   if (*live_ != wanted) change(*live_, wanted);
   live_ = wanted;
