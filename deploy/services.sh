@@ -199,7 +199,7 @@ remove_services() {
   local service
   if have_systemd; then
     for service in "${services[@]}"; do rm -f "$units/$service.service"; done
-    rm -f /etc/tmpfiles.d/cloister.conf
+    rm -f /etc/tmpfiles.d/cloister.conf /etc/modules-load.d/cloister.conf
     systemctl daemon-reload
     systemctl reset-failed "${services[@]/%/.service}" 2>/dev/null || true
   fi
