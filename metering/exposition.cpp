@@ -1,7 +1,5 @@
 #include "metering/exposition.h"
 
-#include <prometheus/metric_family.h>
-
 #include <algorithm>
 #include <utility>
 
