@@ -192,8 +192,7 @@ void addTenant(CLI::App& root, Context& context) {
   onRun(*remove, context, [&context, options, path] {
     confirm(context, options->yes, fmt::format("Remove tenant {} with its apps, releases and logs?", options->name));
     const Response accepted = context.api().send({.method = "DELETE", .path = path()});
-    return followOperation(context, accepted, {{"tenant", options->name}}, Wait::yes,
-                           fmt::format("tenant {} removed", options->name));
+    return followOperation(context, accepted, {}, Wait::yes, fmt::format("tenant {} removed", options->name));
   });
 }
 

@@ -75,6 +75,9 @@ int logs(Context& context, const LogOptions& options) {
       again = true;
     } catch (const TransportError&) {
       if (!options.follow || !again) throw;
+    } catch (const ApiError& error) {
+      // A node that restarts is unavailable for a moment.
+      if (!options.follow || !again || error.status() < 500) throw;
     }
     std::this_thread::sleep_for(kReconnectPause);
   }
@@ -109,6 +112,8 @@ int events(Context& context, bool follow) {
       connected = true;
     } catch (const TransportError&) {
       if (!connected) throw;
+    } catch (const ApiError& error) {
+      if (!connected || error.status() < 500) throw;
     }
     std::this_thread::sleep_for(kReconnectPause);
   }

@@ -88,8 +88,10 @@ void prepare(HTTPRequest& http, const Settings& settings) {
   if (!settings.token.empty()) http.set("Authorization", "Bearer " + settings.token);
 }
 
-bool transient(int status) {
-  return status == 429 || (status >= 502 && status <= 504);
+// The last: an earlier attempt of ours is still at work, and its answer will be this one's.
+bool transient(const ApiError& error) {
+  return error.status() == 429 || (error.status() >= 502 && error.status() <= 504) ||
+         error.code() == "idempotency_in_progress";
 }
 
 [[noreturn]] void throwTransport(const Settings& settings, const Poco::Exception& error) {
@@ -173,7 +175,7 @@ Response Api::repeated(const Request& request, std::FILE* file, std::uint64_t si
     try {
       return attempt(request, key, file, size, progress);
     } catch (const ApiError& error) {
-      if (!transient(error.status()) || left <= 1) throw;
+      if (!transient(error) || left <= 1) throw;
     } catch (const TransportError&) {
       if (left <= 1) throw;
     }
@@ -291,7 +293,8 @@ std::string segment(const std::string& text) {
     encoded += unreserved ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   // "." and ".." are steps in a path, also percent-encoded, and an empty segment is none; no resource has such a name.
-  if (encoded.empty() || encoded == "." || encoded == "..") throw std::invalid_argument("\"" + text + "\" is not a name");
+  if (encoded.empty() || encoded == "." || encoded == "..")
+    throw std::invalid_argument("\"" + text + "\" is not a name");
   return encoded;
 }
 

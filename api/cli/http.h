@@ -1,8 +1,8 @@
 // The API over HTTP(S): requests that survive a lost connection, uploads, event streams, WebSockets.
 //
 // Every write carries an Idempotency-Key that all its attempts share, so an attempt whose answer was lost is repeated
-// safely. An attempt is repeated after a transport failure or 429/502/503/504, with growing pauses of about three
-// seconds in all.
+// safely. An attempt is repeated after a transport failure, 429/502/503/504, or while an earlier one is still at
+// work, with growing pauses of about three seconds in all.
 //
 // Threads: an Api may be used by one thread at a time; objects it returns are independent of it.
 // Failures: ApiError when the server answered with a problem; TransportError when there was no answer.

@@ -2,6 +2,8 @@
 
 const express = require('express');
 const os = require('os');
+const path = require('path');
+const { Worker } = require('worker_threads');
 
 const app = express();
 app.disable('x-powered-by');
@@ -28,28 +30,41 @@ app.get('/env', (request, response) => {
   response.json({ port: process.env.PORT, names: Object.keys(process.env).sort() });
 });
 
-// Keeps one core busy and says what the kernel charged for it, by getrusage(2): to compare with the meter.
-app.get('/burn', (request, response) => {
+function burn(seconds) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(path.join(__dirname, 'burn.js'), { workerData: { seconds } });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+function within(value, least, most) {
+  return Number.isFinite(value) && value >= least && value <= most;
+}
+
+// Keeps cores busy and says what the kernel charged this process for it, by getrusage(2): to compare with the meter.
+app.get('/burn', async (request, response, next) => {
   const seconds = Number(request.query.seconds || 1);
-  if (!(seconds > 0 && seconds <= 60)) {
-    response.status(422).json({ error: 'seconds must be more than 0 and at most 60' });
+  const threads = Number(request.query.threads || 1);
+  if (!within(seconds, 0.001, 60) || !within(threads, 1, 8)) {
+    response.status(422).json({ error: 'seconds must be 0.001 to 60, and threads 1 to 8' });
     return;
   }
-  const before = process.cpuUsage();
-  const started = process.hrtime.bigint();
-  const end = started + BigInt(Math.round(seconds * 1e9));
-  let rounds = 0;
-  while (process.hrtime.bigint() < end) {
-    rounds += 1;
+  try {
+    const before = process.cpuUsage();
+    const started = process.hrtime.bigint();
+    const rounds = await Promise.all(Array.from({ length: Math.floor(threads) }, () => burn(seconds)));
+    const used = process.cpuUsage(before);
+    const total = process.cpuUsage();
+    response.json({
+      rounds: rounds.reduce((sum, count) => sum + count, 0),
+      wallSeconds: Number(process.hrtime.bigint() - started) / 1e9,
+      cpuSeconds: (used.user + used.system) / 1e6,
+      processCpuSeconds: (total.user + total.system) / 1e6,
+    });
+  } catch (error) {
+    next(error);
   }
-  const used = process.cpuUsage(before);
-  const total = process.cpuUsage();
-  response.json({
-    rounds,
-    wallSeconds: Number(process.hrtime.bigint() - started) / 1e9,
-    cpuSeconds: (used.user + used.system) / 1e6,
-    processCpuSeconds: (total.user + total.system) / 1e6,
-  });
 });
 
 const server = app.listen(Number(process.env.PORT), () => {
