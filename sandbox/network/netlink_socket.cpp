@@ -83,7 +83,7 @@ Status Socket::send(Batch& batch, std::string_view object, const Handler& handle
   drain();
   if (auto sent = transmit(batch, object); !sent) return sent;
   Status first;
-  bool lastSeen = false;
+  bool lastSeen = batch.lastAcknowledged() == 0;
   std::string buffer(kReceive, '\0');
   for (;;) {
     const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);

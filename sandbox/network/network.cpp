@@ -20,7 +20,8 @@ namespace {
 constexpr int kLoopback = 1;
 
 struct Tenant {
-  int bridge = 0;        // 0: its link is gone
+  int bridge = 0;  // 0: its link is gone
+  bool shaped = false;
   bool counted = false;  // has elements in the tenant and byte sets
   std::optional<launcher::Egress> egress;
   Counter sent;  // what a replaced table had counted
@@ -41,6 +42,7 @@ Status readLinks(Socket& route, Host& host, std::set<Ipv4>& linked) {
     if (tenant != 0 && link.group == tenant) host.tenants[tenant].bridge = link.index;
     const Ipv4 address = addressOfHostLink(link.name);
     if (address != 0 && link.group != 0) linked.insert(address);
+    if (validTenant(link.group) && link.name == uploadName(link.group)) host.tenants[link.group].shaped = true;
   }
   return {};
 }
@@ -103,6 +105,7 @@ struct Network::State {
   [[nodiscard]] Status adoptOrInstall();
   [[nodiscard]] Status makeBridge(TenantIndex index, Tenant& tenant);
   [[nodiscard]] Status putElements(TenantIndex index, Tenant& tenant, launcher::Egress egress);
+  [[nodiscard]] Status putRate(TenantIndex index, Tenant& tenant, std::uint64_t bitsPerSecond);
   [[nodiscard]] Status removeElements(TenantIndex index);
   [[nodiscard]] Status makePair(TenantIndex index, Ipv4 address, int bridge, int netns);
   [[nodiscard]] Status pin(Ipv4 address);
@@ -161,6 +164,20 @@ Status Network::State::putElements(TenantIndex index, Tenant& tenant, launcher::
   if (auto done = netfilter.send(batch, bridgeName(index)); !done) return done;
   tenant.counted = true;
   tenant.egress = egress;
+  return {};
+}
+
+Status Network::State::putRate(TenantIndex index, Tenant& tenant, std::uint64_t bitsPerSecond) {
+  std::vector<int> hostEnds;
+  if ((bitsPerSecond != 0) != tenant.shaped) {
+    auto links = listLinks(route);
+    if (!links) return links.error();
+    for (const Link& link : links.value()) {
+      if (link.group == index && addressOfHostLink(link.name) != 0) hostEnds.push_back(link.index);
+    }
+  }
+  if (auto done = shape(route, index, tenant.bridge, hostEnds, bitsPerSecond); !done) return done;
+  tenant.shaped = bitsPerSecond != 0;
   return {};
 }
 
@@ -248,7 +265,7 @@ Status Network::putTenant(TenantIndex index, std::uint64_t bitsPerSecond, launch
   Tenant& tenant = state_->host.tenants[index];
   auto done = state_->putElements(index, tenant, egress);
   if (done) done = state_->makeBridge(index, tenant);
-  if (done) done = shape(state_->route, index, tenant.bridge, bitsPerSecond);
+  if (done) done = state_->putRate(index, tenant, bitsPerSecond);
   if (!done && !known) (void)removeTenant(index);
   return done;
 }
@@ -280,6 +297,16 @@ Status Network::link(TenantIndex index, Ipv4 address, int netns) {
   if (auto made = state_->makePair(index, address, bridge, netns); !made) return made;
   auto done = quietLink(hostEnd);
   if (done) done = state_->pin(address);
+  if (done && tenant->second.shaped) {
+    auto port = getLink(state_->route, hostEnd);
+    if (port) {
+      Batch batch;
+      addUploadHook(batch, index, port->index);
+      done = state_->route.send(batch, hostEnd);
+    } else {
+      done = port.error();
+    }
+  }
   if (done) {
     Batch batch;
     addUp(batch, hostEnd);

@@ -51,16 +51,18 @@ void addTokenBucket(Batch& batch, int index, std::uint64_t bitsPerSecond) {
   batch.close(options);
 }
 
-// Everything that the bridge hands up goes to `target` first and comes back from it.
-void addRedirect(Batch& batch, int bridge, int target) {
-  batch.begin(RTM_NEWQDISC, kReplace, "add the ingress hook");
-  batch.header(trafficControl(bridge, TC_H_INGRESS, kIngressHandle));
-  batch.text(TCA_KIND, "ingress");
+// The block's number in the namespace: other users of blocks count from 1.
+std::uint32_t blockOf(TenantIndex tenant) {
+  constexpr std::uint32_t kBlocks = 0x636c0000;
+  return kBlocks + tenant;
+}
 
-  // A handle of our choice: setting the rate again replaces the filter instead of adding one.
-  constexpr std::uint32_t kFilterHandle = 0x80000800U;
-  tcmsg filter = trafficControl(bridge, kIngressHandle, kFilterHandle);
-  filter.tcm_info = TC_H_MAKE(1U << 16U, htons(ETH_P_ALL));
+enum class Then { pass, redirect };
+
+// Handles are ours, in the order of matching: setting the rate again replaces a filter instead of adding one.
+void addFilter(Batch& batch, TenantIndex tenant, std::uint32_t handle, const tc_u32_key& match, Then then, int target) {
+  tcmsg filter = trafficControl(static_cast<int>(TCM_IFINDEX_MAGIC_BLOCK), blockOf(tenant), handle);
+  filter.tcm_info = TC_H_MAKE(1U << 16U, htons(ETH_P_IP));
   batch.begin(RTM_NEWTFILTER, kReplace, "redirect uploads");
   batch.header(filter);
   batch.text(TCA_KIND, "u32");
@@ -68,21 +70,39 @@ void addRedirect(Batch& batch, int bridge, int target) {
   tc_u32_sel selector{};
   selector.flags = TC_U32_TERMINAL;
   selector.nkeys = 1;
-  const tc_u32_key everyPacket{};  // mask 0
-  batch.put(TCA_U32_SEL, std::string(bytesOf(selector)) + std::string(bytesOf(everyPacket)));
-  const auto actions = batch.nest(TCA_U32_ACT);
-  const auto action = batch.nest(1);
-  batch.text(TCA_ACT_KIND, "mirred");
-  const auto actionOptions = batch.nest(TCA_ACT_OPTIONS);
-  tc_mirred redirect{};
-  redirect.action = TC_ACT_STOLEN;
-  redirect.eaction = TCA_EGRESS_REDIR;
-  redirect.ifindex = static_cast<std::uint32_t>(target);
-  batch.put(TCA_MIRRED_PARMS, bytesOf(redirect));
-  batch.close(actionOptions);
-  batch.close(action);
-  batch.close(actions);
+  batch.put(TCA_U32_SEL, std::string(bytesOf(selector)) + std::string(bytesOf(match)));
+  if (then == Then::redirect) {
+    const auto actions = batch.nest(TCA_U32_ACT);
+    const auto action = batch.nest(1);
+    batch.text(TCA_ACT_KIND, "mirred");
+    const auto actionOptions = batch.nest(TCA_ACT_OPTIONS);
+    tc_mirred redirect{};
+    redirect.action = TC_ACT_STOLEN;
+    redirect.eaction = TCA_EGRESS_REDIR;
+    redirect.ifindex = static_cast<std::uint32_t>(target);
+    batch.put(TCA_MIRRED_PARMS, bytesOf(redirect));
+    batch.close(actionOptions);
+    batch.close(action);
+    batch.close(actions);
+  }
   batch.close(options);
+}
+
+tc_u32_key destination(Ipv4 address, unsigned prefix) {
+  constexpr int kDestinationOffset = 16;  // in the IPv4 header
+  tc_u32_key key{};
+  key.mask = prefix == 0 ? 0 : htonl(~Ipv4{0} << (32U - prefix));
+  key.val = htonl(address) & key.mask;
+  key.off = kDestinationOffset;
+  return key;
+}
+
+// The device holds the block, so that it lives without ports too; nothing enters by the device itself.
+void addFilters(Batch& batch, TenantIndex tenant, int target) {
+  addUploadHook(batch, tenant, target);
+  addFilter(batch, tenant, 0x80000800U, destination(gatewayOf(tenant), 32), Then::redirect, target);
+  addFilter(batch, tenant, 0x80000801U, destination(subnetOf(tenant), 24), Then::pass, target);
+  addFilter(batch, tenant, 0x80000802U, destination(0, 0), Then::redirect, target);
 }
 
 Status removeQdisc(Socket& route, TenantIndex tenant, int index, std::uint32_t parent, std::uint32_t handle) {
@@ -90,22 +110,33 @@ Status removeQdisc(Socket& route, TenantIndex tenant, int index, std::uint32_t p
   batch.begin(RTM_DELQDISC, NLM_F_ACK, "remove the queue");
   batch.header(trafficControl(index, parent, handle));
   auto done = route.send(batch, bridgeName(tenant));
-  if (!done && (done.error().code == ENOENT || done.error().code == EINVAL)) return {};
-  return done;
+  if (done) return done;
+  const int code = done.error().code;
+  return code == ENOENT || code == EINVAL || code == ENODEV ? Status{} : done;
 }
 
-Status unshape(Socket& route, TenantIndex tenant, int bridge) {
-  if (auto done = removeQdisc(route, tenant, bridge, TC_H_INGRESS, kIngressHandle); !done) return done;
+Status unshape(Socket& route, TenantIndex tenant, int bridge, const std::vector<int>& ports) {
+  for (const int port : ports) {
+    if (auto done = removeQdisc(route, tenant, port, TC_H_INGRESS, kIngressHandle); !done) return done;
+  }
   if (auto done = removeLink(route, uploadName(tenant)); !done) return done;
   return removeQdisc(route, tenant, bridge, TC_H_ROOT, kTbfHandle);
 }
 
 }  // namespace
 
-Status shape(Socket& route, TenantIndex tenant, int bridge, std::uint64_t bitsPerSecond) {
+void addUploadHook(Batch& batch, TenantIndex tenant, int port) {
+  batch.begin(RTM_NEWQDISC, kReplace, "add the upload hook");
+  batch.header(trafficControl(port, TC_H_INGRESS, kIngressHandle));
+  batch.text(TCA_KIND, "ingress");
+  batch.u32(TCA_INGRESS_BLOCK, blockOf(tenant));
+}
+
+Status shape(Socket& route, TenantIndex tenant, int bridge, const std::vector<int>& ports,
+             std::uint64_t bitsPerSecond) {
   auto upload = getLink(route, uploadName(tenant));
   if (!upload && upload.error().code != ENODEV) return upload.error();
-  if (bitsPerSecond == 0) return upload ? unshape(route, tenant, bridge) : Status{};
+  if (bitsPerSecond == 0) return upload ? unshape(route, tenant, bridge, ports) : Status{};
 
   Status done;
   const bool isNew = !upload;
@@ -122,10 +153,11 @@ Status shape(Socket& route, TenantIndex tenant, int bridge, std::uint64_t bitsPe
     addTokenBucket(batch, bridge, bitsPerSecond);
     addTokenBucket(batch, upload->index, bitsPerSecond);
     addUp(batch, upload->index);
-    addRedirect(batch, bridge, upload->index);
+    addFilters(batch, tenant, upload->index);
+    for (const int port : ports) addUploadHook(batch, tenant, port);
     done = route.send(batch, bridgeName(tenant));
   }
-  if (!done && isNew) (void)unshape(route, tenant, bridge);
+  if (!done && isNew) (void)unshape(route, tenant, bridge, ports);
   return done;
 }
 
