@@ -96,6 +96,7 @@ std::string encode(const GroupState& state) {
   writer.put(state.progress.diskRemainder);
   writer.put(state.progress.lifeRemainder);
   putSigned(writer, state.lastUtcMicros);
+  putSigned(writer, state.closedUtcMicros);
   return writer.bytes();
 }
 
@@ -114,6 +115,7 @@ bool decode(std::string_view bytes, GroupState& state) {
   state.progress.diskRemainder = reader.get<std::uint64_t>();
   state.progress.lifeRemainder = reader.get<std::uint64_t>();
   state.lastUtcMicros = getSigned(reader);
+  state.closedUtcMicros = getSigned(reader);
   return reader.finish();
 }
 

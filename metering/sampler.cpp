@@ -1,10 +1,15 @@
 #include "metering/sampler.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <iterator>
 #include <utility>
 
 namespace cloister::metering {
 namespace {
+
+// How long a group that was missing may come back.
+constexpr std::int64_t kRemembered = 86'400'000'000;
 
 std::int64_t windowStart(std::int64_t utcMicros) {
   const auto rest = utcMicros % kWindowMicros;
@@ -72,7 +77,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
   auto found = state_.groups.find(subject.group);
   if (found != state_.groups.end() &&
       (found->second.bootId != bootId_ || found->second.cgroupInode != subject.cgroupInode)) {
-    closeGroup(found->second, at);
+    if (found->second.closedUtcMicros == 0) closeGroup(found->second, at);
     state_.groups.erase(found);
     found = state_.groups.end();
   }
@@ -95,6 +100,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     }
     state_.groups.emplace(subject.group, std::move(group));
   }
+  state_.groups.at(subject.group).closedUtcMicros = 0;
   readers_.insert_or_assign(subject.group, std::move(reader).value());
   young_ = Young::added;
   return commit();
@@ -102,12 +108,14 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
 
 Status Sampler::closeMissing(Moment at) {
   for (auto group = state_.groups.begin(); group != state_.groups.end();) {
-    if (readers_.contains(group->first)) {
-      ++group;
-      continue;
+    auto& state = group->second;
+    const bool missing = !readers_.contains(group->first);
+    if (missing && state.closedUtcMicros == 0) {
+      closeGroup(state, at);
+      state.closedUtcMicros = at.utcMicros;
     }
-    closeGroup(group->second, at);
-    group = state_.groups.erase(group);
+    const bool old = state.bootId != bootId_ || std::abs(at.utcMicros - state.closedUtcMicros) > kRemembered;
+    group = missing && old ? state_.groups.erase(group) : std::next(group);
   }
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   return commit();
@@ -153,8 +161,9 @@ Status Sampler::finish(const std::string& group, Moment at) {
 }
 
 std::size_t Sampler::sample(Moment at) {
-  const bool linked = std::any_of(state_.groups.begin(), state_.groups.end(),
-                                  [](const auto& entry) { return !entry.second.link.empty(); });
+  const bool linked = std::any_of(state_.groups.begin(), state_.groups.end(), [this](const auto& entry) {
+    return !entry.second.link.empty() && readers_.contains(entry.first);
+  });
   // Without the dump the old values stand: the next dump counts both intervals.
   if (linked) static_cast<void>(links_.refresh());
   std::size_t unread = 0;

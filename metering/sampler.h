@@ -55,7 +55,9 @@ class Sampler {
   // zero, for it was born in its group at `at`. Only when the spool has no past does a recovered group begin at its
   // present counters, with a gap row. Adding a group twice replaces its descriptors.
   [[nodiscard]] Status add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at);
-  // After all recovered groups were added: the spool's others vanished while nobody looked. Each gets its gap row.
+  // After all recovered groups were added: the spool's others vanished while nobody looked. Each gets its gap row,
+  // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from
+  // its last reading instead of counting what was counted.
   [[nodiscard]] Status closeMissing(Moment at);
   // The last reading, after exit and before rmdir. Unknown groups are fine.
   [[nodiscard]] Status finish(const std::string& group, Moment at);

@@ -36,7 +36,8 @@ struct GroupState {
   Allocation allocation;
   std::string link;  // host end of its veth; empty: none
   Progress progress;
-  std::int64_t lastUtcMicros = 0;  // calendar time of the last reading
+  std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
+  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written
   friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 

@@ -127,6 +127,26 @@ TEST_F(SamplerTest, AGroupThatVanishedLeavesAGapRow) {
   EXPECT_EQ(sum(Meter::gap, gap::kVanished), 12'000U);
 }
 
+TEST_F(SamplerTest, AGroupThatWasMissingAndComesBackIsNotCountedAgain) {
+  group.unified(1'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(17)).ok());
+  EXPECT_EQ(sampler->sample(at(18)), 0U);
+  EXPECT_EQ(sampler->groups(), 0U);
+  restart();
+  group.unified(1'500'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(19)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(19)).ok());
+  EXPECT_EQ(sampler->sample(at(20)), 0U);
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 1'500'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 20'000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 12'000U);
+}
+
 TEST_F(SamplerTest, AfterABootTheSameNameIsAnotherGroup) {
   group.unified(9'000'000, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
