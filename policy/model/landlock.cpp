@@ -30,7 +30,8 @@ std::uint64_t landlockHandled(int abi) {
 LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
   LandlockRules rules{landlockHandled(abi), {}};
   const auto grant = [&](std::string_view path, std::uint64_t access) {
-    rules.paths.push_back({path, access & rules.handled});
+    // The kernel refuses a rule that grants nothing, as one of rights newer than its ABI would.
+    if ((access & rules.handled) != 0) rules.paths.push_back({path, access & rules.handled});
   };
   switch (confinement) {
     case launcher::Confinement::build:
