@@ -1,0 +1,103 @@
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "api/bootstrap.h"
+#include "api/config.h"
+#include "api/daemon.h"
+
+namespace {
+
+constexpr const char* kUsualConfig = "/etc/cloister/cloisterd.toml";
+
+// Signals that end the daemon are taken by one call in main; blocked before any thread starts, so all inherit that.
+sigset_t blockedSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+struct Flags {
+  std::string config;
+  std::string state;
+  std::string run;
+  std::string listen;
+  std::string metricsListen;
+};
+
+cloister::api::Config configOf(Flags flags) {
+  if (flags.config.empty() && std::filesystem::exists(kUsualConfig)) flags.config = kUsualConfig;
+  auto config = cloister::api::loadConfig(flags.config);
+  const auto take = [](std::string& value, const std::string& flag) {
+    if (!flag.empty()) value = flag;
+  };
+  take(config.state, flags.state);
+  take(config.run, flags.run);
+  take(config.listen, flags.listen);
+  take(config.metricsListen, flags.metricsListen);
+  return config;
+}
+
+int serve(const cloister::api::Config& config) {
+  const sigset_t signals = blockedSignals();
+  cloister::api::Daemon daemon(config);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("signal {}: stopping", signal);
+  // A client that will not let go of its connection must not keep the daemon: SIGALRM ends it.
+  alarm(5);
+  daemon.stop();
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("cloisterd: Cloister's API, control loops and store");
+  Flags flags;
+  app.add_option("--config", flags.config, std::string("TOML file (default ") + kUsualConfig + " if it is there)");
+  app.add_option("--state", flags.state, "state directory");
+  app.add_option("--run", flags.run, "directory of the sockets");
+  app.add_option("--listen", flags.listen, "address and port for clients");
+  app.add_option("--metrics-listen", flags.metricsListen, "address and port for Prometheus");
+  cloister::api::BootstrapOptions options;
+  auto* boot = app.add_subcommand("bootstrap", "make token files and register a base image, then exit");
+  boot->add_option("--admin-token-file", options.adminTokenFile, "provider's token, made when missing or no longer valid");
+  boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
+  boot->add_option("--base-image", options.baseImage, "squashfs of a base image");
+  boot->add_option("--base-name", options.baseName, "its name (default debian-12)");
+  app.set_version_flag("--version", CLOISTER_VERSION);
+  CLI11_PARSE(app, argc, argv);
+
+  if (geteuid() == 0) {
+    std::cerr << "cloisterd: refuses to run as root; start it as the user cloister\n";
+    return EXIT_FAILURE;
+  }
+  umask(0027);
+  spdlog::set_default_logger(spdlog::stdout_logger_mt("cloisterd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %l %v", spdlog::pattern_time_type::utc);
+  spdlog::flush_on(spdlog::level::info);
+  try {
+    const auto config = configOf(flags);
+    spdlog::set_level(spdlog::level::from_str(config.logLevel));
+    if (*boot) {
+      cloister::api::bootstrap(config, options);
+      return EXIT_SUCCESS;
+    }
+    return serve(config);
+  } catch (const std::exception& error) {
+    std::cerr << "cloisterd: " << error.what() << "\n";
+    return EXIT_FAILURE;
+  }
+}

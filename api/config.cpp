@@ -1,0 +1,86 @@
+#include "api/config.h"
+
+#include <Poco/Environment.h>
+#include <Poco/URI.h>
+#include <toml++/toml.h>
+
+#include <functional>
+#include <limits>
+#include <map>
+#include <stdexcept>
+
+namespace cloister::api {
+namespace {
+
+using Setter = std::function<void(const toml::node&)>;
+
+Setter text(std::string& out) {
+  return [&out](const toml::node& node) {
+    const auto value = node.value_exact<std::string>();
+    if (!value || value->empty()) throw std::runtime_error("must be a string");
+    out = *value;
+  };
+}
+
+template <typename T>
+Setter number(T& out) {
+  return [&out](const toml::node& node) {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < 1 || *value > std::numeric_limits<int>::max() * std::int64_t{4096}) {
+      throw std::runtime_error("must be a positive integer");
+    }
+    if (!std::in_range<T>(*value)) throw std::runtime_error("is too large");
+    out = static_cast<T>(*value);
+  };
+}
+
+}  // namespace
+
+Config loadConfig(const std::string& path) {
+  Config config;
+  config.state = Poco::Environment::get("CLOISTER_STATE", config.state);
+  config.run = Poco::Environment::get("CLOISTER_RUN", config.run);
+  if (path.empty()) return config;
+  const std::map<std::string, Setter> keys = {
+      {"state", text(config.state)},
+      {"run", text(config.run)},
+      {"listen", text(config.listen)},
+      {"metrics_listen", text(config.metricsListen)},
+      {"apps_domain", text(config.appsDomain)},
+      {"edge_url", text(config.edgeUrl)},
+      {"edge_socket", text(config.edgeSocket)},
+      {"edge_maps", text(config.edgeMaps)},
+      {"log_level", text(config.logLevel)},
+      {"max_source_bytes", number(config.maxSourceBytes)},
+      {"max_slug_bytes", number(config.maxSlugBytes)},
+      {"max_build_log_bytes", number(config.maxBuildLogBytes)},
+      {"max_threads", number(config.maxThreads)},
+      {"session_join_seconds", number(config.sessionJoinSeconds)},
+  };
+  try {
+    const auto table = toml::parse_file(path);
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      const auto setter = keys.find(name);
+      if (setter == keys.end()) throw std::runtime_error(path + ": " + name + " is not known");
+      try {
+        setter->second(node);
+      } catch (const std::exception& error) {
+        throw std::runtime_error(path + ": " + name + " " + error.what());
+      }
+    }
+  } catch (const toml::parse_error& error) {
+    throw std::runtime_error(path + ", line " + std::to_string(error.source().begin.line) + ": " +
+                             std::string(error.description()));
+  }
+  return config;
+}
+
+std::string urlOf(const std::string& host, const std::string& edgeUrl) {
+  const Poco::URI edge(edgeUrl);
+  const bool usual = (edge.getScheme() == "http" && edge.getPort() == 80) ||
+                     (edge.getScheme() == "https" && edge.getPort() == 443);
+  return edge.getScheme() + "://" + host + (usual ? "" : ":" + std::to_string(edge.getPort()));
+}
+
+}  // namespace cloister::api

@@ -1,0 +1,53 @@
+// Config: what cloisterd.toml says, with the defaults of the on-disk layout.
+//
+//   $STATE/cloisterd/
+//   ├── cloister.db, secret.key   controlplane/store
+//   ├── ledger.db                 metering
+//   ├── blobs/<sha256>            controlplane/builds: sources, slugs, base images
+//   ├── bases/<name>              digest of the base image of that name
+//   └── builds/<id>.log           output of a build
+//   $RUN/node-api.sock            the node endpoints, mode 0660
+//
+// Threads: values. Failures: std::runtime_error naming file, key and reason; an unknown key is an error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cloister::api {
+
+struct Config {
+  std::string state = "/var/lib/cloister";
+  std::string run = "/run/cloister";
+  std::string listen = "127.0.0.1:7070";
+  std::string metricsListen = "127.0.0.1:7071";
+  std::string appsDomain = "localhost";
+  std::string edgeUrl = "http://localhost:8080";
+  std::string edgeSocket;  // empty: $RUN/haproxy.sock
+  std::string edgeMaps;    // empty: $STATE/edge
+  std::string logLevel = "info";
+  std::uint64_t maxSourceBytes = 512ULL << 20U;
+  std::uint64_t maxSlugBytes = 4ULL << 30U;
+  std::uint64_t maxBuildLogBytes = 16ULL << 20U;
+  int maxThreads = 256;
+  int sessionJoinSeconds = 15;
+
+  [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }
+  [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }
+  [[nodiscard]] std::string keyFile() const { return directory() + "/secret.key"; }
+  [[nodiscard]] std::string ledger() const { return directory() + "/ledger.db"; }
+  [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
+  [[nodiscard]] std::string bases() const { return directory() + "/bases"; }
+  [[nodiscard]] std::string buildLogs() const { return directory() + "/builds"; }
+  [[nodiscard]] std::string nodeSocket() const { return run + "/node-api.sock"; }
+  [[nodiscard]] std::string edgeSocketPath() const { return edgeSocket.empty() ? run + "/haproxy.sock" : edgeSocket; }
+  [[nodiscard]] std::string edgeMapsPath() const { return edgeMaps.empty() ? state + "/edge" : edgeMaps; }
+};
+
+// The defaults, changed by CLOISTER_STATE and CLOISTER_RUN, then by the file if there is one. An empty path: no file.
+[[nodiscard]] Config loadConfig(const std::string& path);
+
+// "http://hello.demo.localhost:8080" from the app's host name and the edge's URL.
+[[nodiscard]] std::string urlOf(const std::string& host, const std::string& edgeUrl);
+
+}  // namespace cloister::api

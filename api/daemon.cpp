@@ -1,0 +1,225 @@
+#include "api/daemon.h"
+
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/SocketAddress.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "api/metrics.h"
+#include "api/node/endpoints.h"
+#include "api/resources/resources.h"
+#include "api/server.h"
+#include "api/services.h"
+#include "controlplane/edge/edge.h"
+#include "controlplane/reconcile/reconciler.h"
+#include "sandbox/base/files.h"
+
+namespace cloister::api {
+namespace {
+
+constexpr int kNodeThreads = 128;
+constexpr std::size_t kUploadsPerTenant = 4;
+constexpr std::size_t kStreamsPerTenant = 48;
+constexpr int kBacklog = 512;
+constexpr auto kMaintenanceEvery = std::chrono::minutes(10);
+constexpr model::Micros kIdempotencyKept = 24LL * 3600 * 1'000'000;
+constexpr std::int64_t kUnusedBlobSeconds = 3600;
+constexpr std::int64_t kBuildLogSeconds = 30LL * 24 * 3600;
+
+std::string madeDirectory(const std::string& path) {
+  if (const auto made = files::makeDirectories(path, 0750); !made) throw std::runtime_error(made.error().message());
+  return path;
+}
+
+std::unique_ptr<metering::Ledger> openLedger(const std::string& path) {
+  auto ledger = metering::Ledger::open(path);
+  if (!ledger) throw std::runtime_error(ledger.error().message());
+  return std::move(ledger).value();
+}
+
+// Only after the TCP port is ours: so two daemons cannot take each other's socket.
+Poco::Net::ServerSocket nodeListener(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_socket(path, error)) std::filesystem::remove(path, error);
+  const Poco::Net::SocketAddress address(Poco::Net::SocketAddress::UNIX_LOCAL, path);
+  Poco::Net::ServerSocket socket(address, kBacklog);
+  using std::filesystem::perms;
+  std::filesystem::permissions(path, perms::owner_read | perms::owner_write | perms::group_read | perms::group_write);
+  return socket;
+}
+
+Router clientRouter(const Services& services) {
+  Router router;
+  addService(router, services);
+  addPlans(router, services);
+  addTenants(router, services);
+  addTokens(router, services);
+  addNodes(router, services);
+  addApps(router, services);
+  addInstances(router, services);
+  addDeployments(router, services);
+  addStreams(router, services);
+  addOperations(router, services);
+  addRecords(router, services);
+  return router;
+}
+
+Router nodeRouter(const Services& services) {
+  Router router;
+  addNodeEndpoints(router, services);
+  return router;
+}
+
+// Removes what nothing refers to any more, now and then.
+class Maintenance {
+ public:
+  explicit Maintenance(const Services& services) : services_(services), thread_([this] { run(); }) {}
+  ~Maintenance() {
+    {
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  Maintenance(const Maintenance&) = delete;
+  Maintenance& operator=(const Maintenance&) = delete;
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      lock.unlock();
+      try {
+        sweep();
+      } catch (const std::exception& error) {
+        spdlog::error("maintenance: {}", error.what());
+      }
+      lock.lock();
+      wake_.wait_for(lock, kMaintenanceEvery, [this] { return stopping_; });
+    }
+  }
+  void sweep() {
+    services_.store.idempotencyKeys().dropBefore(store::now() - kIdempotencyKept);
+    auto keep = services_.store.releases().digestsInUse();
+    for (auto& digest : services_.bases.digests()) keep.push_back(std::move(digest));
+    const auto removed = services_.blobs.removeUnused(keep, kUnusedBlobSeconds);
+    if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
+    services_.buildLogs.dropOlderThan(kBuildLogSeconds);
+  }
+
+  Services services_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+// One-off instances live in the sessions of a cloisterd that is no more.
+void closeOrphanedRuns(store::Store& store, reconcile::Deployments& deployments) {
+  for (const auto& record : store.instances().all()) {
+    if (record.kind == store::InstanceKind::oneOff) deployments.closeRun(record.instance.id);
+  }
+}
+
+void announcePlans(store::Store& store, metering::Exposition& exposition) {
+  for (const auto& tenant : store.tenants().list({"", 1'000'000})) exposition.setPlan(tenant.id, tenant.plan);
+}
+
+}  // namespace
+
+struct Daemon::Parts {
+  explicit Parts(Config configuration)
+      : config(std::move(configuration)),
+        store({madeDirectory(config.directory()) + "/cloister.db", config.keyFile()}),
+        ledger(openLedger(config.ledger())),
+        exposition(std::make_shared<metering::Exposition>(*ledger)),
+        blobs(config.blobs()),
+        bases(config.bases()),
+        deployments(store, {[this](const std::string& name) { return bases.digest(name); }, 10}),
+        nodeWork(store),
+        sessions([this] { store.transact([this] { store.bumpRevision(); }); }),
+        buildLogs(config.buildLogs(), config.maxBuildLogBytes),
+        services{config,   store,     blobs, deployments, nodeWork, *ledger, *exposition, sessions,
+                 buildLogs, bases,    uploads, streams,   stopping},
+        clients(clientRouter(services)),
+        nodes(nodeRouter(services)),
+        edge({config.edgeSocketPath(), madeDirectory(config.edgeMapsPath())}),
+        reconciler(store, reconcilerOptions(),
+                   [this](const edge::Routes& routes) { return applyRoutes(routes); }) {
+    closeOrphanedRuns(store, deployments);
+    announcePlans(store, *exposition);
+    const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);
+    metrics = std::make_unique<Metrics>(config.metricsListen, store, exposition);
+    loop = std::make_unique<reconcile::Loop>(store, reconciler);
+    maintenance = std::make_unique<Maintenance>(services);
+    const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
+    madeDirectory(config.run);
+    nodeServer = std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, kNodeThreads, [](int, double) {});
+    clientServer = std::make_unique<Server>(clientSocket, clients, store, config.maxThreads, served);
+    spdlog::info("cloisterd serves {} (clients), {} (nodes), {} (metrics)", config.listen, config.nodeSocket(),
+                 config.metricsListen);
+  }
+
+  [[nodiscard]] reconcile::Reconciler::Options reconcilerOptions() const {
+    reconcile::Reconciler::Options options;
+    options.appsDomain = config.appsDomain;
+    return options;
+  }
+
+  bool applyRoutes(const edge::Routes& routes) {
+    const bool live = edge.apply(routes);
+    // The loop asks each second: only news is worth a line.
+    if (auto error = edge.lastError(); error != lastEdgeError) {
+      if (!error.empty()) spdlog::warn("edge: {}", error);
+      lastEdgeError = std::move(error);
+    }
+    return live;
+  }
+
+  Config config;
+  std::atomic<bool> stopping{false};
+  store::Store store;
+  std::unique_ptr<metering::Ledger> ledger;
+  std::shared_ptr<metering::Exposition> exposition;
+  builds::BlobStore blobs;
+  BaseImages bases;
+  reconcile::Deployments deployments;
+  reconcile::NodeWorkService nodeWork;
+  Sessions sessions;
+  BuildLogs buildLogs;
+  Slots uploads{kUploadsPerTenant};
+  Slots streams{kStreamsPerTenant};
+  Services services;
+  Router clients;
+  Router nodes;
+  edge::EdgeMap edge;
+  std::string lastEdgeError;
+  reconcile::Reconciler reconciler;
+  std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<reconcile::Loop> loop;
+  std::unique_ptr<Maintenance> maintenance;
+  std::unique_ptr<Server> nodeServer;
+  std::unique_ptr<Server> clientServer;
+};
+
+Daemon::Daemon(const Config& config) : parts_(std::make_unique<Parts>(config)) {}
+
+Daemon::~Daemon() { stop(); }
+
+void Daemon::stop() {
+  if (parts_->stopping.exchange(true)) return;
+  parts_->store.wakeAll();
+  parts_->sessions.stop();
+  parts_->clientServer->stop();
+  parts_->nodeServer->stop();
+  parts_->loop->stop();
+}
+
+}  // namespace cloister::api

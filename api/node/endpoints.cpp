@@ -1,0 +1,166 @@
+#include "api/node/endpoints.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/Net/WebSocket.h>
+
+#include <array>
+#include <chrono>
+#include <fstream>
+#include <istream>
+
+#include "api/problem.h"
+#include "api/relay.h"
+#include "api/representation.h"
+#include "api/server.h"
+#include "metering/batch_json.h"
+#include "sandbox/base/identity.h"
+
+namespace cloister::api {
+namespace {
+
+constexpr std::size_t kMaxStatus = 16UL << 20U;
+constexpr std::size_t kMaxUsage = 16UL << 20U;
+constexpr std::size_t kMaxLogChunk = 1UL << 20U;
+constexpr std::chrono::seconds kPoll(25);
+
+std::string bodyOf(Request& request, std::size_t limit) {
+  acceptBody(request);
+  std::istream& in = request.raw.stream();
+  std::string text;
+  std::array<char, 65'536> buffer{};
+  while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
+    text.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
+    if (text.size() > limit) throw builds::TooLarge(limit);
+  }
+  if (request.raw.hasContentLength() && text.size() != static_cast<std::size_t>(request.raw.getContentLength64())) {
+    throw Problem(400, "body_incomplete", "the body ended before its Content-Length");
+  }
+  request.bodyRead = true;
+  return text;
+}
+
+const Answer kNoContent{204, "", {}};
+
+Answer desired(const Services& services, const Request& request) {
+  const auto node = request.query("node");
+  if (!node || node->empty() || node->size() > 64) throw Problem(400, "missing_field", "node is required", "node");
+  const auto revision = request.integer("revision", -1, INT64_MAX).value_or(-1);
+  const auto until = std::chrono::steady_clock::now() + kPoll;
+  // A node that knows more than the store talks to a restored one: it gets what there is.
+  auto current = services.store.revision();
+  while (current == revision && !services.stopping && std::chrono::steady_clock::now() < until) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    current = services.store.waitRevision(revision, left + std::chrono::milliseconds(1));
+  }
+  if (current == revision) return kNoContent;
+  auto work = services.nodeWork.work(*node);
+  work.sessions = services.sessions.waiting(work.nodeId);
+  Answer answer;
+  answer.body = model::toJson(work);
+  return answer;
+}
+
+Answer status(const Services& services, Request& request) {
+  model::NodeStatus report;
+  try {
+    report = model::nodeStatusFromJson(bodyOf(request, kMaxStatus));
+  } catch (const Poco::Exception& error) {
+    throw Problem(400, "malformed_json", error.message());
+  }
+  services.nodeWork.apply(report);
+  return kNoContent;
+}
+
+Answer usage(const Services& services, Request& request) {
+  const auto batch = metering::usageBatchFromJson(bodyOf(request, kMaxUsage));
+  if (!batch) throw Problem(400, "invalid_usage", batch.error().message(), batch.error().path);
+  const auto appended = services.ledger.append(batch.value(), store::now());
+  if (!appended) throw std::runtime_error(appended.error().message());
+  if (appended.value() == metering::Appended::refused) {
+    throw Problem(409, "usage_conflict", "this sequence is on record with other content");
+  }
+  if (appended.value() == metering::Appended::recorded) services.exposition.observe(batch.value());
+  auto out = newObject();
+  out->set("acknowledged", batch->sequence);
+  return answerWith(out);
+}
+
+std::string digestOf(const Request& request) {
+  const auto& digest = request.parameter("digest");
+  if (!validDigest(digest)) throw invalidField("digest", "must be 64 lower-case hexadecimal digits");
+  return digest;
+}
+
+Answer getBlob(const Services& services, Request& request) {
+  const auto digest = digestOf(request);
+  const auto size = services.blobs.size(digest);
+  if (!size) throw notFound("the blob " + digest);
+  std::ifstream file(services.blobs.path(digest), std::ios::binary);
+  auto& response = request.rawResponse;
+  response.setContentType("application/octet-stream");
+  response.setContentLength64(static_cast<Poco::Int64>(*size));
+  response.setKeepAlive(false);
+  std::ostream& out = response.send();
+  std::string buffer(256UL * 1024, '\0');
+  while (out.good() && (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount() > 0)) {
+    out.write(buffer.data(), file.gcount());
+  }
+  out.flush();
+  Answer answer;
+  answer.sent = true;
+  return answer;
+}
+
+Answer putBlob(const Services& services, Request& request) {
+  const auto digest = digestOf(request);
+  const auto limit = services.config.maxSlugBytes;
+  if (request.raw.hasContentLength() && static_cast<std::uint64_t>(request.raw.getContentLength64()) > limit) {
+    throw builds::TooLarge(limit);
+  }
+  acceptBody(request);
+  (void)services.blobs.put(request.raw.stream(), limit, digest);
+  request.bodyRead = true;
+  return {201, "{}", {}};
+}
+
+Answer joinSession(const Services& services, Request& request) {
+  const bool joined = services.sessions.join(request.parameter("id"), [&] {
+    auto socket = std::make_unique<Poco::Net::WebSocket>(request.raw, request.rawResponse);
+    socket->setMaxPayloadSize(kMaxFrameBytes);
+    return socket;
+  });
+  if (!joined) throw notFound("a client that waits for session " + request.parameter("id"));
+  Answer answer;
+  answer.status = 101;
+  answer.sent = true;
+  return answer;
+}
+
+Answer buildLog(const Services& services, Request& request) {
+  const auto build = services.store.builds().get(request.parameter("id"));
+  services.buildLogs.append(build.id, bodyOf(request, kMaxLogChunk));
+  return kNoContent;
+}
+
+}  // namespace
+
+void addNodeEndpoints(Router& router, const Services& services) {
+  router.add("GET", "/node/v1/desired", Access::node,
+             [services](Request& request) { return desired(services, request); });
+  router.add("POST", "/node/v1/status", Access::node, Payload::stream,
+             [services](Request& request) { return status(services, request); });
+  router.add("POST", "/node/v1/usage", Access::node, Payload::stream,
+             [services](Request& request) { return usage(services, request); });
+  router.add("GET", "/node/v1/blobs/{digest}", Access::node,
+             [services](Request& request) { return getBlob(services, request); });
+  router.add("PUT", "/node/v1/blobs/{digest}", Access::node, Payload::stream,
+             [services](Request& request) { return putBlob(services, request); });
+  router.add("GET", "/node/v1/sessions/{id}", Access::node,
+             [services](Request& request) { return joinSession(services, request); });
+  router.add("POST", "/node/v1/builds/{id}/log", Access::node, Payload::stream,
+             [services](Request& request) { return buildLog(services, request); });
+}
+
+}  // namespace cloister::api

@@ -1,0 +1,155 @@
+#include "api/request.h"
+
+#include <Poco/DateTime.h>
+#include <Poco/DateTimeFormat.h>
+#include <Poco/DateTimeFormatter.h>
+#include <Poco/DateTimeParser.h>
+#include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/RandomStream.h>
+#include <Poco/Timestamp.h>
+#include <Poco/URI.h>
+
+#include <algorithm>
+#include <charconv>
+#include <regex>
+
+#include "api/problem.h"
+
+namespace cloister::api {
+namespace {
+
+std::string newRequestId() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  Poco::RandomInputStream chance;
+  std::string id = "rq-";
+  for (int i = 0; i < 8; ++i) {
+    const auto byte = static_cast<unsigned>(chance.get()) & 0xFFU;
+    id += kHex[byte >> 4U];
+    id += kHex[byte & 15U];
+  }
+  return id;
+}
+
+// Percent-decoding of one path segment or query part; `plus` makes '+' a blank.
+std::string decoded(const std::string& text, const char* what, bool plus) {
+  std::string out;
+  try {
+    Poco::URI::decode(text, out, plus);
+  } catch (const Poco::Exception&) {
+    throw Problem(400, "malformed_url", std::string(what) + " has a bad percent escape");
+  }
+  if (out.find('\0') != std::string::npos) throw Problem(400, "malformed_url", std::string(what) + " has a NUL");
+  return out;
+}
+
+std::optional<std::int64_t> toInteger(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Request::Request(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response)
+    : raw(request), rawResponse(response), id(newRequestId()), method(request.getMethod()), target_(request.getURI()) {
+  path = target_.substr(0, target_.find('?'));
+}
+
+void Request::parseTarget() {
+  if (!path.starts_with('/')) throw Problem(400, "malformed_url", "the path must begin with a slash");
+  for (std::size_t at = 1; at < path.size();) {
+    const auto end = std::min(path.find('/', at), path.size());
+    segments.push_back(decoded(path.substr(at, end - at), "the path", false));
+    at = end + 1;
+  }
+  const auto mark = target_.find('?');
+  const std::string text = mark == std::string::npos ? "" : target_.substr(mark + 1);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('&', at), text.size());
+    const auto part = text.substr(at, end - at);
+    const auto equals = part.find('=');
+    if (!part.empty()) {
+      query_.emplace_back(decoded(part.substr(0, equals), "the query", true),
+                          equals == std::string::npos ? "" : decoded(part.substr(equals + 1), "the query", true));
+    }
+    at = end + 1;
+  }
+}
+
+std::string Request::header(const std::string& name) const { return raw.get(name, ""); }
+
+std::optional<std::string> Request::query(const std::string& name) const {
+  const auto all = queries(name);
+  if (all.size() > 1) throw invalidField(name, "is given more than once");
+  return all.empty() ? std::nullopt : std::optional(all.front());
+}
+
+std::vector<std::string> Request::queries(const std::string& name) const {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : query_) {
+    if (key == name) out.push_back(value);
+  }
+  return out;
+}
+
+bool Request::flag(const std::string& name) const {
+  const auto value = query(name);
+  if (!value || *value == "false" || *value == "0") return false;
+  if (*value == "true" || *value == "1" || value->empty()) return true;
+  throw invalidField(name, "must be true or false");
+}
+
+std::optional<std::int64_t> Request::integer(const std::string& name, std::int64_t least, std::int64_t most) const {
+  const auto value = query(name);
+  if (!value) return std::nullopt;
+  const auto number = toInteger(*value);
+  if (!number || *number < least || *number > most) {
+    throw invalidField(name, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return number;
+}
+
+std::optional<model::Micros> Request::time(const std::string& name, model::Micros now) const {
+  const auto value = query(name);
+  if (!value) return std::nullopt;
+  const auto time = parseTime(*value, now);
+  if (!time) throw invalidField(name, "must be an RFC 3339 time, or an age like 30s, 10m, 2h, 1d");
+  return time;
+}
+
+bool Request::accepts(const std::string& type) const { return header("Accept").find(type) != std::string::npos; }
+
+void Request::requireMatch(std::int64_t revision) const {
+  const auto wanted = header("If-Match");
+  if (wanted.empty() || wanted == "*" || wanted == etag(revision)) return;
+  throw Problem(412, "precondition_failed", "it was changed meanwhile; its ETag is " + etag(revision), "If-Match");
+}
+
+std::string etag(std::int64_t revision) { return "\"" + std::to_string(revision) + "\""; }
+
+std::string formatTime(model::Micros time) {
+  if (time == 0) return {};
+  return Poco::DateTimeFormatter::format(Poco::Timestamp(time), "%Y-%m-%dT%H:%M:%S.%FZ");
+}
+
+std::optional<model::Micros> parseTime(const std::string& text, model::Micros now) {
+  static const std::regex kAge("([0-9]{1,9})([smhd])");
+  static const std::regex kTime(
+      "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})");
+  if (text.size() > 40) return std::nullopt;
+  std::smatch match;
+  if (std::regex_match(text, match, kAge)) {
+    const std::string unit = match[2];
+    const std::int64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 86400;
+    return now - *toInteger(match[1]) * seconds * 1'000'000;
+  }
+  if (!std::regex_match(text, kTime)) return std::nullopt;
+  Poco::DateTime time;
+  int zone = 0;
+  if (!Poco::DateTimeParser::tryParse(Poco::DateTimeFormat::ISO8601_FRAC_FORMAT, text, time, zone)) return std::nullopt;
+  time.makeUTC(zone);
+  return time.timestamp().epochMicroseconds();
+}
+
+}  // namespace cloister::api

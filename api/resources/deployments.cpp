@@ -1,0 +1,164 @@
+#include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/String.h>
+
+#include <chrono>
+#include <istream>
+
+#include "api/problem.h"
+#include "api/representation.h"
+#include "api/resources/resources.h"
+#include "api/server.h"
+#include "api/streaming.h"
+#include "api/writes.h"
+#include "controlplane/builds/archive.h"
+#include "controlplane/builds/manifest.h"
+#include "sandbox/base/identity.h"
+
+namespace cloister::api {
+namespace {
+
+constexpr std::size_t kUploadBuffer = 256UL * 1024;
+// A node may send the last of a log after the report that the build has ended.
+constexpr auto kLateOutput = std::chrono::seconds(2);
+
+struct Source {
+  std::string digest;
+  model::Manifest manifest;
+};
+
+void judgeHead(const Services& services, const Request& request) {
+  if (request.tenant->state != model::TenantState::active) {
+    throw Problem(409, "tenant_not_active", "the tenant is " + std::string(model::name(request.tenant->state)));
+  }
+  const auto& name = request.parameter("app");
+  if (!services.store.apps().find(request.tenant->id, name)) {
+    if (!request.flag("create")) throw notFound("the app \"" + name + "\"");
+    if (!validLabel(name)) {
+      throw unacceptable("invalid_name", "app", "\"" + name + "\" is not a DNS label: 1 to 63 of a-z, 0-9 and '-'");
+    }
+  }
+  std::string type = request.raw.getContentType();
+  type = Poco::toLower(Poco::trim(type.substr(0, type.find(';'))));
+  if (type != "application/gzip" && type != "application/x-gzip") {
+    throw Problem(415, "unsupported_media_type", "the body must be a .tar.gz, as application/gzip", "Content-Type");
+  }
+  const auto limit = services.config.maxSourceBytes;
+  if (request.raw.hasContentLength() && static_cast<std::uint64_t>(request.raw.getContentLength64()) > limit) {
+    throw builds::TooLarge(limit);
+  }
+}
+
+Source receive(const Services& services, Request& request) {
+  builds::BlobStore::Writer writer(services.blobs, services.config.maxSourceBytes);
+  acceptBody(request);
+  std::istream& in = request.raw.stream();
+  std::string buffer(kUploadBuffer, '\0');
+  std::int64_t size = 0;
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0) {
+    writer.append({buffer.data(), static_cast<std::size_t>(in.gcount())});
+    size += in.gcount();
+  }
+  if (request.raw.hasContentLength() && size != request.raw.getContentLength64()) {
+    throw Problem(400, "body_incomplete", "the upload ended after " + std::to_string(size) + " bytes");
+  }
+  request.bodyRead = true;
+  const auto contents = builds::inspectArchive(writer.path());
+  auto manifest = builds::manifestOf(contents.manifest, contents.procfile);
+  return {writer.commit().digest, std::move(manifest)};
+}
+
+Answer release(const Services& services, const Request& request, const Source& source) {
+  const auto& name = request.parameter("app");
+  auto app = services.store.apps().find(request.tenant->id, name);
+  if (!app) app = services.store.apps().create(request.tenant->id, name);
+  const auto operation = services.deployments.deploy(app->id, source.manifest, source.digest, request.caller->id);
+  auto out = represent(operation);
+  for (const auto& build : services.store.builds().list(app->id, {"", 1})) {
+    if (build.operationId == operation.id) out->set("build", build.id);
+  }
+  Answer answer = answerWith(out, 202);
+  answer.headers["Location"] = "/v1/operations/" + operation.id;
+  return answer;
+}
+
+Answer deploy(const Services& services, Request& request) {
+  Source source;
+  try {
+    judgeHead(services, request);
+    const auto held = services.uploads.take(request.tenant->id);
+    source = receive(services, request);
+  } catch (const std::exception& error) {
+    audit(services.store, request, toProblem(error).status);
+    throw;
+  }
+  return write(services.store, request, source.digest, [&] { return release(services, request, source); });
+}
+
+model::Build buildOf(const Services& services, const Request& request) {
+  const auto app = appOf(services, request);
+  auto build = services.store.builds().find(request.parameter("id"));
+  if (!build || build->appId != app.id) throw notFound("the build " + request.parameter("id"));
+  return *build;
+}
+
+bool ended(const model::Build& build) {
+  return build.state != model::BuildState::queued && build.state != model::BuildState::running;
+}
+
+Answer log(const Services& services, Request& request) {
+  const auto build = buildOf(services, request);
+  const bool follow = request.flag("follow");
+  const auto held = services.streams.take(request.tenant->id);
+  Stream stream(request, "text/plain; charset=utf-8");
+  std::uint64_t offset = 0;
+  std::chrono::steady_clock::time_point finished{};
+  while (!services.stopping && stream.open()) {
+    const auto chunk = services.buildLogs.read(build.id, offset);
+    offset += chunk.size();
+    if (!chunk.empty()) {
+      stream.write(chunk);
+      continue;
+    }
+    if (!follow) break;
+    const auto now = std::chrono::steady_clock::now();
+    const auto current = services.store.builds().find(build.id);
+    if (!current) break;
+    if (ended(*current)) {
+      if (finished == std::chrono::steady_clock::time_point{}) finished = now;
+      if (ended(build) || now - finished > kLateOutput) break;
+    }
+    stream.flush();
+    (void)services.store.waitChange(services.store.changes(), std::chrono::milliseconds(200));
+  }
+  return stream.finish();
+}
+
+}  // namespace
+
+void addDeployments(Router& router, const Services& services) {
+  router.add("POST", "/v1/apps/{app}/deployments", Access::tenant, Payload::stream,
+             [services](Request& request) { return deploy(services, request); });
+  router.add("GET", "/v1/apps/{app}/builds", Access::tenant, [services](Request& request) {
+    const auto page = pageOf(request);
+    const auto app = appOf(services, request);
+    return answerPage(
+        page, services.store.builds().list(app.id, page), [](const model::Build& build) { return build.id; },
+        [&](const model::Build& build) { return represent(build, app.name); });
+  });
+  router.add("GET", "/v1/apps/{app}/builds/{id}", Access::tenant, [services](Request& request) {
+    return answerWith(represent(buildOf(services, request), request.parameter("app")));
+  });
+  router.add("GET", "/v1/apps/{app}/builds/{id}/log", Access::tenant,
+             [services](Request& request) { return log(services, request); });
+  router.add("GET", "/v1/apps/{app}/releases", Access::tenant, [services](Request& request) {
+    const auto page = pageOf(request);
+    const auto app = appOf(services, request);
+    return answerPage(
+        page, services.store.releases().list(app.id, page),
+        [](const model::Release& release) { return std::to_string(release.version); },
+        [&](const model::Release& release) { return represent(release, app); });
+  });
+}
+
+}  // namespace cloister::api

@@ -1,0 +1,123 @@
+#include <Poco/DateTime.h>
+#include <Poco/NumberParser.h>
+#include <Poco/Timestamp.h>
+
+#include <chrono>
+
+#include "api/problem.h"
+#include "api/representation.h"
+#include "api/resources/resources.h"
+#include "api/streaming.h"
+
+namespace cloister::api {
+namespace {
+
+constexpr auto kHeartbeat = std::chrono::seconds(15);
+constexpr std::size_t kEventsAtOnce = 500;
+
+model::Micros startOfMonth(model::Micros now) {
+  const Poco::DateTime time{Poco::Timestamp(now)};
+  return Poco::DateTime(time.year(), time.month(), 1).timestamp().epochMicroseconds();
+}
+
+Json show(const metering::UsageSum& sum, const std::string& app) {
+  auto out = newObject();
+  out->set("app", app);
+  out->set("meter", std::string(metering::meterName(sum.meter)));
+  out->set("unit", std::string(metering::meterUnit(sum.meter)));
+  out->set("quantity", metering::decimal(sum.quantity));
+  out->set("from", formatTime(sum.from));
+  out->set("to", formatTime(sum.to));
+  return out;
+}
+
+Answer usage(const Services& services, const Request& request) {
+  const auto now = store::now();
+  metering::UsageQuery query;
+  query.tenantId = request.tenant->id;
+  query.from = request.time("from", now).value_or(startOfMonth(now));
+  query.to = request.time("to", now).value_or(now);
+  if (query.from >= query.to) throw invalidField("from", "must be before to");
+  if (const auto app = request.query("app")) query.appId = services.store.apps().get(request.tenant->id, *app).id;
+  std::optional<metering::Meter> wanted;
+  if (const auto meter = request.query("meter")) {
+    wanted.emplace();
+    if (!metering::meterFromName(*meter, *wanted)) throw invalidField("meter", "is not a known meter");
+  }
+  std::map<std::string, std::string> names;
+  for (const auto& app : services.store.apps().list(request.tenant->id)) names[app.id] = app.name;
+  const auto sums = services.ledger.query(query);
+  if (!sums) throw std::runtime_error(sums.error().message());
+  std::vector<Json> items;
+  for (const auto& sum : sums.value()) {
+    if (wanted && sum.meter != *wanted) continue;
+    const auto name = names.find(sum.appId);
+    items.push_back(show(sum, name == names.end() ? sum.appId : name->second));
+  }
+  return answerList(items);
+}
+
+std::string tenantOf(const Request& request) { return request.tenant ? request.tenant->id : ""; }
+
+std::string frame(const model::Event& event, TenantNames& names) {
+  return "id: " + std::to_string(event.id) + "\nevent: " + event.kind +
+         "\ndata: " + text(represent(event, names.of(event.tenantId))) + "\n\n";
+}
+
+Answer followEvents(const Services& services, Request& request) {
+  std::int64_t last = services.store.events().lastId();
+  if (const auto header = request.header("Last-Event-ID"); !header.empty()) {
+    Poco::Int64 id = 0;
+    if (!Poco::NumberParser::tryParse64(header, id) || id < 0) throw invalidField("Last-Event-ID", "must be an event's id");
+    last = id;
+  }
+  const auto held = services.streams.take(tenantOf(request));
+  TenantNames names(services.store);
+  Stream stream(request, "text/event-stream");
+  auto lastSent = std::chrono::steady_clock::now();
+  while (!services.stopping && stream.open()) {
+    const auto changes = services.store.changes();
+    const auto events = services.store.events().since(last, tenantOf(request), "", kEventsAtOnce);
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& event : events) {
+      stream.write(frame(event, names));
+      last = event.id;
+    }
+    if (events.empty() && now - lastSent > kHeartbeat) stream.write(": alive\n\n");
+    if (!events.empty() || now - lastSent > kHeartbeat) {
+      stream.flush();
+      lastSent = now;
+    }
+    if (events.empty()) (void)services.store.waitChange(changes, std::chrono::seconds(1));
+  }
+  return stream.finish();
+}
+
+Answer events(const Services& services, Request& request) {
+  if (request.flag("follow")) return followEvents(services, request);
+  const auto page = pageOf(request);
+  TenantNames names(services.store);
+  return answerPage(
+      page, services.store.events().list(tenantOf(request), "", page),
+      [](const model::Event& event) { return std::to_string(event.id); },
+      [&](const model::Event& event) { return represent(event, names.of(event.tenantId)); });
+}
+
+Answer auditTrail(const Services& services, const Request& request) {
+  const auto page = pageOf(request);
+  TenantNames names(services.store);
+  return answerPage(
+      page, services.store.audit().list(tenantOf(request), page),
+      [](const model::AuditEntry& entry) { return std::to_string(entry.id); },
+      [&](const model::AuditEntry& entry) { return represent(entry, names.of(entry.tenantId)); });
+}
+
+}  // namespace
+
+void addRecords(Router& router, const Services& services) {
+  router.add("GET", "/v1/usage", Access::tenant, [services](Request& request) { return usage(services, request); });
+  router.add("GET", "/v1/events", Access::any, [services](Request& request) { return events(services, request); });
+  router.add("GET", "/v1/audit", Access::any, [services](Request& request) { return auditTrail(services, request); });
+}
+
+}  // namespace cloister::api
