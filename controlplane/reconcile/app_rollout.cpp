@@ -146,10 +146,16 @@ void AppRollout::stepProcess(const std::string& process) {
   }
   auto missing = want - fresh.size();
   if (!old.empty()) missing = std::min(missing, want + 1 - std::min(want + 1, fresh.size() + old.size()));
+  std::size_t coming = fresh.size() - ready;
   for (; missing > 0; --missing) {
-    if (start(process)) continue;
-    // No room for one more beside the old ones: one of those makes room, one at a time.
-    if (!old.empty() && going == 0) drain(*old.front());
+    const auto outcome = start(process);
+    if (outcome == Start::started) {
+      ++coming;
+      continue;
+    }
+    // No room for one more beside the old ones: one of those makes room, and the next one not before its place is
+    // taken.
+    if (outcome == Start::noRoom && !old.empty() && going + coming == 0) drain(*old.front());
     break;
   }
   ready_ += ready;
@@ -157,11 +163,11 @@ void AppRollout::stepProcess(const std::string& process) {
   if (ready != want || fresh.size() != want || !old.empty()) converged_ = false;
 }
 
-bool AppRollout::start(const std::string& process) {
+AppRollout::Start AppRollout::start(const std::string& process) {
   const auto node = placement_.choose();
   if (node.empty()) {
     waitsFor_ = "waiting for a node";
-    return false;
+    return Start::noNode;
   }
   try {
     Record record;
@@ -175,10 +181,10 @@ bool AppRollout::start(const std::string& process) {
     store_.instances().admit(std::move(record));
     placement_.placed(node);
     converged_ = false;
-    return true;
+    return Start::started;
   } catch (const store::Refusal& refusal) {  // both refusals come before anything is written
     waitsFor_ = std::string("waiting for room: ") + refusal.what();
-    return false;
+    return Start::noRoom;
   }
 }
 

@@ -36,8 +36,8 @@ class AppRollout {
  private:
   [[nodiscard]] bool giveUpWhenFailing(const RolloutLimits& limits, model::Micros now);
   void stepProcess(const std::string& process);
-  // False when there is no room or no node.
-  [[nodiscard]] bool start(const std::string& process);
+  enum class Start { started, noNode, noRoom };
+  Start start(const std::string& process);
   void drain(store::InstanceRecord& record);
   [[nodiscard]] bool leaving(const store::InstanceRecord& record) const;
   void report(const std::string& progress);
