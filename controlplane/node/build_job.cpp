@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "controlplane/node/builds.h"
+#include "controlplane/node/exception_text.h"
 #include "controlplane/node/instance_directory.h"
 #include "controlplane/node/sha256.h"
 #include "sandbox/base/files.h"
@@ -99,9 +100,9 @@ bool BuildLog::send() {
     server_.postBuildLog(build_, std::string_view(buffer_).substr(0, size));
   } catch (const ServerRefused& error) {
     // An answer, and none that repeating would change: the build is gone, or its log is full.
-    spdlog::debug("build log {}: {}", build_, error.what());
+    spdlog::debug("build log {}: {}", build_, textOf(error));
   } catch (const std::exception& error) {
-    spdlog::debug("build log {}: {}", build_, error.what());
+    spdlog::debug("build log {}: {}", build_, textOf(error));
     due_ = Clock::now() + kLogRetry;
     return false;
   }
@@ -293,10 +294,8 @@ Failure BuildJob::publish(std::string& digest) {
     try {
       server_.putBlob(digest, runtime_.layers().path(digest));
       return {};
-    } catch (const Poco::Exception& error) {
-      why = error.displayText();
     } catch (const std::exception& error) {
-      why = error.what();
+      why = textOf(error);
     }
     spdlog::warn("build {}: slug not stored: {}", task_.build.id, why);
   }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "controlplane/node/exception_text.h"
 #include "sandbox/base/files.h"
 
 namespace cloister::node {
@@ -18,7 +19,7 @@ std::optional<model::BuildReport> keptResult(const std::string& directory) {
     auto status = model::nodeStatusFromJson(text.value());
     if (status.builds.size() == 1) return status.builds[0];
   } catch (const std::exception& error) {
-    spdlog::warn("{}/result.json: {}", directory, error.what());
+    spdlog::warn("{}/result.json: {}", directory, textOf(error));
   }
   return std::nullopt;
 }
@@ -107,6 +108,7 @@ void Builds::finish(const std::shared_ptr<Entry>& entry, model::BuildReport repo
     fs::remove_all(directory, code);
   } else {
     model::NodeStatus kept;
+    kept.nodeId = "local";  // a document without it is refused
     kept.builds.push_back(report);
     if (auto done = files::replace(directory + "/result.json", model::toJson(kept), 0600); !done) {
       spdlog::warn("{}", done.error().message());
@@ -136,7 +138,7 @@ void Builds::work() {
       BuildJob job(entry->task, directoryOf(entry->task.build.id), runtime_, server_, entry->cancelled);
       report = job.run();
     } catch (const std::exception& error) {
-      report.failure = {"build_internal", error.what()};
+      report.failure = {"build_internal", textOf(error)};
     }
     report.id = entry->task.build.id;
     if (entry->cancelled) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "controlplane/node/exception_text.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/identity.h"
 #include "sandbox/base/streams.h"
@@ -88,6 +89,7 @@ Status InstanceDirectory::prepare(const InstanceSpec& spec) const {
     if (auto made = streams::makeFifo(fifo, 0666); !made) return made;
   }
   model::NodeWork work;
+  work.nodeId = "local";  // a document without it is refused
   work.tenants.push_back(spec.tenant);
   work.instances.push_back(spec.instance);
   return files::replace(path_ + "/spec.json", model::toJson(work), 0600);
@@ -101,7 +103,7 @@ std::optional<InstanceSpec> InstanceDirectory::spec() const {
     if (work.tenants.size() != 1 || work.instances.size() != 1) return std::nullopt;
     return InstanceSpec{std::move(work.tenants[0]), std::move(work.instances[0])};
   } catch (const std::exception& error) {
-    spdlog::error("{}/spec.json: {}", path_, error.what());
+    spdlog::error("{}/spec.json: {}", path_, textOf(error));
     return std::nullopt;
   }
 }

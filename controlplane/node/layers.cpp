@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "controlplane/node/exception_text.h"
 #include "controlplane/node/sha256.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
@@ -42,10 +43,8 @@ Status fetchBlob(const FetchBlob& fetch, const std::string& digest, const std::s
       hash.update(bytes);
       if (written) written = files::writeAll(file->get(), bytes);
     });
-  } catch (const Poco::Exception& error) {
-    return layerError("download: " + error.displayText(), digest, EIO);
   } catch (const std::exception& error) {
-    return layerError(std::string("download: ") + error.what(), digest, EIO);
+    return layerError(std::string("download: ") + textOf(error), digest, EIO);
   }
   if (!written) return written;
   if (hash.hex() != digest) {

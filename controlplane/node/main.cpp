@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <Poco/Exception.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -7,6 +6,7 @@
 #include <cstdlib>
 
 #include "controlplane/node/agent.h"
+#include "controlplane/node/exception_text.h"
 
 namespace {
 
@@ -64,10 +64,8 @@ int main(int argc, char** argv) {
   try {
     const auto presence = fileOption->count() > 0 ? node::ConfigFile::required : node::ConfigFile::optional;
     return serve(node::loadConfig(file, presence, flags));
-  } catch (const Poco::Exception& error) {
-    spdlog::critical("{}", error.displayText());
   } catch (const std::exception& error) {
-    spdlog::critical("{}", error.what());
+    spdlog::critical("{}", cloister::node::textOf(error));
   }
   return 1;
 }

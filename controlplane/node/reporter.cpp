@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "controlplane/node/exception_text.h"
 #include "metering/batch_json.h"
 
 namespace cloister::node {
@@ -92,7 +93,7 @@ bool Reporter::postStatus() {
     spdlog::debug("status: {}", error.displayText());
     return false;
   } catch (const std::exception& error) {
-    spdlog::warn("status: {}", error.what());
+    spdlog::warn("status: {}", textOf(error));
     return false;
   }
   {
@@ -117,7 +118,7 @@ void Reporter::postUsage() {
     } catch (const ServerRefused& error) {
       // The ledger has this sequence with other content and has noted so: repeating it would hold up all later ones.
       if (error.status() != kConflict) throw;
-      spdlog::error("usage batch {} refused: {}", batch.sequence, error.what());
+      spdlog::error("usage batch {} refused: {}", batch.sequence, textOf(error));
     }
     if (sequence != batch.sequence) return;
     if (auto done = spool_.acknowledge(sequence); !done) spdlog::warn("usage: {}", done.error().message());
@@ -158,7 +159,7 @@ void Reporter::run() {
     } catch (const Poco::Exception& error) {
       spdlog::debug("usage: {}", error.displayText());
     } catch (const std::exception& error) {
-      spdlog::warn("usage: {}", error.what());
+      spdlog::warn("usage: {}", textOf(error));
     }
   }
 }

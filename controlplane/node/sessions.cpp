@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "controlplane/node/exception_text.h"
 #include "controlplane/node/instance_directory.h"
 #include "controlplane/node/log_session.h"
 #include "controlplane/node/process_session.h"
@@ -109,7 +110,7 @@ void Sessions::serve(const model::Session& session, const std::optional<model::D
   } catch (const Poco::Exception& error) {
     spdlog::warn("session {}: {}", session.id, error.displayText());
   } catch (const std::exception& error) {
-    spdlog::warn("session {}: {}", session.id, error.what());
+    spdlog::warn("session {}: {}", session.id, textOf(error));
   }
   std::error_code code;
   fs::remove(statusFile(session.id), code);

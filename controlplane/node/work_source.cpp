@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "controlplane/node/exception_text.h"
 #include "sandbox/base/files.h"
 
 namespace cloister::node {
@@ -40,7 +41,7 @@ std::optional<model::NodeWork> loadWork(const std::string& path) {
     work.certified = false;
     return work;
   } catch (const std::exception& error) {
-    spdlog::error("{}: kept work does not decode: {}", path, error.what());
+    spdlog::error("{}: kept work does not decode: {}", path, textOf(error));
     return std::nullopt;
   }
 }
@@ -93,7 +94,7 @@ void WorkSource::run(const Arrived& arrived) {
       if (!pause(rest)) return;
       rest = std::min(rest * 2, kLongestPause);
     } catch (const std::exception& error) {
-      spdlog::warn("desired state: {}", error.what());
+      spdlog::warn("desired state: {}", textOf(error));
       connected_ = false;
       if (!pause(rest)) return;
       rest = std::min(rest * 2, kLongestPause);
