@@ -1,0 +1,111 @@
+// Feeds every fuzz target a few thousand inputs, the same in every run: good ones, and mutations of them.
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "sandbox/base/files.h"
+#include "sandbox/base/launcher_protocol.h"
+#include "tests/fuzz/targets.h"
+
+namespace cloister::fuzz {
+namespace {
+
+using Target = int (*)(const std::uint8_t*, std::size_t);
+
+// One of the mutations that libFuzzer makes, too. Modulo instead of a distribution: the same bytes with every library.
+std::string mutated(std::string input, const std::vector<std::string>& seeds, std::mt19937& random) {
+  const auto below = [&](std::size_t bound) { return bound == 0 ? 0 : random() % bound; };
+  for (std::size_t rounds = 1 + below(4); rounds > 0; --rounds) {
+    const std::size_t at = below(input.size());
+    switch (below(7)) {
+      case 0:
+        if (!input.empty()) input[at] = static_cast<char>(random() & 0xffU);
+        break;
+      case 1:
+        if (!input.empty()) input[at] = static_cast<char>(static_cast<unsigned char>(input[at]) ^ (1U << below(8)));
+        break;
+      case 2: input.resize(at); break;
+      case 3: input.erase(at, 1 + below(8)); break;
+      case 4: input.insert(at, 1 + below(8), static_cast<char>(random() & 0xffU)); break;
+      case 5: input.insert(at, input.substr(below(input.size()), below(32))); break;
+      default: {
+        const std::string& other = seeds.at(below(seeds.size()));
+        input = input.substr(0, at) + other.substr(below(other.size()));
+      }
+    }
+  }
+  return input;
+}
+
+void feed(Target target, const std::vector<std::string>& seeds, std::size_t count) {
+  std::mt19937 random(20'240'501);
+  const auto run = [&](const std::string& input) {
+    EXPECT_EQ(target(reinterpret_cast<const std::uint8_t*>(input.data()), input.size()), 0);
+  };
+  run("");
+  for (const auto& seed : seeds) run(seed);
+  for (std::size_t i = 0; i < count; ++i) run(mutated(seeds.at(i % seeds.size()), seeds, random));
+}
+
+TEST(FuzzCorpus, launcherRequests) {
+  launcher::LaunchRequest launch;
+  launch.instance = "web-0";
+  launch.tenant = 1;
+  launch.layers = {std::string(64, 'a'), std::string(64, 'b')};
+  launch.argv = {"/bin/sh", "-c", "true"};
+  launch.environment = {"PORT=80", "A="};
+  launch.workingDirectory = "/app";
+  const std::vector<std::string> seeds = {
+      encode(launch),
+      encode(launcher::ExecRequest{"web-0", {"sh"}, {"TERM=xterm"}, "/", true}),
+      encode(launcher::SignalRequest{"web-0", 15, launcher::SignalTarget::init}),
+      encode(launcher::RemoveRequest{"web-0"}),
+      encode(launcher::TenantPutRequest{1, {1, 2, 3, 4}, launcher::Egress::internet}),
+      encode(launcher::TenantRemoveRequest{1}),
+      encode(launcher::Verb::layerMount, launcher::LayerRequest{std::string(64, 'a')}),
+      encode(launcher::Verb::layerRelease, launcher::LayerRequest{std::string(64, 'a')}),
+      encode(launcher::Verb::recover),
+      encode(launcher::Verb::networkUsage),
+      encode(launcher::Verb::posture),
+  };
+  feed(launcherRequest, seeds, 20'000);
+}
+
+TEST(FuzzCorpus, launcherReplies) {
+  using launcher::DescriptorKind;
+  const launcher::Launched launched{"web-0", 1, 2, 3, {DescriptorKind::pid, DescriptorKind::unified}};
+  const auto tagged = [](char kind, const std::string& reply) { return kind + reply.substr(1); };
+  const std::vector<std::string> seeds = {
+      tagged(0, encode(launched)),
+      tagged(1, encode(launcher::Executed{9})),
+      tagged(2, encode(launcher::TenantGroups{1, {DescriptorKind::memory}})),
+      tagged(3, encode(launcher::Recovered{{launched, launched}})),
+      tagged(4, encode(launcher::NetworkUsageReply{{{1, 2, 3}, {2, 3, 4}}})),
+      tagged(5, encode(launcher::PostureReply{{{"seccomp", launcher::CheckState::enforced, "on"}}})),
+      tagged(6, launcher::encodeFailure({"stage", "operation", "/path", 13})),
+  };
+  feed(launcherReply, seeds, 20'000);
+}
+
+TEST(FuzzCorpus, profiles) {
+  std::vector<std::string> seeds = {
+      "name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['read', 'exit_group']\n",
+      "name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['ioctl']\nargument = 1\nmask = 0xff\nvalues = [1, 2]\n"
+      "[[deny]]\nerrno = 'ENOTTY'\nreason = 'r'\ncalls = ['ioctl']\n",
+      "name = 't'\ninherits = 'u'\n[[allow]]\nreason = 'r'\ncalls = ['socket']\n"
+      "when = [{argument = 0, mask = 0xffffffff, equals = 1}, {argument = 1, mask = 0xf, equals = 2}]\n",
+      "name = 't'\n[[deny]]\nerrno = 'EPERM'\nreason = 'r'\ncalls = ['mount']\n",
+  };
+  const auto freeze = files::read(std::string(CLOISTER_SOURCE_DIR) + "/policy/profiles/freeze.toml");
+  ASSERT_TRUE(freeze.ok()) << freeze.error().message();
+  seeds.push_back(*freeze);
+  feed(profile, seeds, 4'000);
+}
+
+}  // namespace
+}  // namespace cloister::fuzz
