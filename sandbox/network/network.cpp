@@ -295,7 +295,7 @@ Status Network::link(TenantIndex index, Ipv4 address, int netns) {
   const int bridge = tenant->second.bridge;
   const std::string hostEnd = hostLinkName(address);
   if (auto made = state_->makePair(index, address, bridge, netns); !made) return made;
-  auto done = quietLink(hostEnd);
+  auto done = disableIpv6(hostEnd);
   if (done) done = state_->pin(address);
   if (done && tenant->second.shaped) {
     auto port = getLink(state_->route, hostEnd);

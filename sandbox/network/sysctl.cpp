@@ -30,6 +30,7 @@ Status quietLink(const std::string& name) {
     if (auto done = setSysctl("ipv6/conf/" + name + "/accept_ra", "0"); !done) return done;
   }
   if (auto done = setSysctl("ipv4/conf/" + name + "/arp_ignore", "1"); !done) return done;
+  if (auto done = setSysctl("ipv4/conf/" + name + "/accept_redirects", "0"); !done) return done;
   return setSysctl("ipv4/conf/" + name + "/route_localnet", "0");
 }
 

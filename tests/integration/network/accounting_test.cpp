@@ -105,10 +105,10 @@ TEST_P(Accounting, TheRateHoldsInBothDirections) {
   const double download = secondsFor(accepted, client, kBytes);
   EXPECT_GT(upload, 1.3);
   EXPECT_GT(download, 1.3);
-  EXPECT_LT(upload, 4.0);
-  EXPECT_LT(download, 4.0);
+  EXPECT_LT(upload, 10.0);
+  EXPECT_LT(download, 10.0);
   put(kFirst, launcher::Egress::internet, 0);
-  EXPECT_LT(secondsFor(client, accepted, kBytes), 1.0);
+  EXPECT_LT(secondsFor(client, accepted, kBytes), upload / 2);
 }
 
 TEST_P(Accounting, TheRateCountsWhatTheEdgeProxyGetsAndNotTheTenantsOwnTraffic) {
@@ -118,15 +118,17 @@ TEST_P(Accounting, TheRateCountsWhatTheEdgeProxyGetsAndNotTheTenantsOwnTraffic) 
   const Ipv4 address = subnetOf(kFirst) + 4;
   link(kFirst, address, fresh);
   const auto server = listenTcp(fresh, address, 8080);
+  double proxied = 0;
   for (const auto* from : {&host, &a}) {
     UniqueFd client;
     ASSERT_EQ(connectTcp(*from, address, 8080, &client), 0);
     const UniqueFd accepted(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC));
     const double seconds = secondsFor(accepted, client, kBytes);
     if (from == &host) {
+      proxied = seconds;
       EXPECT_GT(seconds, 1.2);
     } else {
-      EXPECT_LT(seconds, 0.8);
+      EXPECT_LT(seconds, proxied / 2);
     }
   }
 }

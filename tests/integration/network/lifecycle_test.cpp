@@ -56,12 +56,12 @@ TEST_F(Lifecycle, ARestartIsNotNoticedByAnOpenConnection) {
   EXPECT_EQ(receive(accepted), "after");
   const auto peer = listenTcp(b, kB, 8080);
   EXPECT_EQ(connectTcp(a, kB, 8080), 0);
-  EXPECT_NE(connectTcp(c, kInternet, 80), 0) << "the other tenant's policy is kept as well";
+  EXPECT_NE(connectTcp(c, kInternet, 80, nullptr, kSilence), 0) << "the other tenant's policy is kept as well";
   // And it goes on: what was made before the restart is changed and removed after it.
   put(kSecond, launcher::Egress::internet);
   EXPECT_EQ(connectTcp(c, kInternet, 80), 0);
   EXPECT_TRUE(network->unlink(kFirst, kA));
-  EXPECT_NE(connectTcp(a, kB, 8080, nullptr, 100), 0);
+  EXPECT_NE(connectTcp(a, kB, 8080, nullptr, kSilence), 0);
 }
 
 TEST_F(Lifecycle, AnotherVersionIsReplacedAndRefilledFromTheLinks) {
@@ -84,7 +84,7 @@ TEST_F(Lifecycle, AnotherVersionIsReplacedAndRefilledFromTheLinks) {
   const auto peer = listenTcp(b, kB, 8080);
   EXPECT_EQ(connectTcp(a, kB, 8080), 0);
   const auto server = listenTcp(internet, kInternet, 80);
-  EXPECT_NE(connectTcp(a, kInternet, 80), 0) << "an egress that nobody knows is none";
+  EXPECT_NE(connectTcp(a, kInternet, 80, nullptr, kSilence), 0) << "an egress that nobody knows is none";
   put(kFirst, launcher::Egress::internet);
   EXPECT_EQ(connectTcp(a, kInternet, 80), 0);
   auto socket = netfilter();
@@ -109,7 +109,7 @@ TEST_F(Lifecycle, RemoveAllLeavesNothing) {
     EXPECT_FALSE(version->has_value());
   }
   const UniqueFd probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  EXPECT_NE(connectTcp(host, kDnsAddress, 53, nullptr, 50), ECONNREFUSED) << "no longer an address of ours";
+  EXPECT_NE(connectTcp(host, kDnsAddress, 53, nullptr, kSilence), ECONNREFUSED) << "no longer an address of ours";
   EXPECT_TRUE(Network::removeAll()) << "nothing to remove is no error";
 }
 

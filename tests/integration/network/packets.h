@@ -25,7 +25,7 @@ class Sniffer {
  public:
   Sniffer(const UniqueFd& netns, const char* name);
   // Whether a frame with `needle` in it comes within `milliseconds`.
-  [[nodiscard]] bool sees(const std::string& needle, int milliseconds = 150);
+  [[nodiscard]] bool sees(const std::string& needle, int milliseconds);
 
  private:
   UniqueFd socket_;

@@ -19,21 +19,21 @@ struct Spoofing : WorldEachWay {
 TEST_P(Spoofing, AForgedSourceAddressDoesNotReachTheOwnTenant) {
   Sniffer sniffer(b, "eth0");
   send(ethernet(macOf(kB), macOf(kA), ETHERTYPE_IP, udp4(kA, kB, 9000, "honest-frame")));
-  EXPECT_TRUE(sniffer.sees("honest-frame"));
+  EXPECT_TRUE(sniffer.sees("honest-frame", kPatience));
   for (const Ipv4 forged : {kB, gatewayOf(kFirst), kC, kInternet, ip("127.0.0.1"), Ipv4{0}}) {
     send(ethernet(macOf(kB), macOf(kA), ETHERTYPE_IP, udp4(forged, kB, 9000, "forged-frame")));
   }
-  EXPECT_FALSE(sniffer.sees("forged-frame"));
+  EXPECT_FALSE(sniffer.sees("forged-frame", kSilence));
 }
 
 TEST_P(Spoofing, AForgedSourceAddressDoesNotReachTheInternet) {
   Sniffer sniffer(internet, "in0");
   send(ethernet(kGateway, macOf(kA), ETHERTYPE_IP, udp4(kA, kInternet, 9000, "honest-frame")));
-  EXPECT_TRUE(sniffer.sees("honest-frame"));
+  EXPECT_TRUE(sniffer.sees("honest-frame", kPatience));
   for (const Ipv4 forged : {kB, kC, kUplink, kInternet, ip("198.51.100.7")}) {
     send(ethernet(kGateway, macOf(kA), ETHERTYPE_IP, udp4(forged, kInternet, 9000, "forged-frame")));
   }
-  EXPECT_FALSE(sniffer.sees("forged-frame"));
+  EXPECT_FALSE(sniffer.sees("forged-frame", kSilence));
 }
 
 TEST_P(Spoofing, AForgedMacDoesNotArrive) {
@@ -41,14 +41,14 @@ TEST_P(Spoofing, AForgedMacDoesNotArrive) {
   for (const Mac& forged : {macOf(kB), kGateway, macOf(kC), Mac{2, 9, 9, 9, 9, 9}}) {
     send(ethernet(macOf(kB), forged, ETHERTYPE_IP, udp4(kA, kB, 9000, "forged-frame")));
   }
-  EXPECT_FALSE(sniffer.sees("forged-frame"));
+  EXPECT_FALSE(sniffer.sees("forged-frame", kSilence));
 }
 
 TEST_P(Spoofing, ArpSpeaksOnlyForItself) {
   Sniffer sniffer(b, "eth0");
   const std::string honest = arp(macOf(kA), kA, kB);
   send(ethernet(kBroadcast, macOf(kA), ETHERTYPE_ARP, honest));
-  EXPECT_TRUE(sniffer.sees(honest));
+  EXPECT_TRUE(sniffer.sees(honest, kPatience));
   const std::string forged[] = {
       arp(macOf(kA), gatewayOf(kFirst), kB),  // I am the gateway
       arp(macOf(kA), kB, kB),                 // I am you
@@ -57,10 +57,10 @@ TEST_P(Spoofing, ArpSpeaksOnlyForItself) {
   };
   for (const std::string& packet : forged) {
     send(ethernet(kBroadcast, macOf(kA), ETHERTYPE_ARP, packet));
-    EXPECT_FALSE(sniffer.sees(packet));
+    EXPECT_FALSE(sniffer.sees(packet, kSilence));
   }
   send(ethernet(kBroadcast, macOf(kB), ETHERTYPE_ARP, honest));
-  EXPECT_FALSE(sniffer.sees(honest)) << "the frame's own sender counts as well";
+  EXPECT_FALSE(sniffer.sees(honest, kSilence)) << "the frame's own sender counts as well";
 }
 
 TEST_P(Spoofing, Ipv6ReachesNeitherTheHostNorAnInstance) {
@@ -73,8 +73,8 @@ TEST_P(Spoofing, Ipv6ReachesNeitherTheHostNorAnInstance) {
   send(ethernet(multicast, macOf(kA), ETHERTYPE_IPV6, udp6(allNodes, 9000, "six-frame")));
   send(ethernet(kGateway, macOf(kA), ETHERTYPE_IPV6, udp6(linkLocal, 9000, "six-frame")));
   send(ethernet(macOf(kB), macOf(kA), ETHERTYPE_IPV6, udp6(allNodes, 9000, "six-frame")));
-  EXPECT_FALSE(bridge.sees("six-frame"));
-  EXPECT_FALSE(neighbour.sees("six-frame"));
+  EXPECT_FALSE(bridge.sees("six-frame", kSilence));
+  EXPECT_FALSE(neighbour.sees("six-frame", kSilence));
 }
 
 TEST_P(Spoofing, TheHostHasNoIpv6AddressTowardsTenants) {
@@ -101,8 +101,8 @@ TEST_P(Spoofing, FramesThatPassTheBridgeUnseenEndAtTheHost) {
       send(ethernet(reserved, macOf(kA), ETHERTYPE_IP, udp4(kC, address, 53, "past-the-bridge")));
     }
   }
-  EXPECT_EQ(receive(service), "");
-  EXPECT_EQ(receive(dns), "");
+  EXPECT_EQ(receive(service, kSilence), "");
+  EXPECT_EQ(receive(dns, kSilence), "");
 }
 
 TEST_P(Spoofing, OtherProtocolsAndTaggedFramesAreDropped) {
@@ -114,8 +114,8 @@ TEST_P(Spoofing, OtherProtocolsAndTaggedFramesAreDropped) {
   send(ethernet(kGateway, macOf(kA), ETHERTYPE_VLAN, std::string("\0\0\x08\0", 4) + inner));
   send(ethernet(kBroadcast, macOf(kA), 0x88cc, "tagged-frame, as LLDP" + std::string(40, ' ')));
   send(ethernet(macOf(kB), macOf(kA), 0x8864, std::string("\x11\0\0\1\0\x40\0\x21", 8) + "tagged-frame"));
-  EXPECT_FALSE(sniffer.sees("tagged-frame"));
-  EXPECT_FALSE(bridge.sees("tagged-frame"));
+  EXPECT_FALSE(sniffer.sees("tagged-frame", kSilence));
+  EXPECT_FALSE(bridge.sees("tagged-frame", kSilence));
 }
 
 TEST_P(Spoofing, AnotherAddressOfTheSubnetThatWasNotGivenIsNotUsable) {
@@ -124,7 +124,7 @@ TEST_P(Spoofing, AnotherAddressOfTheSubnetThatWasNotGivenIsNotUsable) {
   const Ipv4 free = subnetOf(kFirst) + 77;
   send(ethernet(macOf(kB), macOf(free), ETHERTYPE_IP, udp4(free, kB, 9000, "forged-frame")));
   send(ethernet(macOf(kB), macOf(kA), ETHERTYPE_IP, udp4(free, kB, 9000, "forged-frame")));
-  EXPECT_FALSE(sniffer.sees("forged-frame"));
+  EXPECT_FALSE(sniffer.sees("forged-frame", kSilence));
 }
 
 INSTANTIATE_TEST_SUITE_P(EachWay, Spoofing, kEachWay, nameOfWay);

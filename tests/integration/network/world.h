@@ -28,6 +28,10 @@ inline const Ipv4 kD = subnetOf(kSecond) + 3;
 inline const Ipv4 kUplink = 0xcb007101U;    // 203.0.113.1
 inline const Ipv4 kInternet = 0xcb007102U;  // 203.0.113.2
 
+// Milliseconds: for what must arrive, however busy the machine is, and for what must not.
+inline constexpr int kPatience = 5000;
+inline constexpr int kSilence = 200;
+
 // Runs `body` inside the namespace and hands over what it returns; for opening sockets there.
 [[nodiscard]] int inside(const UniqueFd& netns, const std::function<int()>& body);
 [[nodiscard]] UniqueFd newNamespace();
@@ -37,10 +41,10 @@ inline const Ipv4 kInternet = 0xcb007102U;  // 203.0.113.2
 [[nodiscard]] UniqueFd bindUdp(const UniqueFd& netns, Ipv4 address, std::uint16_t port);
 // 0, or the errno; ETIMEDOUT after `milliseconds`.
 [[nodiscard]] int connectTcp(const UniqueFd& netns, Ipv4 address, std::uint16_t port, UniqueFd* connected = nullptr,
-                             int milliseconds = 250);
+                             int milliseconds = kPatience);
 void sendUdp(const UniqueFd& netns, Ipv4 address, std::uint16_t port, const std::string& payload);
 // What arrives within `milliseconds`, or "".
-[[nodiscard]] std::string receive(const UniqueFd& socket, int milliseconds = 200, Ipv4* from = nullptr);
+[[nodiscard]] std::string receive(const UniqueFd& socket, int milliseconds = kPatience, Ipv4* from = nullptr);
 
 // Whether br_netfilter, where the host has it, sends switched packets through the IP hooks too.
 enum class BridgedPackets { switched, filtered };
