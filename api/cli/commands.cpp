@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "api/cli/archive.h"
-#include "api/cli/terminal.h"
+#include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
 
@@ -52,7 +52,7 @@ void addAppOption(CLI::App& verb, AppChoice& choice) {
 }
 
 void confirm(Context& context, bool yes, const std::string& question) {
-  if (yes || !isTerminal(0)) return;
+  if (yes || !terminal::isTerminal(0)) return;
   context.streams.err << printable(question) << " [y/N] " << std::flush;
   std::string answer;
   std::getline(context.streams.in, answer);

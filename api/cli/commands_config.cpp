@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "api/cli/commands.h"
-#include "api/cli/terminal.h"
+#include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
 namespace {
@@ -31,7 +31,7 @@ Poco::JSON::Object entriesToSet(Context& context, const ConfigOptions& options, 
       throw UsageError(fmt::format("{} set: \"{}\" is not NAME=VALUE", noun, entry));
     }
     if (inputUsed) throw UsageError("secret set: only one value can come from standard input");
-    if (isTerminal(0)) context.streams.err << "Value of " << entry << ", then Ctrl-D: " << std::flush;
+    if (terminal::isTerminal(0)) context.streams.err << "Value of " << entry << ", then Ctrl-D: " << std::flush;
     std::string value{std::istreambuf_iterator<char>(context.streams.in), {}};
     if (value.ends_with('\n')) value.pop_back();
     body.set(entry, value);

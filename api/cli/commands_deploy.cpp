@@ -6,7 +6,7 @@
 
 #include "api/cli/archive.h"
 #include "api/cli/commands.h"
-#include "api/cli/terminal.h"
+#include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
 namespace {
@@ -20,7 +20,7 @@ struct DeployOptions {
 // One line that rewrites itself on a terminal, and only its last state elsewhere.
 class Progress {
  public:
-  Progress(std::ostream& err, std::uint64_t total) : err_(err), total_(total), live_(isTerminal(2)) {}
+  Progress(std::ostream& err, std::uint64_t total) : err_(err), total_(total), live_(terminal::isTerminal(2)) {}
   void operator()(std::uint64_t sent) {
     const std::uint64_t percent = total_ == 0 ? 100 : sent * 100 / total_;
     if (percent == shown_ || (!live_ && sent < total_)) return;

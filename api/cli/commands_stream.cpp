@@ -8,7 +8,7 @@
 #include "api/cli/commands.h"
 #include "api/cli/log_resume.h"
 #include "api/cli/session.h"
-#include "api/cli/terminal.h"
+#include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
 namespace {
@@ -37,7 +37,7 @@ void showLogLine(Context& context, const std::string& data, const Poco::JSON::Ob
     const std::string content = text(line, "line");
     out << humanTime(text(line, "at")) << ' '
         << printable(fmt::format("{}/{} {}", text(line, "process"), text(line, "instance"), text(line, "stream")))
-        << " | " << (isTerminal(1) ? printable(content, Colour::keep) : content) << '\n';
+        << " | " << (terminal::isTerminal(1) ? printable(content, Colour::keep) : content) << '\n';
   }
   out << std::flush;
 }
@@ -143,18 +143,18 @@ int session(Context& context, const SessionOptions& options, const std::string& 
   }
   if (command.empty()) throw UsageError(fmt::format("{}: no command; write {} APP -- COMMAND", verb, verb));
 
-  const bool terminal = !options.noTerminal && isTerminal(0) && isTerminal(1);
+  const bool interactive = !options.noTerminal && terminal::isTerminal(0) && terminal::isTerminal(1);
   Query query = scoped(context);
   for (const std::string& word : command) query.emplace_back("argv", word);
   if (!options.instance.empty()) query.emplace_back("instance", options.instance);
-  if (terminal) {
-    const WindowSize size = windowSize(0);
+  if (interactive) {
+    const terminal::WindowSize size = terminal::windowSize(0);
     query.emplace_back("tty", "true");
     query.emplace_back("rows", std::to_string(size.rows));
     query.emplace_back("columns", std::to_string(size.columns));
   }
   Connection connection = context.api().connect({.path = appPath(app, "/" + verb), .query = query});
-  return runSession(connection, terminal ? Terminal::Mode::raw : Terminal::Mode::asIs);
+  return runSession(connection, interactive ? terminal::Mode::raw : terminal::Mode::asIs);
 }
 
 void addSession(CLI::App& root, Context& context, const std::string& name, const std::string& description,

@@ -27,8 +27,19 @@ void sendFrame(WebSocket& socket, Channel channel, const std::string& payload) {
   socket.sendFrame(frame.data(), static_cast<int>(frame.size()), WebSocket::FRAME_BINARY);
 }
 
-void sendSize(WebSocket& socket, WindowSize size) {
+void sendSize(WebSocket& socket, terminal::WindowSize size) {
   sendFrame(socket, kControl, fmt::format(R"({{"resize":{{"rows":{},"columns":{}}}}})", size.rows, size.columns));
+}
+
+void show(int fd, std::string_view payload) {
+  if (const Status written = terminal::writeOutput(fd, payload); !written) {
+    throw std::runtime_error(written.error().message());
+  }
+}
+
+terminal::CallerTerminal::Wake awaited(const Result<terminal::CallerTerminal::Wake>& wake) {
+  if (!wake) throw std::runtime_error(wake.error().message());
+  return wake.value();
 }
 
 std::optional<int> control(const std::string& payload) {
@@ -55,10 +66,10 @@ std::optional<int> receive(WebSocket& socket, SessionStreams streams) {
   const std::string_view payload(buffer.begin() + 1, static_cast<std::size_t>(size) - 1);
   switch (buffer[0]) {
     case kStdout:
-      writeOutput(streams.output, payload);
+      show(streams.output, payload);
       return std::nullopt;
     case kStderr:
-      writeOutput(streams.error, payload);
+      show(streams.error, payload);
       return std::nullopt;
     case kControl:
       return control(std::string(payload));
@@ -67,26 +78,28 @@ std::optional<int> receive(WebSocket& socket, SessionStreams streams) {
   }
 }
 
-int converse(WebSocket& socket, Terminal::Mode mode, SessionStreams streams) {
-  Terminal terminal(mode);
-  if (mode == Terminal::Mode::raw) sendSize(socket, windowSize(streams.input));
+int converse(WebSocket& socket, terminal::Mode mode, SessionStreams streams) {
+  auto taken = terminal::CallerTerminal::take(mode);
+  if (!taken) throw std::runtime_error(taken.error().message());
+  terminal::CallerTerminal& caller = *taken;
+  if (mode == terminal::Mode::raw) sendSize(socket, terminal::windowSize(streams.input));
   int input = streams.input;
   while (true) {
-    Terminal::Wake wake;
+    terminal::CallerTerminal::Wake wake;
     // Bytes that Poco already holds do not make the descriptor readable.
     if (socket.available() > 0) {
-      wake = terminal.wait(input, -1, 0);
+      wake = awaited(caller.wait(input, -1, 0));
       wake.peer = true;
     } else {
-      wake = terminal.wait(input, socket.impl()->sockfd(), kPingMillis);
+      wake = awaited(caller.wait(input, socket.impl()->sockfd(), kPingMillis));
     }
     if (wake.ended) throw std::runtime_error("interrupted");
     if (wake.peer) {
       if (const auto exit = receive(socket, streams)) return *exit;
     }
-    if (wake.resized && mode == Terminal::Mode::raw) sendSize(socket, windowSize(streams.input));
+    if (wake.resized && mode == terminal::Mode::raw) sendSize(socket, terminal::windowSize(streams.input));
     if (wake.input) {
-      const std::string data = readInput(input);
+      const std::string data = terminal::readInput(input);
       if (data.empty()) {
         sendFrame(socket, kControl, R"({"stdinClosed":true})");
         input = -1;
@@ -102,7 +115,7 @@ int converse(WebSocket& socket, Terminal::Mode mode, SessionStreams streams) {
 
 }  // namespace
 
-int runSession(Connection& connection, Terminal::Mode mode, SessionStreams streams) {
+int runSession(Connection& connection, terminal::Mode mode, SessionStreams streams) {
   WebSocket& socket = *connection.socket;
   socket.setMaxPayloadSize(kLargestFrame);
   socket.setReceiveTimeout(Poco::Timespan(60, 0));

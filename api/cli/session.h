@@ -7,7 +7,7 @@
 #pragma once
 
 #include "api/cli/http.h"
-#include "api/cli/terminal.h"
+#include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
 
@@ -18,6 +18,6 @@ struct SessionStreams {
 };
 
 // Returns the exit code of the remote process.
-[[nodiscard]] int runSession(Connection& connection, Terminal::Mode mode, SessionStreams streams = {});
+[[nodiscard]] int runSession(Connection& connection, terminal::Mode mode, SessionStreams streams = {});
 
 }  // namespace cloister::cli
