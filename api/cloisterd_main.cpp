@@ -12,6 +12,8 @@
 #include "api/bootstrap.h"
 #include "api/config.h"
 #include "api/daemon.h"
+#include "controlplane/edge/config.h"
+#include "controlplane/edge/edge.h"
 
 namespace {
 
@@ -49,6 +51,16 @@ cloister::api::Config configOf(Flags flags) {
   return config;
 }
 
+// What HAProxy needs to serve this daemon's routes: written by whoever sets the host up, before HAProxy starts.
+void printEdgeConfig(const cloister::api::Config& config, const std::string& bind) {
+  cloister::edge::ConfigOptions options;
+  options.mapDirectory = config.edgeMapsPath();
+  options.runtimeSocket = config.edgeSocketPath();
+  options.bind = bind;
+  cloister::edge::ensureMapFiles(options.mapDirectory);
+  std::cout << cloister::edge::haproxyConfig(options);
+}
+
 int serve(const cloister::api::Config& config) {
   const sigset_t signals = blockedSignals();
   cloister::api::Daemon daemon(config);
@@ -77,6 +89,10 @@ int main(int argc, char** argv) {
   boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
   boot->add_option("--base-image", options.baseImage, "squashfs of a base image");
   boot->add_option("--base-name", options.baseName, "its name (default debian-12)");
+  std::string bind = "*:8080";
+  auto* edge =
+      app.add_subcommand("edge-config", "print HAProxy's configuration, make its map files if missing, then exit");
+  edge->add_option("--bind", bind, "where HAProxy listens (default " + bind + ")");
   app.set_version_flag("--version", CLOISTER_VERSION);
   CLI11_PARSE(app, argc, argv);
 
@@ -93,6 +109,10 @@ int main(int argc, char** argv) {
     spdlog::set_level(spdlog::level::from_str(config.logLevel));
     if (*boot) {
       cloister::api::bootstrap(config, options);
+      return EXIT_SUCCESS;
+    }
+    if (*edge) {
+      printEdgeConfig(config, bind);
       return EXIT_SUCCESS;
     }
     return serve(config);

@@ -127,7 +127,7 @@ TOML
 
 write_edge_configuration() {
   local text
-  text=$(as_cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config) || die "cloisterd edge-config failed"
+  text=$(as_cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config --bind "*:$edge_port") || die "cloisterd edge-config failed"
   write_file "$state/edge/haproxy.cfg" 644 root:root <<<"$text"
   haproxy -c -q -f "$state/edge/haproxy.cfg" >&2 || die "haproxy refuses $state/edge/haproxy.cfg"
 }
