@@ -5,6 +5,9 @@
 namespace cloister::api {
 namespace {
 
+// No integer that this API takes is longer; the parser behind cannot hold longer ones.
+constexpr std::size_t kMaxDigits = 18;
+
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool hexDigit(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
@@ -190,6 +193,10 @@ class Checker {
       return refuse("expected a value");
     }
     if (!take('0')) digits();
+    if (at_ - start > kMaxDigits) {
+      at_ = start;
+      return refuse("a number beyond 64 bits");
+    }
     if (take('.') && !digits()) return refuse("expected a digit");
     if (peek() == 'e' || peek() == 'E') {
       ++at_;

@@ -1,0 +1,171 @@
+// The whole way of a deploy through the API and a node that speaks the real protocol, with kill -9 of the daemon between.
+#include <gtest/gtest.h>
+
+#include "daemon_process.h"
+#include "fake_node.h"
+#include "http_client.h"
+
+namespace cloister::testing {
+namespace {
+
+struct Deploy : ::testing::Test {
+  DaemonProcess daemon;
+  HttpClient admin{daemon.port(), daemon.adminToken()};
+  HttpClient alice = makeTenant(admin, "alice");
+  FakeNode node{daemon.nodeSocket(), daemon.nodeToken()};
+
+  std::string source = tarGz({{"cloister.toml", "[build]\ncommands = [\"make\"]\n[processes]\nweb = \"./serve\"\n"},
+                              {"main.c", "int main(void) { return 0; }\n"}});
+
+  void SetUp() override {
+    // A node that was never seen gets no work.
+    const auto work = node.desired(-1);
+    ASSERT_TRUE(work.has_value());
+    ASSERT_EQ(node.report(*work, model::InstanceState::pending).status, 204);
+  }
+
+  Reply upload(const Headers& more = {}) const {
+    Headers headers = {{"Content-Type", "application/gzip"}};
+    headers.insert(more.begin(), more.end());
+    return alice.send("POST", "/v1/apps/shop/deployments?create=true", source, headers);
+  }
+
+  [[nodiscard]] model::DesiredBuild takeBuild() const {
+    const auto work = node.await([](const auto& w) { return !w.builds.empty(); });
+    if (!work) throw std::runtime_error("no build came");
+    (void)node.report(*work, model::InstanceState::pending, {{work->builds[0].id, model::BuildState::running, "", {}}});
+    return work->builds[0];
+  }
+
+  void finishBuild(const std::string& id) const {
+    const auto slug = node.putBlob("the slug of " + id);
+    const auto work = node.desired(-1);
+    ASSERT_EQ(node.report(*work, model::InstanceState::pending, {{id, model::BuildState::succeeded, slug, {}}}).status, 204);
+  }
+
+  void runInstances() const {
+    const auto work = node.await([](const auto& w) { return !w.instances.empty(); });
+    ASSERT_TRUE(work.has_value());
+    ASSERT_EQ(node.report(*work, model::InstanceState::starting).status, 204);
+    ASSERT_EQ(node.report(*work, model::InstanceState::running).status, 204);
+  }
+};
+
+TEST_F(Deploy, SucceedsAcrossKillsOfTheDaemon) {
+  const Headers key = {{"Idempotency-Key", "d1"}};
+  const auto accepted = upload(key);
+  ASSERT_EQ(accepted.status, 202) << accepted.body;
+  const auto operation = accepted.text("id");
+  EXPECT_EQ(accepted.headers.at("Location"), "/v1/operations/" + operation);
+  daemon.kill();
+  daemon.start();
+  const auto repeated = upload(key);
+  EXPECT_EQ(repeated.text("id"), operation);
+  EXPECT_EQ(repeated.headers.at("Idempotency-Replayed"), "true");
+
+  const auto build = takeBuild();
+  EXPECT_EQ(build.id, accepted.text("build"));
+  EXPECT_EQ(build.commands, std::vector<std::string>{"make"});
+  const auto blob = node.send("GET", "/node/v1/blobs/" + build.sourceDigest);
+  EXPECT_EQ(blob.body, source);
+  EXPECT_EQ(node.send("POST", "/node/v1/builds/" + build.id + "/log", "$ make\ncc\n", "text/plain").status, 204);
+  daemon.kill();
+  daemon.start();
+  finishBuild(build.id);
+  const auto log = alice.send("GET", "/v1/apps/shop/builds/" + build.id + "/log?follow=true");
+  EXPECT_EQ(log.body, "$ make\ncc\n");
+  daemon.kill();
+  daemon.start();
+  runInstances();
+
+  const auto done = alice.send("GET", "/v1/operations/" + operation + "?wait=20");
+  EXPECT_EQ(done.text("state"), "succeeded") << done.body;
+  EXPECT_EQ(done.text("result"), "v1");
+  const auto app = alice.send("GET", "/v1/apps/shop");
+  EXPECT_EQ(app.text("status"), "running") << app.body;
+  EXPECT_EQ(app.text("release"), "1");
+  EXPECT_EQ(app.text("url"), "http://shop.alice.localhost:8080");
+  const auto instances = alice.send("GET", "/v1/apps/shop/instances").json()->getArray("items");
+  ASSERT_EQ(instances->size(), 1U);
+  EXPECT_EQ(instances->getObject(0)->getValue<std::string>("state"), "running");
+  EXPECT_EQ(instances->getObject(0)->getValue<std::string>("node"), "one");
+  const auto releases = alice.send("GET", "/v1/apps/shop/releases").json()->getArray("items");
+  ASSERT_EQ(releases->size(), 1U);
+  EXPECT_TRUE(releases->getObject(0)->getValue<bool>("current"));
+  EXPECT_NE(alice.send("GET", "/v1/posture").body.find("user-namespace"), std::string::npos);
+}
+
+TEST_F(Deploy, AFailingBuildFailsTheOperationWithItsReason) {
+  const auto accepted = upload();
+  ASSERT_EQ(accepted.status, 202) << accepted.body;
+  const auto build = takeBuild();
+  const auto work = node.desired(-1);
+  const model::Failure failure{"build_failed", "make: exit 2"};
+  ASSERT_EQ(node.report(*work, model::InstanceState::pending, {{build.id, model::BuildState::failed, "", failure}}).status,
+            204);
+  const auto done = alice.send("GET", "/v1/operations/" + accepted.text("id") + "?wait=20");
+  EXPECT_EQ(done.text("state"), "failed") << done.body;
+  EXPECT_EQ(done.json()->getObject("failure")->getValue<std::string>("code"), "build_failed");
+  EXPECT_NE(done.body.find("make: exit 2"), std::string::npos);
+  EXPECT_EQ(alice.send("GET", "/v1/apps/shop").text("release"), "0");
+}
+
+TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
+  ASSERT_EQ(upload().status, 202);
+  finishBuild(takeBuild().id);
+  runInstances();
+  const auto over = alice.send("PATCH", "/v1/apps/shop/formation", R"({"web": 9})");
+  EXPECT_EQ(over.status, 403) << over.body;
+  EXPECT_EQ(over.text("code"), "quota_exceeded");
+  const auto unknown = alice.send("PATCH", "/v1/apps/shop/formation", R"({"cron": 1})");
+  EXPECT_EQ(unknown.status, 422) << unknown.body;
+  ASSERT_EQ(alice.send("PATCH", "/v1/apps/shop/formation", R"({"web": 2})").status, 202);
+  EXPECT_TRUE(node.await([](const auto& w) { return w.instances.size() == 2; }).has_value());
+  ASSERT_EQ(admin.send("POST", "/v1/tenants/alice/suspend").text("state"), "suspended");
+  EXPECT_EQ(upload().status, 409);
+  EXPECT_TRUE(node.await([](const auto& w) {
+                    for (const auto& instance : w.instances) {
+                      if (instance.desired == model::DesiredState::run) return false;
+                    }
+                    return true;
+                  }).has_value());
+  ASSERT_EQ(admin.send("POST", "/v1/tenants/alice/resume").text("state"), "active");
+  EXPECT_EQ(alice.send("GET", "/v1/apps/shop").text("release"), "1");
+}
+
+TEST_F(Deploy, UsageIsTakenOnceAndShown) {
+  ASSERT_EQ(alice.send("POST", "/v1/apps", R"({"name": "shop"})").status, 201);
+  const auto tenant = admin.send("GET", "/v1/tenants/alice").text("id");
+  const auto app = alice.send("GET", "/v1/apps/shop").text("id");
+  const auto batch = [&](const std::string& quantity) {
+    return R"({"source": "one", "sequence": "1", "bootId": "b", "rows": [{"tenant": ")" + tenant + R"(", "app": ")" + app +
+           R"(", "instance": "in-1", "meter": "cpu", "quantity": ")" + quantity +
+           R"(", "from": "1700000000000000", "to": "1700000010000000"}]})";
+  };
+  for (int i = 0; i < 2; ++i) {
+    const auto reply = node.send("POST", "/node/v1/usage", batch("12345678901234567"));
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.text("acknowledged"), "1");
+  }
+  EXPECT_EQ(node.send("POST", "/node/v1/usage", batch("1")).status, 409);
+  EXPECT_EQ(node.send("POST", "/node/v1/usage", "{}").status, 400);
+  const auto usage = alice.send("GET", "/v1/usage?from=2023-11-01T00:00:00Z&meter=cpu");
+  const auto items = usage.json()->getArray("items");
+  ASSERT_EQ(items->size(), 1U) << usage.body;
+  EXPECT_EQ(items->getObject(0)->getValue<std::string>("quantity"), "12345678901234567");
+  EXPECT_EQ(items->getObject(0)->getValue<std::string>("app"), "shop");
+  const auto metrics = HttpClient(daemon.metricsPort(), "").send("GET", "/metrics");
+  EXPECT_NE(metrics.body.find("cloister_tenant_cpu_seconds_total{tenant=\"" + tenant), std::string::npos);
+  EXPECT_NE(metrics.body.find("cloister_http_requests_total{code=\"200\"}"), std::string::npos);
+}
+
+TEST_F(Deploy, TheNodesBytesMustBeWhatTheyAreCalled) {
+  EXPECT_EQ(node.send("PUT", "/node/v1/blobs/" + digestOf("a"), "b", "application/octet-stream").status, 422);
+  EXPECT_EQ(node.send("PUT", "/node/v1/blobs/..%2F..%2Fx", "b", "application/octet-stream").status, 400);
+  EXPECT_EQ(node.send("GET", "/node/v1/blobs/" + digestOf("a")).status, 404);
+  EXPECT_EQ(node.send("POST", "/node/v1/builds/bd-none/log", "x", "text/plain").status, 404);
+  EXPECT_EQ(node.send("POST", "/node/v1/status", "{\"nodeId\": 7}").status, 400);
+}
+
+}  // namespace
+}  // namespace cloister::testing
