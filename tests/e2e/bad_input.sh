@@ -9,7 +9,7 @@ make_tenant_of "$tenant" e2e-small
 mine() { cloister --tenant "$tenant" "$@"; }
 
 expect_refused "an unknown plan" 'plan' cloister tenant create "$unique-x" --plan no-such-plan
-expect_refused "a name that is no DNS label" 'name.*invalid_name|invalid_name' mine app create Not_A_Label
+expect_refused "a name that is no DNS label" 'field name' mine app create Not_A_Label
 expect_refused "a plan without all limits" 'limits|missing_field' cloister plan create "$unique-p" --memory 1G
 expect_refused "a tenant's name twice" 'name_taken|conflict' cloister tenant create "$tenant" --plan e2e-small
 expect_refused "an app that is not there" not_found mine app show absent
