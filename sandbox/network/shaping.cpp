@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
 #include "sandbox/network/addresses.h"
 #include "sandbox/network/sysctl.h"
@@ -67,10 +68,11 @@ void addFilter(Batch& batch, TenantIndex tenant, std::uint32_t handle, const tc_
   batch.header(filter);
   batch.text(TCA_KIND, "u32");
   const auto options = batch.nest(TCA_OPTIONS);
-  tc_u32_sel selector{};
-  selector.flags = TC_U32_TERMINAL;
-  selector.nkeys = 1;
-  batch.put(TCA_U32_SEL, std::string(bytesOf(selector)) + std::string(bytesOf(match)));
+  // tc_u32_sel by offsets: it ends in an array of keys without a size.
+  std::string selector(sizeof(tc_u32_sel), '\0');
+  selector[offsetof(tc_u32_sel, flags)] = TC_U32_TERMINAL;
+  selector[offsetof(tc_u32_sel, nkeys)] = 1;
+  batch.put(TCA_U32_SEL, selector + std::string(bytesOf(match)));
   if (then == Then::redirect) {
     const auto actions = batch.nest(TCA_U32_ACT);
     const auto action = batch.nest(1);

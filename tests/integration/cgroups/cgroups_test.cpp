@@ -42,7 +42,7 @@ struct RealTree : testing::Test {
 
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "RealTree needs root: it makes control groups";
-    auto opened = Tree::open("cloister-test-" + std::to_string(::getpid()));
+    auto opened = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()));
     ASSERT_TRUE(opened) << opened.error().message();
     tree = std::move(opened).value();
     auto tenant = tree->putTenant(kTenant, kTenantLimits);
@@ -218,7 +218,7 @@ TEST_F(RealTree, KillEndsAForkBomb) {
 
 TEST_F(RealTree, ScanFindsWhatAnEarlierTreeMade) {
   create("adopted", limits(64ULL << 20U, 500, 16));
-  auto second = Tree::open("cloister-test-" + std::to_string(::getpid()));
+  auto second = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()));
   ASSERT_TRUE(second);
   const auto found = second.value()->scan();
   ASSERT_TRUE(found);
