@@ -31,16 +31,17 @@ void writeProfile(std::ostream& out, const ProfileFile& profile) {
   for (std::size_t i = 0; i < profile.rules.size(); ++i) {
     const auto& tests = profile.rules[i].tests;
     if (tests.empty()) continue;
-    out << "constexpr std::array " << name << "Tests" << i << " = {";
+    out << "constexpr ArgumentTest " << name << "Tests" << i << "[] = {";
     for (const auto& test : tests) {
-      out << "ArgumentTest{" << test.argument << "U, " << test.mask << "U, " << test.value << "U}, ";
+      out << "{" << test.argument << "U, " << test.mask << "U, " << test.value << "U}, ";
     }
     out << "};\n";
   }
-  out << "constexpr std::array " << name << "Rules = {\n";
+  // Plain arrays: clang gives up on deducing a std::array of this length.
+  out << "constexpr SyscallRule " << name << "Rules[] = {\n";
   for (std::size_t i = 0; i < profile.rules.size(); ++i) {
     const auto& rule = profile.rules[i];
-    out << "    SyscallRule{" << quoted(rule.call) << ", " << rule.denyErrno << ", "
+    out << "    {" << quoted(rule.call) << ", " << rule.denyErrno << ", "
         << (rule.tests.empty() ? std::string("{}") : name + "Tests" + std::to_string(i)) << ", " << quoted(rule.reason) << "},\n";
   }
   out << "};\nconstexpr SeccompProfile " << name << " = {\"" << name << "\", " << name << "Rules};\n";
