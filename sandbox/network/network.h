@@ -5,6 +5,10 @@
 // what its egress policy allows; never another tenant, the host, a private range or a metadata address. The host's DNS
 // forwarder is at kDnsAddress (an address of the loopback device), reachable at port 53 from every bridge.
 //
+// Bytes are those of IP packets, headers included, that passed between a tenant's bridge and the host in either direction
+// (internet, edge proxy, DNS); switched packets of one tenant are internal. ruleset.h draws the tables, shaping.h the rate.
+// Another program that flushes the kernel's whole ruleset takes ours with it until the next open().
+//
 // Life cycle: open -> putTenant -> (link -> instance's namespace dies) -> removeTenant -> close().
 // Threads: not shared. Failures: Error{stage "network", operation, object, errno}. A failed call leaves nothing half-made.
 // Preconditions: CAP_NET_ADMIN in the current network namespace; link() needs CAP_SYS_ADMIN to enter the child's.
@@ -41,7 +45,8 @@ class Network {
   // External bytes of every tenant since its first putTenant on this boot; never reset by us.
   [[nodiscard]] Result<std::vector<launcher::NetworkUsage>> usage();
 
-  // Deletes the tables, every link in our groups and the DNS address: for --purge and for tests.
+  // Deletes the tables, every link in our groups and the DNS address: for --purge and for tests. ip_forward stays on: others
+  // may have come to need it.
   [[nodiscard]] static Status removeAll();
 
  private:
