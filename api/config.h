@@ -29,7 +29,7 @@ struct Config {
   std::uint64_t maxSourceBytes = 512ULL << 20U;
   std::uint64_t maxSlugBytes = 4ULL << 30U;
   std::uint64_t maxBuildLogBytes = 16ULL << 20U;
-  int maxThreads = 256;
+  int maxThreads = 512;
   int sessionJoinSeconds = 15;
 
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }

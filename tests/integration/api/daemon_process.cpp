@@ -61,9 +61,9 @@ DaemonProcess::~DaemonProcess() {
 }
 
 Poco::ProcessHandle DaemonProcess::launch(const std::vector<std::string>& arguments) const {
-  // A shell only to send the output to a file; exec keeps the process id.
-  std::string command = "exec ";
-  if (geteuid() == 0) command += "setpriv --reuid 65534 --regid 65534 --clear-groups ";
+  // A shell only to send the output to a file; exec keeps the process id. A test that crashes takes the daemon along.
+  std::string command = "exec setpriv --pdeathsig KILL ";
+  if (geteuid() == 0) command += "--reuid 65534 --regid 65534 --clear-groups ";
   command += CLOISTERD;
   command += " --config " + directory_ + "/cloisterd.toml";
   for (const auto& argument : arguments) command += " " + argument;
