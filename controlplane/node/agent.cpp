@@ -17,10 +17,11 @@ constexpr std::int64_t kKeepLogsSeconds = 24 * 3600;
 
 }  // namespace
 
-Millis nowMillis() { return static_cast<Millis>(counters::bootNanos() / 1'000'000); }
+Millis nowMillis() {
+  return static_cast<Millis>(counters::bootNanos() / 1'000'000);
+}
 
-Agent::Agent(Config config, Launcher& launcher)
-    : config_(std::move(config)), launcher_(launcher), server_(config_) {}
+Agent::Agent(Config config, Launcher& launcher) : config_(std::move(config)), launcher_(launcher), server_(config_) {}
 
 Agent::~Agent() = default;
 
@@ -195,7 +196,8 @@ void Agent::collectGarbage() {
     if (!record->settled) named.insert(record->spec.instance.layers.begin(), record->spec.instance.layers.end());
   }
   workers_->submit([this, named] {
-    for (const auto& digest : layers_->collect(named, LayerCache::Clock::now())) spdlog::info("layer {} deleted", digest);
+    for (const auto& digest : layers_->collect(named, LayerCache::Clock::now()))
+      spdlog::info("layer {} deleted", digest);
   });
 }
 

@@ -74,10 +74,14 @@ void Agent::pump(Record& record) {
 
 void Agent::perform(Record& record, Action action) {
   switch (action) {
-    case Action::none: return;
-    case Action::launch: return launch(record);
-    case Action::check: return check(record);
-    case Action::remove: return remove(record);
+    case Action::none:
+      return;
+    case Action::launch:
+      return launch(record);
+    case Action::check:
+      return check(record);
+    case Action::remove:
+      return remove(record);
     case Action::terminate:
       record.store->system("stopping: SIGTERM");
       workers_->submit([this, id = record.containerId()] { runtime_->terminate(id); });
@@ -221,8 +225,8 @@ void Agent::exited(Record& record) {
 void Agent::remove(Record& record) {
   unwatch(record);
   // The descriptors stay open until the last reading is done: the worker holds the container.
-  workers_->submit([this, id = record.spec.instance.id, attempt = record.machine.attempt(),
-                    name = record.containerId(), held = record.container] {
+  workers_->submit([this, id = record.spec.instance.id, attempt = record.machine.attempt(), name = record.containerId(),
+                    held = record.container] {
     auto done = runtime_->finish(name);
     if (!done) spdlog::warn("{}: {}", name, done.error().message());
     post([this, id, attempt, good = done.ok()] {

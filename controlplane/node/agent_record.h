@@ -27,9 +27,9 @@ struct Agent::Record {
   std::shared_ptr<sandbox::Container> container;  // of the latest attempt, while it is there
   std::uint64_t token = 0;                        // in the poller; 0: not watched
   bool logsAttached = false;
-  bool named = true;       // by the latest work
-  bool settled = false;    // stopped, and its directory closed
-  bool ready = false;      // the attempt file says so
+  bool named = true;     // by the latest work
+  bool settled = false;  // stopped, and its directory closed
+  bool ready = false;    // the attempt file says so
   model::InstanceState reported = model::InstanceState::pending;
   std::string reportedReason;
   model::Micros changedAt = 0;

@@ -65,8 +65,7 @@ Status Agent::start() {
   if (auto done = makeDirectories(); !done) return done;
   if (auto done = openParts(); !done) return done;
   source_ = std::make_unique<WorkSource>(server_, config_.work());
-  builds_ = std::make_unique<Builds>(config_.builds(), *runtime_, server_,
-                                     [this] { post([this] { dirty_ = true; }); });
+  builds_ = std::make_unique<Builds>(config_.builds(), *runtime_, server_, [this] { post([this] { dirty_ = true; }); });
   sessions_ = std::make_unique<Sessions>(Sessions::Places{config_.sessions(), config_.instances()}, *runtime_, server_,
                                          [this](const std::string& id) { return target(id); });
   if (auto done = adoptAll(); !done) return done;
@@ -172,7 +171,8 @@ void Agent::adopt(const std::string& id, const Adoption& adoption,
       record.machine.adoptEnded(now, adoption.reason);
       break;
     case Fate::startAnew:
-    case Fate::leaveStopped: break;
+    case Fate::leaveStopped:
+      break;
   }
   pump(record);
 }

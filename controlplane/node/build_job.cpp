@@ -34,10 +34,12 @@ constexpr std::uint64_t kFullBytes = 64UL * 1024;
 constexpr std::uint64_t kFullInodes = 4;
 constexpr int kPublishTries = 6;
 
-Failure internal(const Error& error) { return {"build_internal", error.message()}; }
+Failure internal(const Error& error) {
+  return {"build_internal", error.message()};
+}
 
-// Carries `output` to `sink` until the container has ended and the pipe is empty. Every process of the container dies with
-// its init, so the pipe's last writer does too.
+// Carries `output` to `sink` until the container has ended and the pipe is empty. Every process of the container dies
+// with its init, so the pipe's last writer does too.
 enum class End { ended, timeout, cancelled };
 template <typename Sink, typename Tick>
 End follow(const sandbox::Container& container, int output, Clock::time_point deadline,
@@ -193,8 +195,8 @@ Failure BuildJob::classify(const Ending& ending, const sandbox::Container& conta
   if (upper >= 0) {
     auto space = streams::freeSpace(upper);
     if (space && (space->freeBytes < kFullBytes || space->freeInodes < kFullInodes)) {
-      return {"build_disk_full", how + ": the build's disk of " +
-                                     std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
+      return {"build_disk_full",
+              how + ": the build's disk of " + std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
     }
   }
   if (ending.pidsLimit) {
@@ -258,8 +260,20 @@ Failure BuildJob::freeze() {
   launcher::LaunchRequest launch = request(launcher::Confinement::freeze);
   launch.instance = freezeId();
   launch.freezeOf = task_.build.id;
-  launch.argv = {"/usr/bin/mksquashfs", "/upper/upper", "/proc/self/fd/3", "-noappend", "-no-progress", "-quiet",
-                 "-xattrs", "-comp", "zstd", "-Xcompression-level", "3", "-mkfs-time", "0", "-reproducible"};
+  launch.argv = {"/usr/bin/mksquashfs",
+                 "/upper/upper",
+                 "/proc/self/fd/3",
+                 "-noappend",
+                 "-no-progress",
+                 "-quiet",
+                 "-xattrs",
+                 "-comp",
+                 "zstd",
+                 "-Xcompression-level",
+                 "3",
+                 "-mkfs-time",
+                 "0",
+                 "-reproducible"};
   launch.environment = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"};
   const sandbox::Standard standard{null->get(), output->writer.get(), output->writer.get(), status->get(),
                                    image->get()};

@@ -11,7 +11,9 @@ constexpr std::string_view kMarkStart = "\x1e";  // record separator
 constexpr std::size_t kMaxStepDigits = 6;
 constexpr std::size_t kMaxShownCommand = 200;
 
-std::string mark(const std::string& nonce) { return std::string(kMarkStart) + nonce + ":"; }
+std::string mark(const std::string& nonce) {
+  return std::string(kMarkStart) + nonce + ":";
+}
 
 }  // namespace
 
@@ -33,7 +35,7 @@ std::optional<std::string> buildScript(const std::vector<std::string>& commands,
       "step 0\n"
       "mkdir -p /app\n"
       "cd /app\n"
-      "tar -xzf - --no-same-owner -C /app\n"
+      "tar -xozf - -C /app\n"
       "exec </dev/null\n";
   int number = 0;
   for (const auto& command : commands) {
@@ -116,7 +118,9 @@ std::string StepFilter::feed(std::string_view bytes) {
   return shown;
 }
 
-std::string StepFilter::end() { return std::exchange(held_, {}); }
+std::string StepFilter::end() {
+  return std::exchange(held_, {});
+}
 
 std::string StepFilter::failureOf(const std::string& status) const {
   const auto space = status.find(' ');

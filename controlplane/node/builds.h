@@ -1,10 +1,11 @@
-// Builds: runs the node's DesiredBuilds, at most kAtOnce at a time, and keeps their results until the server dropped them.
+// Builds: runs the node's DesiredBuilds, at most kAtOnce at a time, and keeps their results until the server dropped
+// them.
 //
-// A build: source fetched -> build container runs the script -> freeze container makes its upper a squashfs image -> the
-// image gets its digest for a name, goes into the layer cache and to the server -> both containers are removed. A build
-// that was interrupted begins again; one that ended has left result.json and is only reported.
-// Threads: apply(), reports() by the main loop; one thread a build. `changed` is called from those threads.
-// Failures: each becomes the build's own failure code: build_failed, build_timeout, build_out_of_memory, build_disk_full,
+// A build: source fetched -> build container runs the script -> freeze container makes its upper a squashfs image ->
+// the image gets its digest for a name, goes into the layer cache and to the server -> both containers are removed. A
+// build that was interrupted begins again; one that ended has left result.json and is only reported.
+// Threads: apply(), reports() by the main loop; one thread a build. `changed` is called from those threads. Failures:
+// each becomes the build's own failure code: build_failed, build_timeout, build_out_of_memory, build_disk_full,
 // build_pids_limit, build_source_missing, build_too_large, build_internal.
 #pragma once
 

@@ -2,9 +2,9 @@
 
 #include <Poco/Environment.h>
 
+#include <toml++/toml.h>
 #include <filesystem>
 #include <stdexcept>
-#include <toml++/toml.h>
 
 namespace cloister::node {
 namespace {
@@ -41,8 +41,8 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
       throw std::runtime_error(file + ": " + std::string(error.description()));
     }
   }
-  for (auto member : {&Config::state, &Config::run, &Config::name, &Config::server, &Config::tokenFile,
-                      &Config::launcherSocket}) {
+  for (auto member :
+       {&Config::state, &Config::run, &Config::name, &Config::server, &Config::tokenFile, &Config::launcherSocket}) {
     if (!(flags.*member).empty()) config.*member = flags.*member;
   }
   orDefault(config.state, Poco::Environment::get("CLOISTER_STATE", "/var/lib/cloister"));

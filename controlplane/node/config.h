@@ -1,4 +1,5 @@
-// Config: where the node keeps things and whom it talks to, from node.toml and the command line. Layout: its directories.
+// Config: where the node keeps things and whom it talks to, from node.toml and the command line. Layout: its
+// directories.
 //
 //   $STATE/node/
 //     work.json                      the last certified NodeWork, replaced atomically

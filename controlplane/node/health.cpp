@@ -73,9 +73,12 @@ struct HealthProber::Running {
     head.append(buffer.data(), static_cast<std::size_t>(got));
     std::string reason;
     switch (judge(head, reason)) {
-      case Answer::good: return std::string();
-      case Answer::bad: return reason;
-      case Answer::incomplete: return std::nullopt;
+      case Answer::good:
+        return std::string();
+      case Answer::bad:
+        return reason;
+      case Answer::incomplete:
+        return std::nullopt;
     }
     return std::nullopt;
   }
@@ -142,7 +145,8 @@ void HealthProber::run() {
       } catch (const Poco::Exception& error) {
         verdict = error.displayText();
       }
-      if (!verdict && now >= probes[i]->deadline) verdict = probes[i]->connected ? "no answer in 2 s" : "no connection in 2 s";
+      if (!verdict && now >= probes[i]->deadline)
+        verdict = probes[i]->connected ? "no answer in 2 s" : "no connection in 2 s";
       if (verdict) {
         probes[i]->done(*verdict);
       } else {

@@ -15,7 +15,9 @@ void InstanceMachine::enter(Phase phase, std::optional<Millis> timer) {
   timer_ = timer;
 }
 
-bool InstanceMachine::alive() const { return phase_ == Phase::starting || phase_ == Phase::running; }
+bool InstanceMachine::alive() const {
+  return phase_ == Phase::starting || phase_ == Phase::running;
+}
 
 void InstanceMachine::adopt(Millis now, Known known) {
   startedAt_ = now;
@@ -146,28 +148,37 @@ Action InstanceMachine::due(Millis now) {
       killed_ = true;
       timer_ = now + kKillLimit;
       return Action::kill;
-    case Phase::removing: return Action::remove;
+    case Phase::removing:
+      return Action::remove;
     case Phase::launching:
-    case Phase::stopped: return Action::none;
+    case Phase::stopped:
+      return Action::none;
   }
   return Action::none;
 }
 
-std::optional<Millis> InstanceMachine::wakeAt() const { return timer_; }
+std::optional<Millis> InstanceMachine::wakeAt() const {
+  return timer_;
+}
 
 InstanceState InstanceMachine::state() const {
   const bool stopping = desired_ == DesiredState::stop;
   switch (phase_) {
-    case Phase::waiting: return reason_.empty() ? InstanceState::pending : InstanceState::crashed;
+    case Phase::waiting:
+      return reason_.empty() ? InstanceState::pending : InstanceState::crashed;
     case Phase::launching:
-    case Phase::starting: return InstanceState::starting;
-    case Phase::running: return InstanceState::running;
+    case Phase::starting:
+      return InstanceState::starting;
+    case Phase::running:
+      return InstanceState::running;
     case Phase::terminating:
     case Phase::killing:
       if (stopping) return InstanceState::draining;
       return unhealthy_ ? InstanceState::unhealthy : InstanceState::crashed;
-    case Phase::removing: return stopping ? InstanceState::draining : InstanceState::crashed;
-    case Phase::stopped: return InstanceState::stopped;
+    case Phase::removing:
+      return stopping ? InstanceState::draining : InstanceState::crashed;
+    case Phase::stopped:
+      return InstanceState::stopped;
   }
   return InstanceState::pending;
 }

@@ -8,9 +8,10 @@
 //      └── back-off 1, 2, 4 ... 60 s ◄── removed() ── removing ◄────────────────────────┘
 //                                           └── wanted stop ──► stopped
 //
-// due(now) gives at most one action and takes for granted that the owner carries it out and reports back; the owner calls
-// it until it gives none, then again at wakeAt() or after an event. An event that does not fit the phase is ignored, so a
-// late answer does no harm. Every start has its own attempt number; the back-off returns to 1 s after 60 s of running.
+// due(now) gives at most one action and takes for granted that the owner carries it out and reports back; the owner
+// calls it until it gives none, then again at wakeAt() or after an event. An event that does not fit the phase is
+// ignored, so a late answer does no harm. Every start has its own attempt number; the back-off returns to 1 s after
+// 60 s of running.
 // Threads: not shared. Failures: none; a pure value.
 #pragma once
 

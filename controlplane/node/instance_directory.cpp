@@ -27,9 +27,12 @@ std::optional<std::int64_t> number(std::string_view text) {
 
 const char* stateName(AttemptState state) {
   switch (state) {
-    case AttemptState::launched: return "launched";
-    case AttemptState::ready: return "ready";
-    case AttemptState::ended: return "ended";
+    case AttemptState::launched:
+      return "launched";
+    case AttemptState::ready:
+      return "ready";
+    case AttemptState::ended:
+      return "ended";
   }
   return "ended";
 }

@@ -85,10 +85,10 @@ struct Alive {
   bool running = false;  // false: its init has ended, the container still has to be removed
 };
 enum class Fate {
-  adopt,       // running: take it over
-  finish,      // its container is there but ended: final reading, remove, then restart by back-off
-  ended,       // no container any more: restart by back-off
-  startAnew,   // the host restarted, or it never ran: no fault of its own
+  adopt,      // running: take it over
+  finish,     // its container is there but ended: final reading, remove, then restart by back-off
+  ended,      // no container any more: restart by back-off
+  startAnew,  // the host restarted, or it never ran: no fault of its own
   leaveStopped
 };
 struct Adoption {

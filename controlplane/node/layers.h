@@ -4,7 +4,8 @@
 //   <directory>/<sha256>.part     a download under way; begun anew after a restart
 //
 // Threads: any; a digest that is being fetched or mounted makes others that want it wait.
-// Failures: Error{stage "layers", ...}, or the launcher's own. A file that the launcher finds damaged (EBADMSG) is deleted.
+// Failures: Error{stage "layers", ...}, or the launcher's own. A file that the launcher finds damaged (EBADMSG) is
+// deleted.
 #pragma once
 
 #include <chrono>

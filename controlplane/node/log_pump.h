@@ -1,12 +1,13 @@
 // LogPump: one thread that carries the output of all instances from their FIFOs to their LogStores.
 //
-// Order: the FIFO's bytes are copied with tee(2), whole lines are written to the store, and only then are they taken from
-// the FIFO. A node that is killed in between loses no line; at most the chunk under way comes twice. A line without an
-// end is left in the FIFO until it ends, grows past kLongestLine, stays for kPartialWait, or its instance is drained.
-// Rate: kBytesPerSecond with a burst of twice that; beyond it lines are taken and dropped, and a "system" line says how
-// many. Every FIFO gets one chunk a round, so a flood delays a neighbour's lines by a round at most.
-// Threads: any; the pump's own thread and drain() meet at a mutex per source. Failures: add() returns them; a store that
-// cannot be written keeps the bytes in the FIFO, which stops the writer rather than lose lines.
+// Order: the FIFO's bytes are copied with tee(2), whole lines are written to the store, and only then are they taken
+// from the FIFO. A node that is killed in between loses no line; at most the chunk under way comes twice. A line
+// without an end is left in the FIFO until it ends, grows past kLongestLine, stays for kPartialWait, or its instance
+// is drained.
+// Rate: kBytesPerSecond with a burst of twice that; beyond it lines are taken and dropped, and a "system" line says
+// how many. Every FIFO gets one chunk a round, so a flood delays a neighbour's lines by a round at most.
+// Threads: any; the pump's own thread and drain() meet at a mutex per source. Failures: add() returns them; a store
+// that cannot be written keeps the bytes in the FIFO, which stops the writer rather than lose lines.
 #pragma once
 
 #include <array>

@@ -73,8 +73,8 @@ LogStore::LogStore(std::string directory, Origin origin, std::uint64_t fileBytes
 
 Status LogStore::openCurrent() {
   if (auto made = files::makeDirectories(directory_, 0700); !made) return made;
-  auto fd = files::openAt(AT_FDCWD, fileName(directory_, 0), O_WRONLY | O_CREAT | O_APPEND, files::Resolve::anywhere,
-                          0600);
+  auto fd =
+      files::openAt(AT_FDCWD, fileName(directory_, 0), O_WRONLY | O_CREAT | O_APPEND, files::Resolve::anywhere, 0600);
   if (!fd) return fd.error();
   struct stat status {};
   if (::fstat(fd->get(), &status) != 0) return errnoError("logs", "fstat", directory_);

@@ -11,7 +11,9 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPause{1};
 constexpr int kNetworkEvery = 5;  // readings
 
-void warn(const char* what, const Error& error) { spdlog::warn("metering: {}: {}", what, error.message()); }
+void warn(const char* what, const Error& error) {
+  spdlog::warn("metering: {}: {}", what, error.message());
+}
 
 }  // namespace
 
@@ -25,11 +27,12 @@ Result<std::unique_ptr<MeterLoop>> MeterLoop::open(const std::string& spool, con
   if (!opened) return opened.error();
   auto sampler = metering::Sampler::open(*opened.value(), bootId);
   if (!sampler) return sampler.error();
-  return std::unique_ptr<MeterLoop>(
-      new MeterLoop(launcher, std::move(opened).value(), std::move(sampler).value()));
+  return std::unique_ptr<MeterLoop>(new MeterLoop(launcher, std::move(opened).value(), std::move(sampler).value()));
 }
 
-MeterLoop::~MeterLoop() { stop(); }
+MeterLoop::~MeterLoop() {
+  stop();
+}
 
 Status MeterLoop::add(const sandbox::Container& container, const Metered& whose, metering::Origin origin) {
   metering::Subject subject;

@@ -1,7 +1,7 @@
 // MeterLoop: the thread that reads every group each second, and the door through which others add and finish groups.
 //
-// Threads: any; one mutex guards the sampler. finish() is durable when it returns: call it before the launcher's remove.
-// Failures: add() and finish() return them; the loop logs and goes on.
+// Threads: any; one mutex guards the sampler. finish() is durable when it returns: call it before the launcher's
+// remove. Failures: add() and finish() return them; the loop logs and goes on.
 #pragma once
 
 #include <condition_variable>

@@ -77,7 +77,8 @@ void ProcessSession::take(const Frame& frame) {
       if (tty_ == Tty::yes) pending_ += kEndOfInput;
       break;
     case Frame::Kind::none:
-    case Frame::Kind::closed: break;
+    case Frame::Kind::closed:
+      break;
   }
 }
 

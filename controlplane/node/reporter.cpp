@@ -21,9 +21,12 @@ constexpr int kConflict = 409;
 
 const char* stateName(launcher::CheckState state) {
   switch (state) {
-    case launcher::CheckState::enforced: return "enforced";
-    case launcher::CheckState::absent: return "absent";
-    case launcher::CheckState::off: return "off";
+    case launcher::CheckState::enforced:
+      return "enforced";
+    case launcher::CheckState::absent:
+      return "absent";
+    case launcher::CheckState::off:
+      return "off";
   }
   return "absent";
 }

@@ -12,7 +12,7 @@ namespace {
 
 using launcher::DescriptorKind;
 
-constexpr std::uint64_t kOpenFiles = 65'536;
+constexpr std::uint64_t kOpenFiles = 16'384;  // below the hard limit that supervisors commonly give the launcher
 constexpr std::size_t kMaxHostname = 63;
 constexpr std::size_t kShortId = 6;
 
@@ -101,8 +101,7 @@ std::string describe(const Ending& ending) {
 Runtime::Runtime(Launcher& launcher, LayerCache& layers, MeterLoop& meter)
     : launcher_(launcher), layers_(layers), meter_(meter), tenants_(launcher) {}
 
-Result<sandbox::Container> Runtime::tryStart(const model::DesiredTenant& tenant,
-                                             const launcher::LaunchRequest& request,
+Result<sandbox::Container> Runtime::tryStart(const model::DesiredTenant& tenant, const launcher::LaunchRequest& request,
                                              const sandbox::Standard& standard) {
   if (auto done = tenants_.ensure(tenant); !done) return done.error();
   if (auto done = layers_.ensure(request.layers); !done) return done.error();
@@ -112,7 +111,7 @@ Result<sandbox::Container> Runtime::tryStart(const model::DesiredTenant& tenant,
 Result<sandbox::Container> Runtime::start(const model::DesiredTenant& tenant, const launcher::LaunchRequest& request,
                                           const sandbox::Standard& standard, const Metered& whose) {
   auto started = tryStart(tenant, request, standard);
-  if (!started && started.error().code == ENOENT) {
+  if (!started && started.error().code == ENOENT && started.error().stage != "init") {  // "init": no such program
     spdlog::info("{}: {}; telling the launcher its tenant and layers again", request.instance,
                  started.error().message());
     tenants_.forget();

@@ -24,7 +24,7 @@ namespace cloister::node {
 
 // Why a container ended, as far as its groups tell beyond the status.
 struct Ending {
-  std::string status;  // "exit 1", "signal 9", or empty: init ended without a word
+  std::string status;          // "exit 1", "signal 9", or empty: init ended without a word
   std::uint64_t oomKills = 0;  // since the container began
   bool outOfMemory = false;    // and that ended it
   bool pidsLimit = false;

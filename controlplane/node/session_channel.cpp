@@ -75,7 +75,9 @@ SessionChannel::SessionChannel(std::unique_ptr<WebSocket> socket) : socket_(std:
 
 SessionChannel::~SessionChannel() = default;
 
-int SessionChannel::fd() const { return socket_->impl()->sockfd(); }
+int SessionChannel::fd() const {
+  return socket_->impl()->sockfd();
+}
 
 bool SessionChannel::buffered() const {
   try {

@@ -28,7 +28,9 @@ std::vector<std::string> sessionEnvironment(const model::DesiredInstance& instan
   return environment;
 }
 
-Tty ttyOf(const model::Session& session) { return session.terminal ? Tty::yes : Tty::no; }
+Tty ttyOf(const model::Session& session) {
+  return session.terminal ? Tty::yes : Tty::no;
+}
 
 void fail(SessionChannel& channel, const std::string& why) {
   channel.send(Channel::control, errorMessage(why));
@@ -53,7 +55,9 @@ Sessions::~Sessions() {
   for (auto& [id, entry] : entries) entry->thread.join();
 }
 
-std::string Sessions::statusFile(const std::string& session) const { return places_.sessions + "/" + session; }
+std::string Sessions::statusFile(const std::string& session) const {
+  return places_.sessions + "/" + session;
+}
 
 void Sessions::apply(const model::NodeWork& work) {
   std::set<std::string> named;
@@ -96,7 +100,9 @@ void Sessions::serve(const model::Session& session, const std::optional<model::D
   try {
     SessionChannel channel(server_.joinSession(session.id));
     switch (session.kind) {
-      case model::SessionKind::exec: exec(session, channel); break;
+      case model::SessionKind::exec:
+        exec(session, channel);
+        break;
       case model::SessionKind::run:
         if (tenant && tenant->state == model::TenantState::active) {
           run(session, *tenant, channel);
@@ -104,7 +110,9 @@ void Sessions::serve(const model::Session& session, const std::optional<model::D
           fail(channel, "the tenant is not active");
         }
         break;
-      case model::SessionKind::logs: LogSession(places_.instances, session).run(channel, stopping_); break;
+      case model::SessionKind::logs:
+        LogSession(places_.instances, session).run(channel, stopping_);
+        break;
     }
     channel.close();
   } catch (const Poco::Exception& error) {

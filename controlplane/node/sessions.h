@@ -1,6 +1,7 @@
 // Sessions: joins the sessions that clients opened: exec in a running instance, a one-off run, logs.
 //
-// Threads: apply() by the main loop; one thread a session, at most kAtOnce. Failures: told to the client as {"error": ...}.
+// Threads: apply() by the main loop; one thread a session, at most kAtOnce. Failures: told to the client as {"error":
+// ...}.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,8 @@
 // WorkSource: keeps asking the server what this node should do, and remembers the last certified answer on disk.
 //
 // Threads: start() begins one thread, which calls `arrived` with each new work; cached() belongs to the caller, before.
-// Failures: a server that is away is asked again after 0.5, 1, 2 ... 15 s; what does not decode is logged and not taken.
+// Failures: a server that is away is asked again after 0.5, 1, 2 ... 15 s; what does not decode is logged and not
+// taken.
 #pragma once
 
 #include <atomic>
@@ -19,12 +20,13 @@
 
 namespace cloister::node {
 
-// What may be done on the word of a work: only a certified one that came from the server itself stops or removes anything.
+// What may be done on the word of a work: only a certified one that came from the server itself stops or removes
+// anything.
 enum class Authority { startOnly, full };
 [[nodiscard]] Authority authorityOf(const model::NodeWork& work);
 
-// Which of the instances `known` here are to be stopped on the word of `work`: those that it wants stopped, and those that
-// it does not name at all; none without full authority.
+// Which of the instances `known` here are to be stopped on the word of `work`: those that it wants stopped, and those
+// that it does not name at all; none without full authority.
 [[nodiscard]] std::vector<std::string> stopsOf(const std::set<std::string>& known, const model::NodeWork& work);
 
 // The last certified work of a file; none when there is none or it does not decode. Its `certified` is cleared: it was

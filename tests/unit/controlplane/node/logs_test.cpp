@@ -7,9 +7,9 @@
 #include <string>
 #include <thread>
 
+#include "controlplane/node/instance_directory.h"
 #include "controlplane/node/log_pump.h"
 #include "controlplane/node/log_session.h"
-#include "controlplane/node/instance_directory.h"
 #include "sandbox/base/files.h"
 
 namespace cloister::node {
@@ -74,7 +74,11 @@ TEST(SplitLines, TakesWholeLinesAndLeavesTheRest) {
       {"\n\n", Unfinished::leave, {"", ""}, 2},
       {"a\r\n", Unfinished::leave, {"a"}, 3},
       {"\xff\xc0\x80z\n", Unfinished::leave, {"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz"}, 5},
-      {std::string("a\0b\x07\n", 5), Unfinished::leave, {"a\xEF\xBF\xBD" "b\xEF\xBF\xBD"}, 5},
+      {std::string("a\0b\x07\n", 5),
+       Unfinished::leave,
+       {"a\xEF\xBF\xBD"
+        "b\xEF\xBF\xBD"},
+       5},
       {"\xED\xA0\x80\n", Unfinished::leave, {"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}, 4},
       {"gr\xC3\xBC\xC3\x9F\t\x1b[1m\n", Unfinished::leave, {"gr\xC3\xBC\xC3\x9F\t\x1b[1m"}, 12},
       {longLine, Unfinished::leave, {std::string(kLongestLine, 'x')}, kLongestLine},
@@ -162,7 +166,8 @@ TEST_F(Logs, ALineWithoutEndIsShownAfterAWhile) {
   EXPECT_EQ(awaitLines("stdout", 1), (std::vector<std::string>{"password: "}));
 }
 
-// A node killed between writing the file and taking from the FIFO: the next one writes the chunk again, and loses nothing.
+// A node killed between writing the file and taking from the FIFO: the next one writes the chunk again, and loses
+// nothing.
 TEST_F(Logs, PeekedBytesStayInTheFifoForTheNextNode) {
   auto out = fifo("out");
   auto err = fifo("err");

@@ -124,11 +124,14 @@ TEST_F(Layers, OtherBytesAreNeverKept) {
 TEST_F(Layers, ABrokenDownloadIsBegunAnew) {
   const std::string digest = digestOf("image");
   bool breaks = true;
-  LayerCache cache(root_, [&](const std::string&, const BlobSink& sink) {
-    sink("ima");
-    if (breaks) throw std::runtime_error("connection lost");
-    sink("ge");
-  }, launcher_);
+  LayerCache cache(
+      root_,
+      [&](const std::string&, const BlobSink& sink) {
+        sink("ima");
+        if (breaks) throw std::runtime_error("connection lost");
+        sink("ge");
+      },
+      launcher_);
   ASSERT_FALSE(cache.ensure({digest}).ok());
   EXPECT_FALSE(fs::exists(cache.path(digest)));
   breaks = false;
@@ -164,7 +167,8 @@ TEST_F(Layers, CollectsOnlyWhatStayedUnnamedForAWhile) {
   const auto start = LayerCache::Clock::now();
   EXPECT_TRUE(cache.collect({}, start).empty());
   EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed / 2).empty());
-  EXPECT_TRUE(cache.collect({digest}, start + LayerCache::kKeepUnnamed * 2).empty()) << "named again: the clock restarts";
+  EXPECT_TRUE(cache.collect({digest}, start + LayerCache::kKeepUnnamed * 2).empty())
+      << "named again: the clock restarts";
   EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 3).empty());
   launcher_.releaseError = EBUSY;
   EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 4).empty()) << "in use: kept";
@@ -213,7 +217,8 @@ model::NodeWork workWith(bool certified, const std::vector<std::pair<std::string
 TEST(CertifiedRule, OnlyCertifiedWorkStopsAnything) {
   using model::DesiredState;
   const std::set<std::string> known{"in-1", "in-2", "in-3"};
-  const std::vector<std::pair<std::string, DesiredState>> some{{"in-1", DesiredState::run}, {"in-2", DesiredState::stop}};
+  const std::vector<std::pair<std::string, DesiredState>> some{{"in-1", DesiredState::run},
+                                                               {"in-2", DesiredState::stop}};
   EXPECT_TRUE(stopsOf(known, workWith(false, {})).empty()) << "restored empty";
   EXPECT_TRUE(stopsOf(known, workWith(false, some)).empty());
   EXPECT_EQ(stopsOf(known, workWith(true, some)), (std::vector<std::string>{"in-2", "in-3"}));
@@ -263,7 +268,8 @@ TEST(StatusFile, TakesOnlyWhatInitWrites) {
 TEST(AttemptFile, ReadsBackAndRefusesRubbish) {
   const Attempt attempt{3, "boot-1", AttemptState::ready};
   EXPECT_EQ(parseAttempt(format(attempt)), attempt);
-  for (const std::string bad : {"", "3", "3 boot", "x boot ready", "3 boot asleep", "-1 boot ready", "3 boot ready more"}) {
+  for (const std::string bad :
+       {"", "3", "3 boot", "x boot ready", "3 boot asleep", "-1 boot ready", "3 boot ready more"}) {
     EXPECT_FALSE(parseAttempt(bad).has_value()) << bad;
   }
 }
@@ -287,7 +293,11 @@ TEST(AdoptionTest, DecidesFromDiskAndLauncher) {
       {"removed in order", {Attempt{2, "boot", AttemptState::ended}, "exit 1", false}, {}, Fate::startAnew, ""},
       {"never ran", {std::nullopt, "", false}, {}, Fate::startAnew, ""},
       {"was stopped", {now, "exit 0", true}, {}, Fate::leaveStopped, ""},
-      {"was to be stopped, still runs", {now, "", true}, {{"in-1-2", true}}, Fate::adopt, "ended while the node was away"},
+      {"was to be stopped, still runs",
+       {now, "", true},
+       {{"in-1-2", true}},
+       Fate::adopt,
+       "ended while the node was away"},
       {"another attempt runs", {now, "exit 1", false}, {{"in-1-1", true}}, Fate::ended, "exit 1"},
   };
   for (const auto& example : cases) {

@@ -1,0 +1,79 @@
+// FakeServer: cloisterd's node endpoints on a Unix socket, saying what a test wants and remembering what the node said.
+//
+// Threads: any. Failures: gtest's; waiting is bounded.
+#pragma once
+
+#include <Poco/Net/HTTPServer.h>
+#include <Poco/Net/WebSocket.h>
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/node_protocol.h"
+#include "metering/usage.h"
+
+namespace cloister::test {
+
+class FakeServer {
+ public:
+  explicit FakeServer(const std::string& socketPath);
+  ~FakeServer();
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+
+  // What the node gets from now on; the revision is ours.
+  void want(model::NodeWork work);
+  void addBlob(const std::string& digest, const std::string& bytes);
+  [[nodiscard]] std::optional<std::string> blob(const std::string& digest);
+  [[nodiscard]] std::string buildLog(const std::string& build);
+  [[nodiscard]] std::vector<metering::UsageRow> usage();
+  [[nodiscard]] std::vector<model::EventReport> events();
+
+  using StatusCheck = std::function<bool(const model::NodeStatus&)>;
+  // The latest status once it fulfils `check`; none after `seconds`.
+  [[nodiscard]] std::optional<model::NodeStatus> awaitStatus(const StatusCheck& check, int seconds);
+  // The latest report of an instance.
+  [[nodiscard]] std::optional<model::InstanceReport> awaitInstance(const std::string& id, model::InstanceState state,
+                                                                   int seconds);
+  [[nodiscard]] std::optional<model::BuildReport> awaitBuild(const std::string& id, int seconds);
+  // Every state that the instance was reported in, in order, without repetitions.
+  [[nodiscard]] std::vector<model::InstanceState> history(const std::string& id);
+
+  // All frames of a session (the channel first) until the node closed it; `input` is sent first.
+  struct Conversation {
+    std::vector<std::string> input;
+    std::map<int, std::string> said;  // by channel, joined
+    bool closed = false;
+  };
+  void expectSession(const std::string& id, std::vector<std::string> input);
+  [[nodiscard]] Conversation awaitSession(const std::string& id, int seconds);
+
+  // For the request handlers.
+  void serve(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response);
+
+ private:
+  void serveDesired(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response);
+  void serveSession(const std::string& id, Poco::Net::HTTPServerRequest& request,
+                    Poco::Net::HTTPServerResponse& response);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  model::NodeWork work_;
+  std::map<std::string, std::string> blobs_;
+  std::map<std::string, std::string> logs_;
+  std::vector<metering::UsageRow> usage_;
+  std::vector<model::EventReport> events_;
+  std::optional<model::NodeStatus> status_;
+  std::map<std::string, std::vector<model::InstanceState>> history_;
+  std::map<std::string, Conversation> sessions_;
+  std::unique_ptr<Poco::Net::HTTPServer> server_;
+};
+
+}  // namespace cloister::test

@@ -1,0 +1,263 @@
+// cloister-node with the real launcher: life cycle, restarts of every part, builds, sessions, usage.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "tests/integration/node/harness.h"
+
+namespace cloister::test {
+namespace {
+
+using model::BuildState;
+using model::InstanceState;
+using model::SessionKind;
+
+void pause(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+}
+
+TEST_F(NodeTest, RunsAnAppUntilItIsStopped) {
+  auto wanted = work();
+  auto app = instance("in-web", "mkdir -p /app/www; echo fine > /app/www/health; httpd -f -p $PORT -h /app/www", 10);
+  app.port = 8080;
+  app.healthPath = "/health";
+  wanted.instances.push_back(app);
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::running, 30).has_value());
+  EXPECT_EQ(containers(), (std::vector<std::string>{"in-web-1"}));
+  wanted.instances[0].desired = model::DesiredState::stop;
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::stopped, 30).has_value());
+  EXPECT_TRUE(containers().empty());
+  const auto states = server_->history("in-web");
+  EXPECT_EQ(std::count(states.begin(), states.end(), InstanceState::crashed), 0);
+}
+
+TEST_F(NodeTest, TellsWhyAnAppEndsAndRestartsIt) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-exit", "echo about to leave; exit 3", 10));
+  auto greedy = instance("in-oom", "sleep 1; dd if=/dev/zero of=/dev/null bs=200M count=1", 11);
+  greedy.limits.memoryBytes = 16UL << 20U;
+  wanted.instances.push_back(greedy);
+  server_->want(wanted);
+  const auto exited = server_->awaitInstance("in-exit", InstanceState::crashed, 30);
+  ASSERT_TRUE(exited.has_value());
+  EXPECT_EQ(exited->reason, "exit 3");
+  const auto killed = server_->awaitInstance("in-oom", InstanceState::crashed, 30);
+  ASSERT_TRUE(killed.has_value());
+  EXPECT_EQ(killed->reason, "out of memory");
+  const auto again = server_->awaitStatus(
+      [](const model::NodeStatus& status) {
+        return std::any_of(status.instances.begin(), status.instances.end(),
+                           [](const auto& report) { return report.id == "in-exit" && report.restarts >= 2; });
+      },
+      20);
+  EXPECT_TRUE(again.has_value());
+  const auto lines = logLines("in-exit", "stdout");
+  EXPECT_GE(lines.size(), 2U);
+  const auto events = server_->events();
+  EXPECT_TRUE(
+      std::any_of(events.begin(), events.end(), [](const auto& event) { return event.kind == "instance.oom"; }));
+}
+
+TEST_F(NodeTest, KilledNodeLosesNoLineAndAdoptsWhatRuns) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-talk", "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.01; done", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-talk", InstanceState::running, 30).has_value());
+  for (int round = 0; round < 3; ++round) {
+    pause(400);
+    endProcess(node_, SIGKILL);
+    pause(300);
+    startNode();
+  }
+  ASSERT_TRUE(server_->awaitInstance("in-talk", InstanceState::running, 30).has_value());
+  pause(1000);
+  EXPECT_EQ(containers(), (std::vector<std::string>{"in-talk-1"})) << "the same container all along";
+  const auto states = server_->history("in-talk");
+  EXPECT_EQ(states.back(), InstanceState::running);
+  EXPECT_EQ(std::count(states.begin(), states.end(), InstanceState::crashed), 0);
+  int last = 0;
+  int repeated = 0;
+  for (const auto& line : logLines("in-talk", "stdout")) {
+    const int number = std::stoi(line.substr(5));
+    if (number <= last) {
+      ++repeated;
+    } else {
+      ASSERT_EQ(number, last + 1) << "lost";
+      last = number;
+    }
+  }
+  EXPECT_GT(last, 100);
+  EXPECT_LT(repeated, 300) << "one chunk a kill at most";
+}
+
+TEST_F(NodeTest, OnlyCertifiedWorkStopsAnything) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-keep", "sleep 1000", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-keep", InstanceState::running, 30).has_value());
+  model::NodeWork restoredEmpty;
+  server_->want(restoredEmpty);
+  ASSERT_TRUE(server_->awaitStatus([](const auto& status) { return status.observedRevision == 2; }, 10).has_value());
+  endProcess(node_, SIGKILL);
+  startNode();
+  pause(3000);
+  EXPECT_EQ(containers(), (std::vector<std::string>{"in-keep-1"}));
+  restoredEmpty.certified = true;
+  server_->want(restoredEmpty);
+  ASSERT_TRUE(server_->awaitInstance("in-keep", InstanceState::stopped, 30).has_value());
+  EXPECT_TRUE(containers().empty());
+}
+
+TEST_F(NodeTest, LauncherThatWasKilledIsToldAllAgain) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-one", "sleep 1000", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-one", InstanceState::running, 30).has_value());
+  endProcess(launcher_, SIGKILL);
+  startLauncher();
+  wanted.instances.push_back(instance("in-two", "sleep 1000", 11));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-two", InstanceState::running, 30).has_value());
+  const auto states = server_->history("in-one");
+  EXPECT_EQ(states.back(), InstanceState::running);
+}
+
+TEST_F(NodeTest, BuildsASlugAndRunsIt) {
+  auto wanted = work();
+  wanted.builds.push_back(build("bd-good", {"id -u", "cat file.txt > made.txt", "echo it\\'s done >> made.txt"}, 20));
+  server_->want(wanted);
+  const auto report = server_->awaitBuild("bd-good", 60);
+  ASSERT_TRUE(report.has_value());
+  ASSERT_EQ(report->state, BuildState::succeeded) << report->failure.detail << "\n" << server_->buildLog("bd-good");
+  ASSERT_TRUE(server_->blob(report->slugDigest).has_value());
+  const std::string log = server_->buildLog("bd-good");
+  EXPECT_NE(log.find("$ id -u\n0\n$ cat file.txt > made.txt\n"), std::string::npos) << log;
+  EXPECT_TRUE(containers().empty());
+  wanted.builds.clear();
+  auto app = instance("in-slug", "cat made.txt; id -u; ls -l /app; sleep 1000", 10);
+  app.layers = {report->slugDigest, base_};
+  wanted.instances.push_back(app);
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-slug", InstanceState::running, 30).has_value());
+  pause(500);
+  const auto lines = logLines("in-slug", "stdout");
+  ASSERT_GE(lines.size(), 3U);
+  EXPECT_EQ(lines[0], "from-source");
+  EXPECT_EQ(lines[1], "it's done");
+  EXPECT_EQ(lines[2], "1000");
+}
+
+TEST_F(NodeTest, SaysHowABuildFailed) {
+  struct Case {
+    std::string id;
+    std::vector<std::string> commands;
+    std::string code;
+    std::string detail;
+  };
+  const std::vector<Case> cases{
+      {"bd-exit", {"true", "exit 2", "echo never"}, "build_failed", "command 2 `exit 2` exited with 2"},
+      {"bd-quote", {"echo 'open"}, "build_failed", "command 1"},
+      {"bd-disk", {"dd if=/dev/zero of=/app/big bs=1M count=100"}, "build_disk_full", "32 MiB"},
+      {"bd-memory", {"dd if=/dev/zero of=/dev/null bs=400M count=1"}, "build_out_of_memory", "128 MiB"},
+      {"bd-forks", {"for i in $(seq 200); do sleep 20 & done; wait"}, "build_pids_limit", "64 processes"},
+      {"bd-slow", {"sleep 1000"}, "build_timeout", "within 3 s"},
+      {"bd-source", {"true"}, "build_source_missing", ""},
+  };
+  auto wanted = work();
+  for (std::uint32_t i = 0; i < cases.size(); ++i) {
+    wanted.builds.push_back(build(cases[i].id, cases[i].commands, 20 + i));
+    if (cases[i].id == "bd-slow") wanted.builds.back().timeoutSeconds = 3;
+    if (cases[i].id == "bd-source") wanted.builds.back().sourceDigest = std::string(64, 'a');
+  }
+  server_->want(wanted);
+  for (const auto& example : cases) {
+    const auto report = server_->awaitBuild(example.id, 60);
+    ASSERT_TRUE(report.has_value()) << example.id;
+    EXPECT_EQ(report->failure.code, example.code) << example.id << ": " << report->failure.detail;
+    EXPECT_NE(report->failure.detail.find(example.detail), std::string::npos) << report->failure.detail;
+  }
+  EXPECT_EQ(server_->buildLog("bd-exit").find("never\n"), std::string::npos);
+  EXPECT_TRUE(containers().empty());
+}
+
+TEST_F(NodeTest, JoinsSessions) {
+  auto wanted = work();
+  auto app = instance("in-web", "echo hello from the app; sleep 1000", 10);
+  app.environment["GREETING"] = "good day";
+  wanted.instances.push_back(app);
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::running, 30).has_value());
+
+  const std::string stdinFrame(1, '\0');
+  auto exec = session("ss-exec", SessionKind::exec);
+  exec.instanceId = "in-web";
+  exec.argv = {"/bin/sh", "-c", "cat; echo $GREETING; id -u; echo oops >&2; exit 7"};
+  server_->expectSession("ss-exec", {stdinFrame + "typed\n", "\x03{\"stdinClosed\": true}"});
+  auto tty = session("ss-tty", SessionKind::exec);
+  tty.instanceId = "in-web";
+  tty.argv = {"/bin/sh", "-c", "stty size; kill -15 $$"};
+  tty.terminal = true;
+  tty.rows = 33;
+  tty.columns = 99;
+  server_->expectSession("ss-tty", {});
+  auto run = session("ss-run", SessionKind::run);
+  run.argv = {"/bin/sh", "-c", "echo one-off as $(id -u); exit 4"};
+  run.runInstance = instance("in-once", "", 30);
+  server_->expectSession("ss-run", {});
+  auto logs = session("ss-logs", SessionKind::logs);
+  server_->expectSession("ss-logs", {});
+  auto missing = session("ss-missing", SessionKind::exec);
+  missing.instanceId = "in-other";
+  server_->expectSession("ss-missing", {});
+  wanted.sessions = {exec, tty, run, logs, missing};
+  server_->want(wanted);
+
+  const auto executed = server_->awaitSession("ss-exec", 20);
+  EXPECT_EQ(executed.said.at(1), "typed\ngood day\n1000\n");
+  EXPECT_EQ(executed.said.at(2), "oops\n");
+  EXPECT_EQ(executed.said.at(3), "{\"exit\":7}");
+  const auto terminal = server_->awaitSession("ss-tty", 20);
+  ASSERT_TRUE(terminal.said.contains(1));
+  EXPECT_NE(terminal.said.at(1).find("33 99"), std::string::npos) << terminal.said.at(1);
+  EXPECT_EQ(terminal.said.at(3), "{\"exit\":143}");
+  const auto once = server_->awaitSession("ss-run", 20);
+  EXPECT_EQ(once.said.at(1), "one-off as 1000\n");
+  EXPECT_EQ(once.said.at(3), "{\"exit\":4}");
+  const auto logged = server_->awaitSession("ss-logs", 20);
+  EXPECT_NE(logged.said.at(1).find("hello from the app"), std::string::npos);
+  EXPECT_NE(server_->awaitSession("ss-missing", 20).said.at(3).find("does not run"), std::string::npos);
+  EXPECT_EQ(containers(), (std::vector<std::string>{"in-web-1"}));
+}
+
+TEST_F(NodeTest, UsageOfAnAppIsReportedOnce) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-burn", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 1000", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-burn", InstanceState::running, 30).has_value());
+  pause(2000);
+  server_->want(work());
+  ASSERT_TRUE(server_->awaitInstance("in-burn", InstanceState::stopped, 30).has_value());
+  std::uint64_t cpu = 0;
+  std::uint64_t lived = 0;
+  for (int i = 0; i < 150 && (cpu == 0 || lived == 0); ++i) {
+    pause(100);
+    cpu = lived = 0;
+    for (const auto& row : server_->usage()) {
+      if (row.instanceId != "in-burn") continue;
+      EXPECT_EQ(row.tenantId, "tn-1");
+      EXPECT_NE(row.meter, metering::Meter::gap) << row.note;
+      if (row.meter == metering::Meter::cpu) cpu += row.quantity;
+      if (row.meter == metering::Meter::instanceSeconds) lived += row.quantity;
+    }
+  }
+  EXPECT_GT(cpu, 20'000'000U);
+  EXPECT_GT(lived, 1'500U);
+}
+
+}  // namespace
+}  // namespace cloister::test
