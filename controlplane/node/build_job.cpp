@@ -33,6 +33,7 @@ constexpr std::uint64_t kDefaultSeconds = 900;
 constexpr std::uint64_t kFullBytes = 64UL * 1024;
 constexpr std::uint64_t kFullInodes = 4;
 constexpr int kPublishTries = 6;
+constexpr int kTooLarge = 413;
 
 Failure internal(const Error& error) {
   return {"build_internal", error.message()};
@@ -308,6 +309,9 @@ Failure BuildJob::publish(std::string& digest) {
     try {
       server_.putBlob(digest, runtime_.layers().path(digest));
       return {};
+    } catch (const ServerRefused& error) {
+      if (error.status() == kTooLarge) return {"build_too_large", "the slug is larger than the server takes"};
+      why = error.what();
     } catch (const std::exception& error) {
       why = textOf(error);
     }
