@@ -12,9 +12,9 @@ namespace {
 Poco::JSON::Object::Ptr parseObject(const std::string& text) {
   if (text.empty()) return new Poco::JSON::Object;
   if (const auto fault = checkJsonSyntax(text)) {
-    throw Problem(400, "malformed_json",
-                  "line " + std::to_string(fault->line) + ", column " + std::to_string(fault->column) + ": " +
-                      fault->reason);
+    throw Problem(
+        400, "malformed_json",
+        "line " + std::to_string(fault->line) + ", column " + std::to_string(fault->column) + ": " + fault->reason);
   }
   try {
     Poco::JSON::Parser parser;
@@ -49,7 +49,8 @@ std::optional<std::string> Body::optionalText(const std::string& name) {
 }
 
 std::int64_t Body::integer(const std::string& name, const Poco::Dynamic::Var& value) const {
-  if (value.isEmpty() || !value.isInteger() || value.isBoolean()) throw invalidField(path_ + name, "must be an integer");
+  if (value.isEmpty() || !value.isInteger() || value.isBoolean())
+    throw invalidField(path_ + name, "must be an integer");
   try {
     const auto number = value.convert<std::int64_t>();
     if (number >= 0) return number;

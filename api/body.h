@@ -1,6 +1,7 @@
 // Body: the JSON object of a write, read member by member; what nobody asked for is refused by name.
 //
-// Threads: one. Failures: Problem 400 (malformed_json with line and column, missing_field, invalid_field, unknown_field).
+// Threads: one. Failures: Problem 400 (malformed_json with line and column, missing_field, invalid_field,
+// unknown_field).
 #pragma once
 
 #include <Poco/JSON/Object.h>

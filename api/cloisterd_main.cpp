@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
   app.add_option("--metrics-listen", flags.metricsListen, "address and port for Prometheus");
   cloister::api::BootstrapOptions options;
   auto* boot = app.add_subcommand("bootstrap", "make token files and register a base image, then exit");
-  boot->add_option("--admin-token-file", options.adminTokenFile, "provider's token, made when missing or no longer valid");
+  boot->add_option("--admin-token-file", options.adminTokenFile,
+                   "provider's token, made when missing or no longer valid");
   boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
   boot->add_option("--base-image", options.baseImage, "squashfs of a base image");
   boot->add_option("--base-name", options.baseName, "its name (default debian-12)");

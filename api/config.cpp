@@ -78,8 +78,8 @@ Config loadConfig(const std::string& path) {
 
 std::string urlOf(const std::string& host, const std::string& edgeUrl) {
   const Poco::URI edge(edgeUrl);
-  const bool usual = (edge.getScheme() == "http" && edge.getPort() == 80) ||
-                     (edge.getScheme() == "https" && edge.getPort() == 443);
+  const bool usual =
+      (edge.getScheme() == "http" && edge.getPort() == 80) || (edge.getScheme() == "https" && edge.getPort() == 443);
   return edge.getScheme() + "://" + host + (usual ? "" : ":" + std::to_string(edge.getPort()));
 }
 

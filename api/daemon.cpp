@@ -146,13 +146,12 @@ struct Daemon::Parts {
         nodeWork(store),
         sessions([this] { store.transact([this] { store.bumpRevision(); }); }),
         buildLogs(config.buildLogs(), config.maxBuildLogBytes),
-        services{config,   store,     blobs, deployments, nodeWork, *ledger, *exposition, sessions,
-                 buildLogs, bases,    uploads, streams,   stopping},
+        services{config,   store,     blobs, deployments, nodeWork, *ledger, *exposition,
+                 sessions, buildLogs, bases, uploads,     streams,  stopping},
         clients(clientRouter(services)),
         nodes(nodeRouter(services)),
         edge({config.edgeSocketPath(), madeDirectory(config.edgeMapsPath())}),
-        reconciler(store, reconcilerOptions(),
-                   [this](const edge::Routes& routes) { return applyRoutes(routes); }) {
+        reconciler(store, reconcilerOptions(), [this](const edge::Routes& routes) { return applyRoutes(routes); }) {
     closeOrphanedRuns(store, deployments);
     announcePlans(store, *exposition);
     const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);
@@ -161,7 +160,8 @@ struct Daemon::Parts {
     maintenance = std::make_unique<Maintenance>(services);
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.run);
-    nodeServer = std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, kNodeThreads, [](int, double) {});
+    nodeServer =
+        std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, kNodeThreads, [](int, double) {});
     clientServer = std::make_unique<Server>(clientSocket, clients, store, config.maxThreads, served);
     spdlog::info("cloisterd serves {} (clients), {} (nodes), {} (metrics)", config.listen, config.nodeSocket(),
                  config.metricsListen);
@@ -211,7 +211,9 @@ struct Daemon::Parts {
 
 Daemon::Daemon(const Config& config) : parts_(std::make_unique<Parts>(config)) {}
 
-Daemon::~Daemon() { stop(); }
+Daemon::~Daemon() {
+  stop();
+}
 
 void Daemon::stop() {
   if (parts_->stopping.exchange(true)) return;

@@ -8,10 +8,15 @@ namespace {
 // No integer that this API takes is longer; the parser behind cannot hold longer ones.
 constexpr std::size_t kMaxDigits = 18;
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool hexDigit(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool hexDigit(char c) {
+  return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
-// Bytes of the well-formed UTF-8 sequence at `at` (RFC 3629: no overlong forms, surrogates or beyond U+10FFFF); 0 if none.
+// Bytes of the well-formed UTF-8 sequence at `at` (RFC 3629: no overlong forms, surrogates or beyond U+10FFFF); 0 if
+// none.
 std::size_t sequenceLength(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) -> unsigned {
     return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
@@ -218,6 +223,8 @@ class Checker {
 
 }  // namespace
 
-std::optional<SyntaxFault> checkJsonSyntax(std::string_view text) { return Checker(text).run(); }
+std::optional<SyntaxFault> checkJsonSyntax(std::string_view text) {
+  return Checker(text).run();
+}
 
 }  // namespace cloister::api

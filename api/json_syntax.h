@@ -1,7 +1,7 @@
 // Checks that a text is one JSON value (RFC 8259, UTF-8) before any parser builds something from it.
 //
-// Stricter than the parser behind it: no trailing text, no doubled member names, bounded depth, and an error has a place.
-// Threads: pure. Failures: the returned fault; never throws for any input.
+// Stricter than the parser behind it: no trailing text, no doubled member names, bounded depth, and an error has a
+// place. Threads: pure. Failures: the returned fault; never throws for any input.
 #pragma once
 
 #include <cstddef>

@@ -40,10 +40,10 @@ class StoreStates : public prometheus::Collectable {
       }
       for (const auto& [state, count] : store_.operations().countByState()) operations[model::name(state)] = count;
       std::map<std::string, std::int64_t> instances;
-      for (const auto state : {model::InstanceState::pending, model::InstanceState::starting,
-                               model::InstanceState::running, model::InstanceState::unhealthy,
-                               model::InstanceState::crashed, model::InstanceState::draining,
-                               model::InstanceState::stopped}) {
+      for (const auto state :
+           {model::InstanceState::pending, model::InstanceState::starting, model::InstanceState::running,
+            model::InstanceState::unhealthy, model::InstanceState::crashed, model::InstanceState::draining,
+            model::InstanceState::stopped}) {
         instances[model::name(state)] = 0;
       }
       for (const auto& record : store_.instances().all()) ++instances[model::name(record.instance.state)];

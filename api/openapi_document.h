@@ -1,4 +1,5 @@
-// The text of api/openapi.yaml, built into the binary. The file keeps to JSON, which is YAML too, and is served as it is.
+// The text of api/openapi.yaml, built into the binary. The file keeps to JSON, which is YAML too, and is served as it
+// is.
 //
 // Threads and failures: none.
 #pragma once

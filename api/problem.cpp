@@ -7,7 +7,9 @@
 
 namespace cloister::api {
 
-Problem notFound(const std::string& what) { return {404, "not_found", what + " not found"}; }
+Problem notFound(const std::string& what) {
+  return {404, "not_found", what + " not found"};
+}
 
 Problem invalidField(const std::string& field, const std::string& detail) {
   return {400, "invalid_field", field + " " + detail, field};

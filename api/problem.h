@@ -24,7 +24,8 @@ struct Problem : std::exception {
 
 [[nodiscard]] Problem notFound(const std::string& what);
 [[nodiscard]] Problem invalidField(const std::string& field, const std::string& detail);  // 400: wrong type or form
-[[nodiscard]] Problem unacceptable(const std::string& code, const std::string& field, const std::string& detail);  // 422
+[[nodiscard]] Problem unacceptable(const std::string& code, const std::string& field,
+                                   const std::string& detail);  // 422
 
 // The body of the answer. `requestId` is what the log has as well.
 [[nodiscard]] std::string toJson(const Problem& problem, const std::string& requestId);

@@ -2,13 +2,12 @@
 
 #include <Poco/Buffer.h>
 #include <Poco/Exception.h>
-#include <Poco/JSON/Object.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/WebSocket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 namespace cloister::api {
@@ -126,7 +125,8 @@ void collect(std::vector<std::unique_ptr<WebSocket>>& nodes, Poco::Net::StreamSo
       bool open = true;
       try {
         // Drain what is there before looking at the next node.
-        for (int burst = 0; open && burst < 1'000 && readable(**node, burst == 0 ? share : Poco::Timespan(0)); ++burst) {
+        for (int burst = 0; open && burst < 1'000 && readable(**node, burst == 0 ? share : Poco::Timespan(0));
+             ++burst) {
           End end{**node, {}};
           Frame frame;
           bool idle = false;
@@ -144,21 +144,6 @@ void collect(std::vector<std::unique_ptr<WebSocket>>& nodes, Poco::Net::StreamSo
       if (!sink({})) return;
       lastSent = Clock::now();
     }
-  }
-}
-
-void sendError(WebSocket& socket, const std::string& text) {
-  Poco::JSON::Object control;
-  control.set("error", text);
-  std::ostringstream out;
-  out << '\x03';
-  control.stringify(out);
-  const auto frame = out.str();
-  try {
-    socket.sendFrame(frame.data(), static_cast<int>(frame.size()), WebSocket::FRAME_BINARY);
-    socket.shutdown();
-  } catch (const Poco::Exception&) {
-    // The peer is gone; there is nobody to tell.
   }
 }
 

@@ -30,7 +30,4 @@ void collect(std::vector<std::unique_ptr<Poco::Net::WebSocket>>& nodes, Poco::Ne
 // True when the peer has closed its end of an HTTP connection on which nothing more is expected.
 [[nodiscard]] bool peerGone(Poco::Net::StreamSocket& socket);
 
-// A control frame (channel 3) with an error for a person; failures of the connection are ignored.
-void sendError(Poco::Net::WebSocket& socket, const std::string& text);
-
 }  // namespace cloister::api

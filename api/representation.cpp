@@ -21,7 +21,9 @@ void setIf(Json object, const char* name, const std::string& value) {
 
 }  // namespace
 
-Json newObject() { return new Poco::JSON::Object(Poco::JSON_PRESERVE_KEY_ORDER); }
+Json newObject() {
+  return new Poco::JSON::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+}
 
 std::string text(const Json& object) {
   std::ostringstream out;

@@ -77,7 +77,9 @@ void Request::parseTarget() {
   }
 }
 
-std::string Request::header(const std::string& name) const { return raw.get(name, ""); }
+std::string Request::header(const std::string& name) const {
+  return raw.get(name, "");
+}
 
 std::optional<std::string> Request::query(const std::string& name) const {
   const auto all = queries(name);
@@ -118,7 +120,9 @@ std::optional<model::Micros> Request::time(const std::string& name, model::Micro
   return time;
 }
 
-bool Request::accepts(const std::string& type) const { return header("Accept").find(type) != std::string::npos; }
+bool Request::accepts(const std::string& type) const {
+  return header("Accept").find(type) != std::string::npos;
+}
 
 void Request::requireMatch(std::int64_t revision) const {
   const auto wanted = header("If-Match");
@@ -126,7 +130,9 @@ void Request::requireMatch(std::int64_t revision) const {
   throw Problem(412, "precondition_failed", "it was changed meanwhile; its ETag is " + etag(revision), "If-Match");
 }
 
-std::string etag(std::int64_t revision) { return "\"" + std::to_string(revision) + "\""; }
+std::string etag(std::int64_t revision) {
+  return "\"" + std::to_string(revision) + "\"";
+}
 
 std::string formatTime(model::Micros time) {
   if (time == 0) return {};

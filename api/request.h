@@ -53,7 +53,8 @@ class Request {
   [[nodiscard]] std::optional<std::string> query(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> queries(const std::string& name) const;
   [[nodiscard]] bool flag(const std::string& name) const;  // absent: false
-  [[nodiscard]] std::optional<std::int64_t> integer(const std::string& name, std::int64_t least, std::int64_t most) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(const std::string& name, std::int64_t least,
+                                                    std::int64_t most) const;
   // RFC 3339, or an age (30s, 10m, 2h, 1d) before `now`.
   [[nodiscard]] std::optional<model::Micros> time(const std::string& name, model::Micros now) const;
   [[nodiscard]] bool accepts(const std::string& type) const;

@@ -77,7 +77,6 @@ void send(Request& request, const Answer& answer) {
                               reasonPhrase(answer.status));
   for (const auto& [name, value] : answer.headers) response.set(name, value);
   if (answer.status == 204 || answer.status == 304) {
-    response.setContentLength64(0);
     response.send();
     return;
   }
@@ -154,7 +153,9 @@ Server::Server(const Poco::Net::ServerSocket& socket, const Router& router, stor
   listener_->http.start();
 }
 
-Server::~Server() { stop(); }
+Server::~Server() {
+  stop();
+}
 
 void Server::stop() {
   listener_->http.stopAll(true);
@@ -230,14 +231,15 @@ void Server::authenticate(Request& request, const Route& route) {
     failures_.failed(request.raw.clientAddress().family() == Poco::Net::AddressFamily::UNIX_LOCAL
                          ? "local"
                          : request.raw.clientAddress().host().toString());
-    Problem problem(401, "unauthenticated",
-                    header.empty() ? "a bearer token is required" : "the token is not valid", "Authorization");
+    Problem problem(401, "unauthenticated", header.empty() ? "a bearer token is required" : "the token is not valid",
+                    "Authorization");
     problem.headers["WWW-Authenticate"] = "Bearer realm=\"cloister\"";
     throw problem;
   }
   const bool isNode = request.caller->scope == model::Scope::node;
   if (isNode != (route.access == Access::node)) {
-    throw Problem(403, "forbidden", isNode ? "a node's token works on the node endpoints only" : "a node's token is required");
+    throw Problem(403, "forbidden",
+                  isNode ? "a node's token works on the node endpoints only" : "a node's token is required");
   }
   if (route.access == Access::provider && request.caller->scope != model::Scope::provider) {
     throw Problem(403, "forbidden", "a provider's token is required");

@@ -48,7 +48,7 @@ bool Sessions::join(const std::string& id, const std::function<std::unique_ptr<P
 }
 
 std::unique_ptr<Poco::Net::WebSocket> Sessions::await(const std::string& id,
-                                                     std::chrono::steady_clock::time_point until) {
+                                                      std::chrono::steady_clock::time_point until) {
   std::unique_lock lock(mutex_);
   auto& entry = entries_.at(id);
   joined_.wait_until(lock, until, [&] { return stopping_ || entry.node != nullptr; });

@@ -48,7 +48,8 @@ class Sessions {
 
   // What the node should join.
   [[nodiscard]] std::vector<model::Session> waiting(const std::string& nodeId) const;
-  // Node's side: claims the session, makes the WebSocket outside of the lock, hands it over. False: nobody waits for it.
+  // Node's side: claims the session, makes the WebSocket outside of the lock, hands it over. False: nobody waits for
+  // it.
   [[nodiscard]] bool join(const std::string& id, const std::function<std::unique_ptr<Poco::Net::WebSocket>()>& upgrade);
   // Ends all waiting, now and later: before a shutdown.
   void stop();
@@ -61,7 +62,7 @@ class Sessions {
     std::unique_ptr<Poco::Net::WebSocket> node;
   };
   [[nodiscard]] std::unique_ptr<Poco::Net::WebSocket> await(const std::string& id,
-                                                           std::chrono::steady_clock::time_point until);
+                                                            std::chrono::steady_clock::time_point until);
   void close(const std::string& id);
 
   std::function<void()> announce_;

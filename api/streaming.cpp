@@ -18,11 +18,17 @@ Stream::Stream(Request& request, const std::string& type) : request_(request) {
   out_->flush();
 }
 
-void Stream::write(std::string_view text) { out_->write(text.data(), static_cast<std::streamsize>(text.size())); }
+void Stream::write(std::string_view text) {
+  out_->write(text.data(), static_cast<std::streamsize>(text.size()));
+}
 
-void Stream::flush() { out_->flush(); }
+void Stream::flush() {
+  out_->flush();
+}
 
-bool Stream::open() { return request_.method != "HEAD" && out_->good() && !peerGone(socketOf(request_)); }
+bool Stream::open() {
+  return request_.method != "HEAD" && out_->good() && !peerGone(socketOf(request_));
+}
 
 Answer Stream::finish() {
   out_->flush();

@@ -1,8 +1,8 @@
-// Writes: the one way in which a request changes something: one transaction around the idempotency key, the change itself
-// and its audit entry, so that a crash leaves all of them or none.
+// Writes: the one way in which a request changes something: one transaction around the idempotency key, the change
+// itself and its audit entry, so that a crash leaves all of them or none.
 //
-// Threads: any; the change runs under the store's lock, so it must be short. Failures: what the change throws, after the
-// roll-back and an audit entry with its status; 422 idempotency_mismatch; 409 while the same key is at work.
+// Threads: any; the change runs under the store's lock, so it must be short. Failures: what the change throws, after
+// the roll-back and an audit entry with its status; 422 idempotency_mismatch; 409 while the same key is at work.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@ namespace cloister::api {
 // Entry for what is no change of the store but must be on record, like an exec.
 void audit(store::Store& store, const Request& request, int status);
 
-// Any exception of a handler as the Problem to answer: store's refusals, blob, archive and manifest errors, the rest 500.
+// Any exception of a handler as the Problem to answer: store's refusals, blob, archive and manifest errors, the rest
+// 500.
 [[nodiscard]] Problem toProblem(const std::exception& error);
 
 }  // namespace cloister::api

@@ -46,8 +46,7 @@ Json show(const Services& services, const model::Tenant& tenant, const model::Ap
 }
 
 Answer showOne(const Services& services, const Request& request, const model::App& app, int status = 200) {
-  Answer answer =
-      answerWith(show(services, *request.tenant, app, services.store.instances().ofApp(app.id)), status);
+  Answer answer = answerWith(show(services, *request.tenant, app, services.store.instances().ofApp(app.id)), status);
   answer.headers["ETag"] = etag(app.revision);
   return answer;
 }

@@ -36,14 +36,12 @@ void addNodes(Router& router, const Services& services) {
   });
   router.add("GET", "/v1/nodes/{node}", Access::provider,
              [services](Request& request) { return show(services, request.parameter("node")); });
-  router.add("POST", "/v1/nodes/{node}/cordon", Access::provider, [services](Request& request) {
-    return setState(services, request, model::NodeState::cordoned);
-  });
+  router.add("POST", "/v1/nodes/{node}/cordon", Access::provider,
+             [services](Request& request) { return setState(services, request, model::NodeState::cordoned); });
   router.add("POST", "/v1/nodes/{node}/uncordon", Access::provider,
              [services](Request& request) { return setState(services, request, model::NodeState::ready); });
-  router.add("POST", "/v1/nodes/{node}/drain", Access::provider, [services](Request& request) {
-    return setState(services, request, model::NodeState::draining);
-  });
+  router.add("POST", "/v1/nodes/{node}/drain", Access::provider,
+             [services](Request& request) { return setState(services, request, model::NodeState::draining); });
   router.add("DELETE", "/v1/nodes/{node}", Access::provider, [services](Request& request) {
     services.store.nodes().remove(services.store.nodes().get(request.parameter("node")).id);
     return Answer{204, "", {}};

@@ -19,7 +19,8 @@ Answer show(const Services& services, const Request& request) {
   const auto wait = request.integer("wait", 0, kLongestWait).value_or(0);
   auto changes = services.store.changes();
   auto operation = services.store.operations().find(id);
-  if (!operation || (request.tenant && operation->tenantId != request.tenant->id)) throw notFound("the operation " + id);
+  if (!operation || (request.tenant && operation->tenantId != request.tenant->id))
+    throw notFound("the operation " + id);
   if (wait == 0 || ended(*operation)) return answerWith(represent(*operation));
   const auto held = services.streams.take(operation->tenantId);
   const auto until = Clock::now() + std::chrono::seconds(wait);

@@ -75,9 +75,8 @@ void addPlans(Router& router, const Services& services) {
         [](const model::Plan& plan) { return represent(plan); });
   });
   router.add("POST", "/v1/plans", Access::provider, [services](Request& request) { return create(services, request); });
-  router.add("GET", "/v1/plans/{plan}", Access::provider, [services](Request& request) {
-    return show(services.store.plans().get(request.parameter("plan")));
-  });
+  router.add("GET", "/v1/plans/{plan}", Access::provider,
+             [services](Request& request) { return show(services.store.plans().get(request.parameter("plan"))); });
   router.add("PATCH", "/v1/plans/{plan}", Access::provider,
              [services](Request& request) { return change(services, request); });
   router.add("DELETE", "/v1/plans/{plan}", Access::provider, [services](Request& request) {

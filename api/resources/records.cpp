@@ -57,7 +57,9 @@ Answer usage(const Services& services, const Request& request) {
   return answerList(items);
 }
 
-std::string tenantOf(const Request& request) { return request.tenant ? request.tenant->id : ""; }
+std::string tenantOf(const Request& request) {
+  return request.tenant ? request.tenant->id : "";
+}
 
 std::string frame(const model::Event& event, TenantNames& names) {
   return "id: " + std::to_string(event.id) + "\nevent: " + event.kind +
@@ -68,7 +70,8 @@ Answer followEvents(const Services& services, Request& request) {
   std::int64_t last = services.store.events().lastId();
   if (const auto header = request.header("Last-Event-ID"); !header.empty()) {
     Poco::Int64 id = 0;
-    if (!Poco::NumberParser::tryParse64(header, id) || id < 0) throw invalidField("Last-Event-ID", "must be an event's id");
+    if (!Poco::NumberParser::tryParse64(header, id) || id < 0)
+      throw invalidField("Last-Event-ID", "must be an event's id");
     last = id;
   }
   const auto held = services.streams.take(tenantOf(request));

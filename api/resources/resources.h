@@ -8,17 +8,17 @@
 
 namespace cloister::api {
 
-void addService(Router& router, const Services& services);      // healthz, readyz, openapi.json, whoami, posture
+void addService(Router& router, const Services& services);  // healthz, readyz, openapi.json, whoami, posture
 void addPlans(Router& router, const Services& services);
 void addTenants(Router& router, const Services& services);
 void addTokens(Router& router, const Services& services);
 void addNodes(Router& router, const Services& services);
-void addApps(Router& router, const Services& services);         // apps, formation, config, secrets, domains, rollback
+void addApps(Router& router, const Services& services);  // apps, formation, config, secrets, domains, rollback
 void addInstances(Router& router, const Services& services);
 void addDeployments(Router& router, const Services& services);  // uploads, builds and their logs, releases
 void addStreams(Router& router, const Services& services);      // logs, exec, run
 void addOperations(Router& router, const Services& services);
-void addRecords(Router& router, const Services& services);      // usage, audit, events
+void addRecords(Router& router, const Services& services);  // usage, audit, events
 
 // What several nouns need.
 [[nodiscard]] model::App appOf(const Services& services, const Request& request);

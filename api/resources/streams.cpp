@@ -66,9 +66,9 @@ model::Instance chooseInstance(const Services& services, const Request& request,
     if (!found || (instance.process == "web" && found->process != "web")) found = instance;
   }
   if (wanted && !found) throw notFound("the instance " + *wanted);
-  const bool lives = found && (found->state == model::InstanceState::running ||
-                               found->state == model::InstanceState::starting ||
-                               found->state == model::InstanceState::unhealthy);
+  const bool lives =
+      found && (found->state == model::InstanceState::running || found->state == model::InstanceState::starting ||
+                found->state == model::InstanceState::unhealthy);
   if (!lives) throw Problem(409, "not_running", wanted ? "the instance does not run" : "no instance runs", "instance");
   return *found;
 }

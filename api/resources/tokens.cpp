@@ -38,7 +38,8 @@ Answer create(const Services& services, Request& request) {
     }
   } else if (scope == model::Scope::tenant) {
     if (tenantName) request.tenant = services.store.tenants().find(*tenantName);
-    if (!request.tenant && tenantName) throw unacceptable("tenant_unknown", "tenant", "no tenant \"" + *tenantName + "\"");
+    if (!request.tenant && tenantName)
+      throw unacceptable("tenant_unknown", "tenant", "no tenant \"" + *tenantName + "\"");
     if (!request.tenant) throw Problem(400, "missing_field", "tenant is required for scope tenant", "tenant");
   } else if (tenantName) {
     throw unacceptable("invalid_field", "tenant", "only a token of scope tenant has a tenant");

@@ -64,11 +64,18 @@ TEST_F(BadInput, OfAProvider) {
       {"POST", "/v1/plans", R"({"name": "p", "limits": {}, "extra": 1})", 400, "missing_field", "limits.memory_bytes"},
       {"POST", "/v1/plans", noPids, 400, "missing_field", "limits.pids"},
       {"POST", "/v1/plans", negative, 400, "invalid_field", "limits.pids"},
-      {"POST", "/v1/plans", plan.substr(0, plan.size() - 2) + R"(, "colour": 1}})", 400, "unknown_field", "limits.colour"},
+      {"POST", "/v1/plans", plan.substr(0, plan.size() - 2) + R"(, "colour": 1}})", 400, "unknown_field",
+       "limits.colour"},
       {"POST", "/v1/plans", plan.substr(0, plan.size() - 1) + R"(, "colour": 1})", 400, "unknown_field", "colour"},
       {"POST", "/v1/plans", plan, 415, "unsupported_media_type", "Content-Type", {{"Content-Type", "text/plain"}}},
       {"POST", "/v1/plans", std::string(1'200'000, ' '), 413, "too_large", ""},
-      {"POST", "/v1/plans", plan, 400, "invalid_field", "Idempotency-Key", {{"Idempotency-Key", std::string(256, 'k')}}},
+      {"POST",
+       "/v1/plans",
+       plan,
+       400,
+       "invalid_field",
+       "Idempotency-Key",
+       {{"Idempotency-Key", std::string(256, 'k')}}},
       {"PATCH", "/v1/plans/none", R"({"limits": {}})", 404, "not_found", ""},
       {"POST", "/v1/tenants", R"({"name": "x", "plan": "none"})", 422, "plan_unknown", "plan"},
       {"POST", "/v1/tenants", R"({"name": "alice", "plan": "small"})", 409, "name_taken", "name"},
@@ -174,17 +181,18 @@ TEST_F(BadInput, HostileArchivesAndManifests) {
       {"absolute link", tarGz({proc, {"out", "", '2', "/etc/shadow"}}), 422, "archive_invalid", "out"},
       {"hard link out", tarGz({proc, {"out", "", '1', "../../etc/shadow"}}), 422, "archive_invalid", "out"},
       {"no manifest", tarGz({{"README", "hello"}}), 422, "manifest_invalid", "cloister.toml"},
-      {"unknown key", tarGz({{"cloister.toml", "colour = 1\n[processes]\nweb = \"x\""}}), 422, "manifest_invalid", "colour"},
+      {"unknown key", tarGz({{"cloister.toml", "colour = 1\n[processes]\nweb = \"x\""}}), 422, "manifest_invalid",
+       "colour"},
       {"bad limit", tarGz({{"cloister.toml", "[processes]\nweb = \"x\"\n[limits]\nmemory = \"much\""}}), 422,
        "manifest_invalid", "limits.memory"},
       {"over the plan", tarGz({{"cloister.toml", "[processes]\nweb = \"x\"\n[limits]\nmemory = \"64G\""}}), 403,
        "quota_exceeded", "limits.memory"},
-      {"unknown base", tarGz({{"cloister.toml", "base = \"plan9\"\n[processes]\nweb = \"x\""}}), 422, "manifest_invalid",
-       "base"},
+      {"unknown base", tarGz({{"cloister.toml", "base = \"plan9\"\n[processes]\nweb = \"x\""}}), 422,
+       "manifest_invalid", "base"},
   };
   for (const auto& one : cases) {
-    const auto reply = alice.send("POST", "/v1/apps/web/deployments?create=true", one.bytes,
-                                  {{"Content-Type", "application/gzip"}});
+    const auto reply =
+        alice.send("POST", "/v1/apps/web/deployments?create=true", one.bytes, {{"Content-Type", "application/gzip"}});
     EXPECT_EQ(reply.status, one.status) << one.what << " " << reply.body;
     EXPECT_EQ(reply.text("code"), one.code) << one.what << " " << reply.body;
     EXPECT_EQ(reply.text("field"), one.field) << one.what << " " << reply.body;
@@ -215,7 +223,8 @@ TEST_F(BadInput, UploadsBeyondTheLimitAreRefusedAtTheHeadAndOnTheWay) {
   session.receiveResponse(response);
   EXPECT_EQ(response.getStatus(), 413);
   EXPECT_EQ(alice.send("POST", "/v1/apps/web/deployments", "x", {{"Content-Type", "application/gzip"}}).status, 404);
-  EXPECT_EQ(alice.send("POST", "/v1/apps/web/deployments?create=true", "x", {{"Content-Type", "text/plain"}}).status, 415);
+  EXPECT_EQ(alice.send("POST", "/v1/apps/web/deployments?create=true", "x", {{"Content-Type", "text/plain"}}).status,
+            415);
   EXPECT_EQ(alice.send("POST", "/v1/apps/W_b/deployments?create=true", "x", {{"Content-Type", "application/gzip"}})
                 .text("code"),
             "invalid_name");

@@ -84,7 +84,9 @@ void DaemonProcess::start() {
   throw std::runtime_error("cloisterd does not serve: " + log());
 }
 
-bool DaemonProcess::alive() const { return process_ && Poco::Process::isRunning(*process_); }
+bool DaemonProcess::alive() const {
+  return process_ && Poco::Process::isRunning(*process_);
+}
 
 void DaemonProcess::kill() {
   ::kill(process_->id(), SIGKILL);
@@ -98,8 +100,14 @@ void DaemonProcess::terminate() {
   process_.reset();
 }
 
-std::string DaemonProcess::adminToken() const { return contents(directory_ + "/admin"); }
-std::string DaemonProcess::nodeToken() const { return contents(directory_ + "/node"); }
-std::string DaemonProcess::log() const { return contents(directory_ + "/log"); }
+std::string DaemonProcess::adminToken() const {
+  return contents(directory_ + "/admin");
+}
+std::string DaemonProcess::nodeToken() const {
+  return contents(directory_ + "/node");
+}
+std::string DaemonProcess::log() const {
+  return contents(directory_ + "/log");
+}
 
 }  // namespace cloister::testing

@@ -1,4 +1,5 @@
-// DaemonProcess: a cloisterd of one test, with its state in a temporary directory and ports that were free a moment ago.
+// DaemonProcess: a cloisterd of one test, with its state in a temporary directory and ports that were free a moment
+// ago.
 //
 // Threads: one. Failures: std::runtime_error; the destructor ends the process and removes the directory.
 #pragma once

@@ -1,4 +1,5 @@
-// The whole way of a deploy through the API and a node that speaks the real protocol, with kill -9 of the daemon between.
+// The whole way of a deploy through the API and a node that speaks the real protocol, with kill -9 of the daemon
+// between.
 #include <gtest/gtest.h>
 
 #include "daemon_process.h"
@@ -40,7 +41,8 @@ struct Deploy : ::testing::Test {
   void finishBuild(const std::string& id) const {
     const auto slug = node.putBlob("the slug of " + id);
     const auto work = node.desired(-1);
-    ASSERT_EQ(node.report(*work, model::InstanceState::pending, {{id, model::BuildState::succeeded, slug, {}}}).status, 204);
+    ASSERT_EQ(node.report(*work, model::InstanceState::pending, {{id, model::BuildState::succeeded, slug, {}}}).status,
+              204);
   }
 
   void runInstances() const {
@@ -101,8 +103,9 @@ TEST_F(Deploy, AFailingBuildFailsTheOperationWithItsReason) {
   const auto build = takeBuild();
   const auto work = node.desired(-1);
   const model::Failure failure{"build_failed", "make: exit 2"};
-  ASSERT_EQ(node.report(*work, model::InstanceState::pending, {{build.id, model::BuildState::failed, "", failure}}).status,
-            204);
+  ASSERT_EQ(
+      node.report(*work, model::InstanceState::pending, {{build.id, model::BuildState::failed, "", failure}}).status,
+      204);
   const auto done = alice.send("GET", "/v1/operations/" + accepted.text("id") + "?wait=20");
   EXPECT_EQ(done.text("state"), "failed") << done.body;
   EXPECT_EQ(done.json()->getObject("failure")->getValue<std::string>("code"), "build_failed");
@@ -128,7 +131,8 @@ TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
                       if (instance.desired == model::DesiredState::run) return false;
                     }
                     return true;
-                  }).has_value());
+                  })
+                  .has_value());
   ASSERT_EQ(admin.send("POST", "/v1/tenants/alice/resume").text("state"), "active");
   EXPECT_EQ(alice.send("GET", "/v1/apps/shop").text("release"), "1");
 }
@@ -138,8 +142,8 @@ TEST_F(Deploy, UsageIsTakenOnceAndShown) {
   const auto tenant = admin.send("GET", "/v1/tenants/alice").text("id");
   const auto app = alice.send("GET", "/v1/apps/shop").text("id");
   const auto batch = [&](const std::string& quantity) {
-    return R"({"source": "one", "sequence": "1", "bootId": "b", "rows": [{"tenant": ")" + tenant + R"(", "app": ")" + app +
-           R"(", "instance": "in-1", "meter": "cpu", "quantity": ")" + quantity +
+    return R"({"source": "one", "sequence": "1", "bootId": "b", "rows": [{"tenant": ")" + tenant + R"(", "app": ")" +
+           app + R"(", "instance": "in-1", "meter": "cpu", "quantity": ")" + quantity +
            R"(", "from": "1700000000000000", "to": "1700000010000000"}]})";
   };
   for (int i = 0; i < 2; ++i) {

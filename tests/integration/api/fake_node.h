@@ -1,4 +1,5 @@
-// FakeNode: the node's side of controlplane/model/node_protocol.h, doing what a test says instead of launching containers.
+// FakeNode: the node's side of controlplane/model/node_protocol.h, doing what a test says instead of launching
+// containers.
 //
 // Threads: any; one connection a call. Failures: Poco exceptions when there is no answer.
 #pragma once

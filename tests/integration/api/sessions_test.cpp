@@ -30,9 +30,10 @@ struct Sessions : ::testing::Test {
     auto work = node.desired(-1);
     ASSERT_EQ(node.report(*work, model::InstanceState::pending).status, 204);
     const auto source = tarGz({{"Procfile", "web: ./serve\n"}});
-    ASSERT_EQ(alice.send("POST", "/v1/apps/shop/deployments?create=true", source, {{"Content-Type", "application/gzip"}})
-                  .status,
-              202);
+    ASSERT_EQ(
+        alice.send("POST", "/v1/apps/shop/deployments?create=true", source, {{"Content-Type", "application/gzip"}})
+            .status,
+        202);
     work = node.await([](const auto& w) { return !w.builds.empty(); });
     ASSERT_TRUE(work.has_value());
     const model::BuildReport built{work->builds[0].id, model::BuildState::succeeded, node.putBlob("slug"), {}};
@@ -66,7 +67,8 @@ std::string receiveText(WebSocket& socket) {
 }
 
 TEST_F(Sessions, ExecCarriesFramesBothWaysAndEndsWithTheNode) {
-  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?argv=cat&argv=-&tty=true&rows=50"); });
+  auto opening =
+      std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?argv=cat&argv=-&tty=true&rows=50"); });
   const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
   ASSERT_TRUE(work.has_value());
   const auto& session = work->sessions[0];
@@ -140,7 +142,8 @@ TEST_F(Sessions, ARunHasAnInstanceOfItsOwnAndGivesItBack) {
   client->shutdown();
   EXPECT_EQ(receiveText(*nodeEnd), "") << "the node's end closes with the client's";
   std::size_t left = 2;
-  for (int i = 0; i < 100 && left > 1; ++i) left = alice.send("GET", "/v1/apps/shop/instances").json()->getArray("items")->size();
+  for (int i = 0; i < 100 && left > 1; ++i)
+    left = alice.send("GET", "/v1/apps/shop/instances").json()->getArray("items")->size();
   EXPECT_EQ(left, 1U);
 }
 

@@ -46,7 +46,9 @@ TEST(Body, NamesTheFieldAtFault) {
   EXPECT_EQ(problemOf([] { (void)Body("{"); }), "400 malformed_json ");
 }
 
-TEST(Body, AnEmptyTextIsAnEmptyObject) { EXPECT_EQ(problemOf([] { Body("").finish(); }), ""); }
+TEST(Body, AnEmptyTextIsAnEmptyObject) {
+  EXPECT_EQ(problemOf([] { Body("").finish(); }), "");
+}
 
 TEST(Body, NullUnsets) {
   const auto texts = Body(R"({"A": "1", "B": null})").texts();

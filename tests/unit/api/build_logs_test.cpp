@@ -9,7 +9,8 @@ namespace cloister::api {
 namespace {
 
 struct BuildLogsTest : ::testing::Test {
-  std::filesystem::path directory = std::filesystem::temp_directory_path() / ("cloister-logs-" + std::to_string(getpid()));
+  std::filesystem::path directory =
+      std::filesystem::temp_directory_path() / ("cloister-logs-" + std::to_string(getpid()));
   ~BuildLogsTest() override { std::filesystem::remove_all(directory); }
 };
 

@@ -6,8 +6,8 @@ namespace cloister::api {
 namespace {
 
 TEST(JsonSyntax, TakesWhatIsJson) {
-  for (const char* text : {"{}", "[]", " {\"a\": [1, -2.5e+3, true, false, null, \"\\u00e9\\n\"]} \n", "\"x\"", "0", "-0.1",
-                           "{\"a\": {\"a\": 1}}", "\"\xf0\x9f\x98\x80\""}) {
+  for (const char* text : {"{}", "[]", " {\"a\": [1, -2.5e+3, true, false, null, \"\\u00e9\\n\"]} \n", "\"x\"", "0",
+                           "-0.1", "{\"a\": {\"a\": 1}}", "\"\xf0\x9f\x98\x80\""}) {
     EXPECT_FALSE(checkJsonSyntax(text).has_value()) << text << ": " << checkJsonSyntax(text)->reason;
   }
 }
