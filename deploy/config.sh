@@ -3,8 +3,18 @@
 
 make_users() {
   getent group cloister >/dev/null || groupadd --system cloister
-  getent passwd cloister >/dev/null ||
-    useradd --system --gid cloister --home-dir "$state" --no-create-home --shell /usr/sbin/nologin cloister
+  getent passwd cloister >/dev/null || {
+    useradd --system --gid cloister --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin cloister
+    install -d -m 755 "$state/setup"
+    touch "$state/setup/made-user"
+  }
+}
+
+# Only the user that we made, so that a second Cloister with directories of its own keeps it.
+remove_user() {
+  [ -e "$state/setup/made-user" ] || return 0
+  userdel cloister 2>/dev/null || true
+  groupdel cloister 2>/dev/null || true
 }
 
 make_directories() {

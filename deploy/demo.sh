@@ -19,7 +19,7 @@ source_fingerprint() {
 }
 
 app_field() { # APP FIELD
-  cloister --tenant "$demo_tenant" -o json app show "$1" 2>/dev/null | jq -r ".$2 // empty"
+  cloister --tenant "$demo_tenant" -o json app show "$1" 2>/dev/null | jq -r ".$2 // empty" || true
 }
 
 deploy_examples() {

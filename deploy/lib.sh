@@ -11,7 +11,7 @@ build=${CLOISTER_BUILD:-$root/build}
 edge_port=${CLOISTER_EDGE_PORT:-8080}
 api_port=${CLOISTER_API_PORT:-7070}
 metrics_port=${CLOISTER_METRICS_PORT:-7071}
-cgroup_root=cloister
+cgroup_root=${CLOISTER_CGROUP:-cloister}
 binaries=(cloister-launcher cloister-node cloisterd cloister-init cloister)
 
 say() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }

@@ -10,7 +10,7 @@ units=/etc/systemd/system
 
 unit_text() { # SERVICE
   sed -e "s#/var/lib/cloister#$state#g" -e "s#/run/cloister#$run#g" -e "s#/etc/cloister#$etc#g" \
-    -e "s#/usr/local/bin#$bin#g" "$root/deploy/systemd/$1.service"
+    -e "s#/usr/local/bin#$bin#g" -e "s#--cgroup-root cloister #--cgroup-root $cgroup_root #" "$root/deploy/systemd/$1.service"
 }
 
 unit_value() { # SERVICE KEY
@@ -43,7 +43,8 @@ run_script() { # SERVICE
   echo 'exec 2>&1'
   [ -z "$environment" ] || printf 'set -a\n. %s\nset +a\n' "$environment"
   echo "umask $(unit_value "$1" UMask || echo 0022)"
-  echo "ulimit -n $(unit_value "$1" LimitNOFILE)"
+  # A container may have been given less, and no right to more.
+  echo "ulimit -n $(unit_value "$1" LimitNOFILE) 2>/dev/null || ulimit -n \"\$(ulimit -H -n)\""
   printf 'exec chpst -P setpriv --no-new-privs --inh-caps=-all --bounding-set=-all%s %s -- \\\n  %s\n' "$capabilities" \
     "${user:+--reuid=$user --regid=$user --init-groups}" "$(unit_value "$1" ExecStart)"
 }
@@ -66,7 +67,6 @@ runsvdir_pid() {
 
 # In a session of its own, with nothing of this terminal: it must live on when the terminal closes. (Descriptor 9: the lock.)
 start_runsvdir() {
-  [ -z "$(runsvdir_pid)" ] || return 0
   setsid runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
   echo $! >"$run/runsvdir.pid"
 }
@@ -117,15 +117,20 @@ check_ports() {
 
 # Starts what does not run and restarts what has changed; containers live on through either.
 start_services() {
-  local service wanted stamp
-  have_systemd || start_runsvdir
+  local service wanted stamp fresh=
+  if ! have_systemd && [ -z "$(runsvdir_pid)" ]; then
+    start_runsvdir
+    fresh=yes # it starts every service by itself
+  fi
   for service in "${services[@]}"; do
     wanted=$(fingerprint "$service")
     stamp=$state/setup/$service.started
     if ! have_systemd; then
       wait_for 8 "runit's supervision of $service" test -p "$run/sv/$service/supervise/ok" || die "runit does not start; see $state/log/runsvdir"
     fi
-    if service_running "$service"; then
+    if [ -n "$fresh" ]; then
+      sv -w 15 start "$run/sv/$service" >/dev/null || true
+    elif service_running "$service"; then
       [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
       say "restarting $service"
       if have_systemd; then systemctl restart "$service"; else sv -w 15 restart "$run/sv/$service" >/dev/null; fi
