@@ -175,7 +175,7 @@ stop_services() {
     if have_systemd; then
       [ ! -e "$units/$service.service" ] || systemctl disable --quiet --now "$service" 2>/dev/null || true
     elif [ -p "$run/sv/$service/supervise/ok" ]; then
-      sv -w 20 force-shutdown "$run/sv/$service" >/dev/null 2>&1 || true
+      sv -w 20 force-stop "$run/sv/$service" >/dev/null 2>&1 || true
     fi
   done
   have_systemd || stop_runsvdir
