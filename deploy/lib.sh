@@ -56,7 +56,7 @@ missing_packages() {
 
 # Installs what is missing. Package scripts may not start services: ours are started later, with our own configuration.
 install_packages() {
-  local missing policy=/usr/sbin/policy-rc.d made= failed=
+  local missing policy=/usr/sbin/policy-rc.d made='' failed=''
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"

@@ -72,7 +72,7 @@ start_runsvdir() {
 }
 
 write_services() {
-  local service changed=
+  local service changed=''
   for service in "${services[@]}"; do
     if have_systemd; then
       unit_text "$service" | cmp -s - "$units/$service.service" && continue
@@ -117,7 +117,7 @@ check_ports() {
 
 # Starts what does not run and restarts what has changed; containers live on through either.
 start_services() {
-  local service wanted stamp fresh=
+  local service wanted stamp fresh=''
   if ! have_systemd && [ -z "$(runsvdir_pid)" ]; then
     start_runsvdir
     fresh=yes # it starts every service by itself
