@@ -263,9 +263,16 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::s
     auto sqlite = Sqlite::open(path, "spool");
     if (!sqlite) return sqlite.error();
     auto database = std::make_unique<Database>(std::move(sqlite).value(), path, source);
-    const auto prepared = database->prepare();
-    if (prepared) return std::unique_ptr<Spool>(new Spool(std::move(database)));
-    if (!database->damaged() || attempt > 0) return prepared.error();
+    Status usable = database->prepare();
+    bool damaged = database->damaged();
+    if (usable) {
+      // A row that does not decode would end the node at every start; it is damage like any other.
+      const auto loaded = database->load();
+      if (!loaded) usable = loaded.error();
+      damaged = !loaded && loaded.error().code == EBADMSG;
+    }
+    if (usable) return std::unique_ptr<Spool>(new Spool(std::move(database)));
+    if (!damaged || attempt > 0) return usable.error();
     database.reset();
     const auto aside = path + ".damaged-" + std::to_string(counters::utcMicros());
     if (std::rename(path.c_str(), aside.c_str()) != 0) return errnoError("spool", "rename", path);

@@ -1,6 +1,7 @@
 #include "metering/spool.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 #include <chrono>
@@ -129,6 +130,20 @@ TEST(Spool, ADamagedFileIsKeptAsideAndANewOneBegun) {
     aside += entry.path().filename().string().starts_with("spool.db.damaged-") ? 1U : 0U;
   }
   EXPECT_EQ(aside, 1U);
+}
+
+TEST(Spool, ARowThatDoesNotDecodeSetsTheFileAside) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.file("spool.db");
+  ASSERT_TRUE(Spool::open(path, "nd-1").ok());
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, "INSERT INTO groups(name, state) VALUES('in-1-1', x'ff')", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(database);
+  auto spool = Spool::open(path, "nd-1");
+  ASSERT_TRUE(spool.ok()) << spool.error().message();
+  EXPECT_EQ((*spool)->past(), Spool::Past::none);
+  EXPECT_TRUE((*spool)->load().ok());
 }
 
 TEST(Spool, ADirectoryThatIsNotThereIsAnErrorThatNamesThePath) {
