@@ -135,8 +135,7 @@ int serve(const Options& options) {
   if (!groups) return complain(groups.error());
   auto layers = rootfs::Layers::open(options.store, options.run);
   if (!layers) return complain(layers.error());
-  auto network = options.purge ? Result<std::unique_ptr<network::Network>>(std::unique_ptr<network::Network>())
-                               : network::Network::open();
+  auto network = network::Network::open();
   if (!network) return complain(network.error());
   auto init = process::sealedCopy(options.init, "cloister-init");
   if (!init) return complain(init.error());

@@ -184,6 +184,15 @@ TEST_F(LauncherTest, ContainersOutliveTheLauncherAndAreFoundAgain) {
   EXPECT_EQ(run(request("next", "exit 0")).status, "exit 0\n");
 }
 
+TEST_F(LauncherTest, PurgeEndsWhatRuns) {
+  auto container = launch(request("running", "sleep 60"));
+  ASSERT_TRUE(container) << container.error().message();
+  killLauncher(SIGTERM);
+  EXPECT_EQ(purge(), 0);
+  EXPECT_TRUE(waitFor(container->descriptor(launcher::DescriptorKind::pid), 5));
+  EXPECT_TRUE(groups().empty());
+}
+
 TEST_F(LauncherTest, WhatIsNoRequestEndsTheSession) {
   wire::Writer unknown;
   unknown.put(std::uint16_t{999});
