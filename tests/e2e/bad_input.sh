@@ -1,10 +1,11 @@
 #!/bin/bash
 # What is wrong is refused with the field or limit at fault, and leaves nothing half-made.
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tenant=$unique
-make_plan e2e-small --memory 256M --pids 96 --disk 128M --inodes 5000 --instances 2 --apps 6 --build-memory 256M --build-disk 256M --build-time 60s
+make_plan e2e-small --memory 256M --pids 96 --disk 128M --inodes 5000 --instances 2 --apps 6 --build-memory 256M --build-disk 64M --build-time 60s
 make_tenant_of "$tenant" e2e-small
 mine() { cloister --tenant "$tenant" "$@"; }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a tenant does all day: deploy, exec, run, logs -f, scale, config, rollback; and what the provider does: suspend, resume.
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tenant=$unique
@@ -73,7 +74,7 @@ expect_within "requests were made meanwhile" "$(wc -l <"$scratch/requests")" 50 
 expect_equal "none of them failed" 0 "$(grep -cv '^200 ' "$scratch/requests")"
 
 # domains
-host=www-$unique.localhost
+host=www.$unique.example.org
 expect "domain add" mine domain add "$host" --app shop
 served() { [ "$(status_of "http://$host:$edge_port/")" = 200 ]; }
 expect "the domain serves the app" wait_for 10 "$host" served

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A newcomer's three apps answer through the edge: the ones that `up` deployed, or else deployed here.
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 owner=demo

@@ -10,6 +10,8 @@ export root
 . "$root/deploy/lib.sh"
 # shellcheck source=deploy/config.sh
 . "$root/deploy/config.sh"
+# shellcheck source=deploy/services.sh
+. "$root/deploy/services.sh"
 
 passed=0 failed=0 skipped=0
 tenants=() children=()
@@ -86,8 +88,8 @@ make_tenant_of() { # NAME PLAN
   tenants+=("$1")
 }
 
-deploy_test_app() { # TENANT APP
-  cloister --tenant "$1" deploy "$root/tests/e2e/app" --app "$2" >"$scratch/deploy-$1-$2.log" 2>&1 </dev/null || {
+deploy_test_app() { # TENANT APP [DIRECTORY]
+  cloister --tenant "$1" deploy "${3:-$root/tests/e2e/app}" --app "$2" >"$scratch/deploy-$1-$2.log" 2>&1 </dev/null || {
     tail -n 15 "$scratch/deploy-$1-$2.log" >&2
     return 1
   }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What was used is in the ledger and in Prometheus, and agrees with what the kernel told the burner itself.
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tenant=$unique

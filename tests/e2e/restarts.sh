@@ -2,8 +2,8 @@
 # kill -9 of each Cloister process in turn, under a bounded request loop: no failed request, no lost log line, no stopped
 # instance; usage goes on and the state converges.
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-. "$root/deploy/services.sh"
 
 tenant=$unique
 make_plan e2e
