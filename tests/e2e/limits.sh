@@ -75,8 +75,8 @@ wait_for 60 "the hog runs again" has_running "$hog" hog web 1 || true
 expect_match "96 MiB of disk are not passed" 'No space left|quota exceeded' "$(in_hog sh -c 'head -c 1G /dev/zero >/app/fill' 2>&1 | tail -n 1)"
 size=$(in_hog sh -c 'wc -c </app/fill; rm -f /app/fill' 2>/dev/null)
 expect_within "what was written is within the plan" "${size:-none}" 0 100663296
-files=$(in_hog perl -e 'my $n = 0; mkdir "/app/many"; for (1 .. 20000) { open my $f, ">", "/app/many/$_" or last; $n++ } print "$n\n"; unlink glob "/app/many/*"' 2>/dev/null)
-expect_within "files are refused within the plan's 4000" "${files:-none}" 1 4000
+made=$(in_hog perl -e 'my $n = 0; mkdir "/app/many"; for (1 .. 20000) { open my $f, ">", "/app/many/$_" or last; $n++ } print "$n\n"; unlink glob "/app/many/*"' 2>/dev/null)
+expect_within "files are refused within the plan's 4000" "${made:-none}" 1 4000
 neighbour_served "a disk hog"
 
 # It dies alone, and its owner reads why

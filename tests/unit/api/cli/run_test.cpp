@@ -251,7 +251,7 @@ TEST(Deploy, UploadsShowsTheBuildAndPrintsTheUrl) {
   EXPECT_EQ(asked.at(1).uri, "/v1/apps/my-shop/builds/bd-1/log?tenant=acme&follow=true");
 }
 
-TEST(Logs, AreFollowedOverABrokenConnection) {
+TEST(LogsCommand, AreFollowedOverABrokenConnection) {
   const TestServer server([](const Asked& asked, std::size_t count, ServerRequest& request, Answer& answer) {
     if (asked.method != "GET" || count > 1)
       return TestServer::reply(answer, 404, R"({"detail":"gone","code":"not_found"})");
