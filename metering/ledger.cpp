@@ -11,6 +11,7 @@
 #include "metering/encoding.h"
 #include "metering/ledger_chain.h"
 #include "metering/ledger_query.h"
+#include "metering/ledger_schema.h"
 #include "metering/sha256.h"
 #include "metering/sqlite.h"
 
@@ -18,34 +19,6 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::size_t kNamesInMemory = 200'000;
-
-constexpr const char* kSchema = R"(
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS names(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS batches(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  digest BLOB NOT NULL, boot INTEGER NOT NULL, received INTEGER NOT NULL, UNIQUE(source, sequence));
-CREATE TABLE IF NOT EXISTS rows(tenant INTEGER NOT NULL, number INTEGER NOT NULL, batch INTEGER NOT NULL,
-  app INTEGER NOT NULL, instance INTEGER NOT NULL, meter INTEGER NOT NULL, quantity INTEGER NOT NULL,
-  window_from INTEGER NOT NULL, window_to INTEGER NOT NULL, note INTEGER NOT NULL, hash BLOB NOT NULL,
-  PRIMARY KEY(tenant, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spans(tenant INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-  min_from INTEGER NOT NULL, max_from INTEGER NOT NULL, PRIMARY KEY(tenant, first)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS heads(tenant INTEGER PRIMARY KEY, rows INTEGER NOT NULL, hash BLOB NOT NULL,
-  totals BLOB NOT NULL, latest INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS gaps(note INTEGER PRIMARY KEY, rows INTEGER NOT NULL, milliseconds INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS anomalies(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL,
-  sequence INTEGER NOT NULL, digest BLOB NOT NULL, stored BLOB NOT NULL);
-CREATE TRIGGER IF NOT EXISTS rows_stay BEFORE UPDATE ON rows BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS rows_last BEFORE DELETE ON rows BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS batches_stay BEFORE UPDATE ON batches
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS batches_last BEFORE DELETE ON batches
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-PRAGMA user_version = 1;
-COMMIT;
-)";
 
 struct Span {
   std::uint64_t first = 0;
@@ -384,7 +357,7 @@ Ledger::~Ledger() = default;
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
   auto writer = Sqlite::open(path, "ledger");
   if (!writer) return writer.error();
-  if (auto made = writer->exec(kSchema); !made) return made.error();
+  if (auto made = writer->exec(kLedgerSchema); !made) return made.error();
   auto reader = Sqlite::open(path, "ledger", Sqlite::Mode::readOnly);
   if (!reader) return reader.error();
   auto database = std::make_unique<Database>(path, std::move(writer).value(), std::move(reader).value());

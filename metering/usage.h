@@ -1,8 +1,8 @@
 // Usage: what a node measured for a tenant over a window, and the batch that carries it to the ledger.
 //
-// Quantities are unsigned integers in the meter's base unit; windows are [from, to) in microseconds since the epoch, UTC,
-// measured on CLOCK_BOOTTIME and anchored once a batch. A batch has a sequence that its source never gives twice; the
-// ledger takes (source, sequence) once and answers a repetition like the first time. A gap is a row, never a guess.
+// Quantities are unsigned integers in the meter's base unit; windows are [from, to) in microseconds since the epoch,
+// UTC, measured on CLOCK_BOOTTIME and anchored once a batch. A batch has a sequence that its source never gives twice;
+// the ledger takes (source, sequence) once and answers a repetition like the first time. A gap is a row, never a guess.
 // Threads and failures: values.
 #pragma once
 
@@ -13,22 +13,22 @@
 namespace cloister::metering {
 
 enum class Meter : std::uint8_t {
-  cpu,                 // nanoseconds
-  cpuThrottled,        // nanoseconds
-  memoryByteSeconds,   // byte-milliseconds of use, integrated
-  memoryAllocated,     // byte-milliseconds of the instances' limits: from life-cycle events, exact
-  memoryPeak,          // bytes; a level, not a sum: the highest of the window
-  oomKills,            // count
-  blockRead,           // bytes
-  blockWritten,        // bytes
-  networkExternalIn,   // bytes, as the tenant sees it
+  cpu,                // nanoseconds
+  cpuThrottled,       // nanoseconds
+  memoryByteSeconds,  // byte-milliseconds of use, integrated
+  memoryAllocated,    // byte-milliseconds of the instances' limits: from life-cycle events, exact
+  memoryPeak,         // bytes; a level, not a sum: the highest of the window
+  oomKills,           // count
+  blockRead,          // bytes
+  blockWritten,       // bytes
+  networkExternalIn,  // bytes, as the tenant sees it
   networkExternalOut,
   networkInternalIn,
   networkInternalOut,
-  diskByteSeconds,     // byte-milliseconds of the writable uppers
-  instanceSeconds,     // milliseconds of running instances
-  pidsPeak,            // count; a level
-  gap,                 // milliseconds in which a reading is missing; `note` says why
+  diskByteSeconds,  // byte-milliseconds of the writable uppers
+  instanceSeconds,  // milliseconds of running instances
+  pidsPeak,         // count; a level
+  gap,              // milliseconds in which a reading is missing; `note` says why
 };
 inline constexpr Meter kLastMeter = Meter::gap;
 

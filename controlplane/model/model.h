@@ -20,8 +20,8 @@ struct PlanLimits {
   std::uint64_t memoryBytes = 0;
   std::uint64_t cpuMillis = 0;
   std::uint64_t pids = 0;
-  std::uint64_t diskBytes = 0;    // writable uppers of all instances and builds together
-  std::uint64_t inodes = 0;       // likewise
+  std::uint64_t diskBytes = 0;  // writable uppers of all instances and builds together
+  std::uint64_t inodes = 0;     // likewise
   std::uint64_t networkBitsPerSecond = 0;
   std::uint64_t instances = 0;
   std::uint64_t apps = 0;
@@ -52,7 +52,7 @@ struct App {
   std::string id;
   std::string tenantId;
   std::string name;
-  std::int64_t currentRelease = 0;  // 0: none yet
+  std::int64_t currentRelease = 0;                // 0: none yet
   std::map<std::string, std::int64_t> formation;  // process type -> wanted instances; "web" starts at 1, others at 0
   Micros createdAt = 0;
   std::int64_t revision = 1;
@@ -173,7 +173,7 @@ struct AuditEntry {
   Micros at = 0;
   std::string actor;  // token id
   std::string tenantId;
-  std::string action;   // "POST /v1/apps"
+  std::string action;  // "POST /v1/apps"
   std::string subject;
   std::int64_t status = 0;
 };

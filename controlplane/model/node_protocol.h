@@ -1,5 +1,5 @@
-// What cloisterd and cloister-node say to each other: JSON over HTTP on cloisterd's node socket (a Unix socket; mTLS in a
-// fleet). The node calls out; cloisterd never connects to a node.
+// What cloisterd and cloister-node say to each other: JSON over HTTP on cloisterd's node socket (a Unix socket; mTLS in
+// a fleet). The node calls out; cloisterd never connects to a node.
 //
 //   GET  /node/v1/desired?node=ID&revision=N   long poll, 25 s: 200 DesiredState when revision > N, else 204
 //   POST /node/v1/status                       NodeStatus; 204
@@ -11,8 +11,8 @@
 // Every request carries "Authorization: Bearer <node token>".
 //
 // Session frames are binary WebSocket messages, first byte a channel: 0 stdin, 1 stdout, 2 stderr, 3 control (JSON:
-// {"resize": {"rows": R, "columns": C}}, {"stdinClosed": true}, {"exit": N}, {"error": "text"}). In a logs session channel 1
-// carries one JSON LogLine a message.
+// {"resize": {"rows": R, "columns": C}}, {"stdinClosed": true}, {"exit": N}, {"error": "text"}). In a logs session
+// channel 1 carries one JSON LogLine a message.
 //
 // Threads and failures: values; decoders throw Poco::DataFormatException-derived errors naming the field.
 #pragma once
@@ -56,7 +56,7 @@ struct DesiredInstance {
   std::vector<std::string> layers;                 // topmost first
   InstanceLimits limits;
   std::uint32_t address = 0;
-  std::uint16_t port = 0;                          // 0: serves no requests ("worker"); ready as soon as it runs
+  std::uint16_t port = 0;  // 0: serves no requests ("worker"); ready as soon as it runs
   std::string healthPath;
   DesiredState desired = DesiredState::run;
   bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
@@ -80,29 +80,30 @@ struct Session {
   std::string id;
   SessionKind kind = SessionKind::exec;
   std::string tenantId;
-  std::string instanceId;              // exec
-  std::vector<std::string> argv;       // exec, run
-  bool terminal = false;               // exec, run
+  std::string instanceId;         // exec
+  std::vector<std::string> argv;  // exec, run
+  bool terminal = false;          // exec, run
   std::uint16_t rows = 24;
   std::uint16_t columns = 80;
-  std::string appId;                   // logs
-  std::string process;                 // logs: empty for all
-  bool follow = false;                 // logs
-  Micros since = 0;                    // logs: 0 for all that is kept
-  std::int64_t lines = -1;             // logs: the last N of each instance; -1 for all
-  DesiredInstance runInstance;         // run: a one-off instance, command ignored
+  std::string appId;            // logs
+  std::string process;          // logs: empty for all
+  bool follow = false;          // logs
+  Micros since = 0;             // logs: 0 for all that is kept
+  std::int64_t lines = -1;      // logs: the last N of each instance; -1 for all
+  DesiredInstance runInstance;  // run: a one-off instance, command ignored
 };
 
 // All that one node should do.
 struct NodeWork {
   std::int64_t revision = 0;
-  // True only when the store was opened whole and this is all of the node's work. Without it a node starts, never stops.
+  // True only when the store was opened whole and this is all of the node's work. Without it a node starts, never
+  // stops.
   bool certified = false;
   std::string nodeId;
   std::vector<DesiredTenant> tenants;
   std::vector<DesiredInstance> instances;
   std::vector<DesiredBuild> builds;
-  std::vector<Session> sessions;  // opened by clients and not yet joined by the node
+  std::vector<Session> sessions;       // opened by clients and not yet joined by the node
   std::vector<std::string> keepBlobs;  // digests that this node should keep
 };
 

@@ -13,10 +13,14 @@ namespace {
 
 std::string className(launcher::Confinement confinement) {
   switch (confinement) {
-    case launcher::Confinement::app: return "app";
-    case launcher::Confinement::build: return "build";
-    case launcher::Confinement::exec: return "exec";
-    case launcher::Confinement::freeze: return "freeze";
+    case launcher::Confinement::app:
+      return "app";
+    case launcher::Confinement::build:
+      return "build";
+    case launcher::Confinement::exec:
+      return "exec";
+    case launcher::Confinement::freeze:
+      return "freeze";
   }
   return "none";
 }
@@ -44,12 +48,15 @@ void replaceAll(std::string& text, const std::string& mark, const std::string& v
 
 }  // namespace
 
-std::string appArmorProfileName(launcher::Confinement confinement) { return "cloister-" + className(confinement); }
+std::string appArmorProfileName(launcher::Confinement confinement) {
+  return "cloister-" + className(confinement);
+}
 
 std::string appArmorProfile(launcher::Confinement confinement) {
   std::string capabilities;
   for (const unsigned capability : capabilitiesOf(confinement)) {
-    const auto known = std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.number == capability; });
+    const auto known =
+        std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.number == capability; });
     if (known != kNames.end()) capabilities += std::string("  capability ") + known->name + ",\n";
   }
   std::string text = kAppArmorTemplate;

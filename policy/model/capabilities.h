@@ -1,7 +1,7 @@
 // Which capabilities a confinement class keeps, in its bounding, permitted and effective sets. Each entry says why.
 //
-// They act in the container's own user namespace only: over the tenant's 65,536 ids and namespaces, never over the host.
-// Threads and failures: constants.
+// They act in the container's own user namespace only: over the tenant's 65,536 ids and namespaces, never over the
+// host. Threads and failures: constants.
 #pragma once
 
 #include <linux/capability.h>
@@ -50,10 +50,13 @@ inline constexpr auto kFreezeNumbers = numbersOf(kFreezeCapabilities);
 
 [[nodiscard]] constexpr std::span<const Capability> capabilityList(launcher::Confinement confinement) {
   switch (confinement) {
-    case launcher::Confinement::build: return kBuildCapabilities;
-    case launcher::Confinement::freeze: return kFreezeCapabilities;
+    case launcher::Confinement::build:
+      return kBuildCapabilities;
+    case launcher::Confinement::freeze:
+      return kFreezeCapabilities;
     case launcher::Confinement::app:
-    case launcher::Confinement::exec: break;
+    case launcher::Confinement::exec:
+      break;
   }
   return {};
 }
@@ -61,10 +64,13 @@ inline constexpr auto kFreezeNumbers = numbersOf(kFreezeCapabilities);
 // Capability numbers as in capabilities(7).
 [[nodiscard]] constexpr std::span<const unsigned> capabilitiesOf(launcher::Confinement confinement) {
   switch (confinement) {
-    case launcher::Confinement::build: return detail::kBuildNumbers;
-    case launcher::Confinement::freeze: return detail::kFreezeNumbers;
+    case launcher::Confinement::build:
+      return detail::kBuildNumbers;
+    case launcher::Confinement::freeze:
+      return detail::kFreezeNumbers;
     case launcher::Confinement::app:
-    case launcher::Confinement::exec: break;
+    case launcher::Confinement::exec:
+      break;
   }
   return {};
 }

@@ -8,14 +8,14 @@ namespace {
 using namespace landlock_access;
 
 constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDirectory;
-constexpr std::uint64_t kWrite = kWriteFile | kTruncate | kRemoveDirectory | kRemoveFile | kMakeDirectory | kMakeRegular |
-                                 kMakeSocket | kMakeFifo | kMakeSymlink;
+constexpr std::uint64_t kWrite = kWriteFile | kTruncate | kRemoveDirectory | kRemoveFile | kMakeDirectory |
+                                 kMakeRegular | kMakeSocket | kMakeFifo | kMakeSymlink;
 constexpr std::uint64_t kSinceAbi1 = (kRefer - 1);
 
 // An ordinary user's data. Not /etc, /usr and the loader's directories: what the release brought stays as it was, also
 // when the build gave such a file to the app's user.
-constexpr std::array<std::string_view, 12> kAppWrites = {"/app",  "/data", "/dev", "/home", "/media", "/mnt",
-                                                         "/opt",  "/root", "/run", "/srv",  "/tmp",   "/var"};
+constexpr std::array<std::string_view, 12> kAppWrites = {"/app", "/data", "/dev", "/home", "/media", "/mnt",
+                                                         "/opt", "/root", "/run", "/srv",  "/tmp",   "/var"};
 
 }  // namespace
 

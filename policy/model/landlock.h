@@ -1,8 +1,8 @@
 // The Landlock rules of a confinement class: a second wall behind the mounts, which still stands if one was forgotten.
 //
-// Everything is readable and executable beneath "/"; writing is granted by directory; making device nodes never. Signals
-// and abstract sockets are not scoped here, because the pid and network namespaces do that and `exec` must reach the app.
-// Threads and failures: pure values.
+// Everything is readable and executable beneath "/"; writing is granted by directory; making device nodes never.
+// Signals and abstract sockets are not scoped here, because the pid and network namespaces do that and `exec` must
+// reach the app. Threads and failures: pure values.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ inline constexpr std::uint64_t kDeviceIoctl = 1U << 15U;  // since ABI 5
 }  // namespace landlock_access
 
 // What a process may do with the files behind its standard descriptors when it opens them again, as /dev/stdout.
-inline constexpr std::uint64_t kLandlockReopen =
-    landlock_access::kReadFile | landlock_access::kWriteFile | landlock_access::kTruncate | landlock_access::kDeviceIoctl;
+inline constexpr std::uint64_t kLandlockReopen = landlock_access::kReadFile | landlock_access::kWriteFile |
+                                                 landlock_access::kTruncate | landlock_access::kDeviceIoctl;
 
 struct LandlockPath {
   std::string_view path;  // a directory; passed over when it is not there

@@ -43,7 +43,8 @@ Status checked(int answer, std::string_view operation, std::string_view call = {
 
 Status addRule(const Context& context, const SyscallRule& rule) {
   const std::string call(rule.call);
-  const int number = call.find('\0') == std::string::npos ? seccomp_syscall_resolve_name(call.c_str()) : __NR_SCMP_ERROR;
+  const int number =
+      call.find('\0') == std::string::npos ? seccomp_syscall_resolve_name(call.c_str()) : __NR_SCMP_ERROR;
   // Negative numbers, too, are what only other architectures have.
   if (number < 0) return Error{std::string(kStage), "resolve", call, ENOSYS};
   // The last stage's default says it already, and libseccomp refuses to hear it twice.
@@ -52,7 +53,8 @@ Status addRule(const Context& context, const SyscallRule& rule) {
   for (const auto& test : rule.tests) {
     comparisons.push_back({test.argument, SCMP_CMP_MASKED_EQ, test.mask, test.value});
   }
-  const std::uint32_t action = rule.denyErrno == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<unsigned>(rule.denyErrno));
+  const std::uint32_t action =
+      rule.denyErrno == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<unsigned>(rule.denyErrno));
   return checked(seccomp_rule_add_array(context.get(), action, number, static_cast<unsigned>(comparisons.size()),
                                         comparisons.data()),
                  "add rule", call);
@@ -69,7 +71,8 @@ Status check(const SeccompProfile& profile) {
     std::set<unsigned> arguments;
     for (const auto& test : rule.tests) {
       if (test.argument >= kArguments || !arguments.insert(test.argument).second) return invalid("argument", rule.call);
-      if (test.mask == 0 || (test.value & ~test.mask) != 0) return invalid("test that never or always holds", rule.call);
+      if (test.mask == 0 || (test.value & ~test.mask) != 0)
+        return invalid("test that never or always holds", rule.call);
     }
     if (!rule.tests.empty()) continue;
     const auto [known, added] = unconditional.emplace(rule.call, rule.denyErrno);
@@ -95,11 +98,14 @@ Result<std::vector<sock_filter>> exportProgram(const Context& context) {
 Result<std::vector<sock_filter>> compileStage(const SeccompProfile& profile, Stage stage) {
   const Context context(seccomp_init(stage == Stage::deny ? SCMP_ACT_ERRNO(ENOSYS) : kContinue));
   if (!context) return Error{std::string(kStage), "init", std::string(profile.name), ENOMEM};
-  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture"); !done) {
+  if (auto done =
+          checked(seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
+      !done) {
     return done.error();
   }
   // A binary tree: 8 comparisons to the rule instead of some 200.
-  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise"); !done) return done.error();
+  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise"); !done)
+    return done.error();
   for (const auto& rule : profile.rules) {
     if (stageOf(rule) != stage) continue;
     if (auto done = addRule(context, rule); !done) return done.error();
@@ -120,10 +126,14 @@ void chain(std::vector<sock_filter>& program) {
 
 const SeccompProfile& profileFor(launcher::Confinement confinement) {
   switch (confinement) {
-    case launcher::Confinement::app: return profiles::app;
-    case launcher::Confinement::build: return profiles::build;
-    case launcher::Confinement::exec: return profiles::exec;
-    case launcher::Confinement::freeze: return profiles::freeze;
+    case launcher::Confinement::app:
+      return profiles::app;
+    case launcher::Confinement::build:
+      return profiles::build;
+    case launcher::Confinement::exec:
+      return profiles::exec;
+    case launcher::Confinement::freeze:
+      return profiles::freeze;
   }
   static constexpr SeccompProfile kNone{};
   return kNone;

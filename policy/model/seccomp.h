@@ -1,10 +1,10 @@
 // Seccomp profiles as values, and their compilation into a BPF program through libseccomp.
 //
 // A profile is an allow-list. For one call, a denial with tests is looked at first, then what is allowed, then a denial
-// without tests ("otherwise"); what no rule names answers ENOSYS, as if the kernel did not have it. Foreign ABIs (i386, x32)
-// kill the process. Arguments are compared on the low 32 bits under a mask, because the kernel ignores the high half of an
-// int and a comparison on 64 bits is passed by setting it.
-// Threads: immutable data, pure functions. Failures: Error{stage "seccomp", operation, call, errno}; an empty profile is one.
+// without tests ("otherwise"); what no rule names answers ENOSYS, as if the kernel did not have it. Foreign ABIs (i386,
+// x32) kill the process. Arguments are compared on the low 32 bits under a mask, because the kernel ignores the high
+// half of an int and a comparison on 64 bits is passed by setting it. Threads: immutable data, pure functions.
+// Failures: Error{stage "seccomp", operation, call, errno}; an empty profile is one.
 #pragma once
 
 #include <linux/filter.h>
@@ -27,7 +27,8 @@ struct ArgumentTest {
   std::uint32_t value = 0;
 };
 
-// One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call: any.
+// One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:
+// any.
 struct SyscallRule {
   std::string_view call;
   int denyErrno = 0;  // 0: allow
@@ -43,8 +44,8 @@ struct SeccompProfile {
 // The data of policy/profiles/<class>.toml, built in.
 [[nodiscard]] const SeccompProfile& profileFor(launcher::Confinement confinement);
 
-// The kernel's own form. A call that this libseccomp does not know, a test that never or always holds, or a call that is
-// both allowed and denied without tests is an error.
+// The kernel's own form. A call that this libseccomp does not know, a test that never or always holds, or a call that
+// is both allowed and denied without tests is an error.
 [[nodiscard]] Result<std::vector<sock_filter>> compile(const SeccompProfile& profile);
 
 // Distinct system calls that the profile lets through, with or without a test.

@@ -24,7 +24,9 @@ bool readText(const std::string& path, std::string& text) {
   return file.good();
 }
 
-std::string quoted(const std::string& text) { return "R\"text(" + text + ")text\""; }
+std::string quoted(const std::string& text) {
+  return "R\"text(" + text + ")text\"";
+}
 
 void writeProfile(std::ostream& out, const ProfileFile& profile) {
   const std::string& name = profile.name;
@@ -42,7 +44,8 @@ void writeProfile(std::ostream& out, const ProfileFile& profile) {
   for (std::size_t i = 0; i < profile.rules.size(); ++i) {
     const auto& rule = profile.rules[i];
     out << "    {" << quoted(rule.call) << ", " << rule.denyErrno << ", "
-        << (rule.tests.empty() ? std::string("{}") : name + "Tests" + std::to_string(i)) << ", " << quoted(rule.reason) << "},\n";
+        << (rule.tests.empty() ? std::string("{}") : name + "Tests" + std::to_string(i)) << ", " << quoted(rule.reason)
+        << "},\n";
   }
   out << "};\nconstexpr SeccompProfile " << name << " = {\"" << name << "\", " << name << "Rules};\n";
 }

@@ -19,8 +19,8 @@ struct ErrnoName {
   int number;
 };
 constexpr std::array kErrnos = {ErrnoName{"EPERM", EPERM}, ErrnoName{"ENOSYS", ENOSYS},
-                               ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}, ErrnoName{"ENOTTY", ENOTTY},
-                               ErrnoName{"EINVAL", EINVAL}};
+                                ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}, ErrnoName{"ENOTTY", ENOTTY},
+                                ErrnoName{"EINVAL", EINVAL}};
 
 Error fault(std::string_view file, std::string_view key, std::string_view what) {
   return Error{"profile", std::string(what), std::string(file) + ": " + std::string(key), EINVAL};
@@ -33,7 +33,8 @@ Status onlyKeys(const toml::table& table, std::initializer_list<std::string_view
   return {};
 }
 
-Result<std::uint32_t> number(const toml::node_view<const toml::node>& node, std::string_view file, std::string_view key) {
+Result<std::uint32_t> number(const toml::node_view<const toml::node>& node, std::string_view file,
+                             std::string_view key) {
   const auto value = node.value_exact<std::int64_t>();
   if (!value || *value < 0 || *value > kMostInt) return fault(file, key, "needs an integer of 32 bits");
   return static_cast<std::uint32_t>(*value);
@@ -54,7 +55,8 @@ Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string
     if (*argument > 5) return fault(file, "when.argument", "a system call has six arguments");
     if (*mask == 0) return fault(file, "when.mask", "looks at no bit, so it always holds");
     if ((*equals & ~*mask) != 0) return fault(file, "when.equals", "has bits outside the mask, so it never holds");
-    const bool twice = std::any_of(tests.begin(), tests.end(), [&](const auto& test) { return test.argument == *argument; });
+    const bool twice =
+        std::any_of(tests.begin(), tests.end(), [&](const auto& test) { return test.argument == *argument; });
     if (twice) return fault(file, "when.argument", "names an argument twice");
     tests.push_back({*argument, *mask, *equals});
   }
@@ -83,14 +85,16 @@ Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entr
   auto argument = number(entry["argument"], file, "argument");
   if (!argument) return argument.error();
   const auto* values = entry["values"].as_array();
-  if (*argument > 5 || values == nullptr || values->empty()) return fault(file, "values", "needs a list and an argument 0-5");
+  if (*argument > 5 || values == nullptr || values->empty())
+    return fault(file, "values", "needs a list and an argument 0-5");
   auto mask = entry.contains("mask") ? number(entry["mask"], file, "mask") : Result<std::uint32_t>(0xffffffffU);
   if (!mask) return mask.error();
   std::vector<std::vector<ArgumentTest>> ways;
   for (const auto& item : *values) {
     auto value = number(toml::node_view<const toml::node>(item), file, "values");
     if (!value) return value.error();
-    if (*mask == 0 || (*value & ~*mask) != 0) return fault(file, "values", "has bits outside the mask, so it never holds");
+    if (*mask == 0 || (*value & ~*mask) != 0)
+      return fault(file, "values", "has bits outside the mask, so it never holds");
     ways.push_back({{*argument, *mask, *value}});
   }
   return ways;
@@ -151,7 +155,8 @@ Result<ProfileFile> parseProfile(std::string_view text, std::string_view file) {
   for (const auto& rule : profile.rules) {
     if (!rule.tests.empty()) continue;
     if (rule.denyErrno == 0) allowed.insert(rule.call);
-    if (rule.denyErrno != 0 && allowed.count(rule.call) != 0) return fault(file, rule.call, "is both allowed and denied");
+    if (rule.denyErrno != 0 && allowed.count(rule.call) != 0)
+      return fault(file, rule.call, "is both allowed and denied");
   }
   return profile;
 }

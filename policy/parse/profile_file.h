@@ -1,15 +1,16 @@
 // A seccomp profile file (policy/profiles/*.toml) as values. Never linked into the launcher.
 //
 //   name = "app"            must be the file's class
-//   inherits = "other"      optional: the other class's rules come too; a call that this file names is this file's alone
+//   inherits = "other"      optional: the other class's rules come too; a call that this file names is this file's
+//   alone
 //   [[allow]]  reason, calls, and at most one of
 //              when = [{argument = 0, mask = 0xffffffff, equals = 1}, ...]     all must hold
 //              argument = 1, values = [..], mask = 0xffffffff                  any of these; the mask may be left out
 //   [[deny]]   the same, and errno = "EPERM" | "ENOSYS" | "EAFNOSUPPORT" | "ENOTTY" | "EINVAL"
 //
-// With tests, a denial comes before what is allowed; without, after it (seccomp.h). An unknown key is an error, so that a
-// misspelt test cannot widen a rule.
-// Threads: pure functions. Failures: Error{stage "profile", operation = what is wrong, path = "file: key", EINVAL}.
+// With tests, a denial comes before what is allowed; without, after it (seccomp.h). An unknown key is an error, so that
+// a misspelt test cannot widen a rule. Threads: pure functions. Failures: Error{stage "profile", operation = what is
+// wrong, path = "file: key", EINVAL}.
 #pragma once
 
 #include <string>

@@ -22,7 +22,9 @@ namespace {
 
 constexpr std::size_t kNetlinkBuffer = 128UL * 1024;
 
-std::size_t aligned(std::size_t length) { return (length + 3U) & ~static_cast<std::size_t>(3U); }
+std::size_t aligned(std::size_t length) {
+  return (length + 3U) & ~static_cast<std::size_t>(3U);
+}
 
 template <typename T>
 bool copyOut(std::string_view bytes, T& value) {
@@ -168,7 +170,9 @@ Result<std::uint64_t> inodeOf(int fd) {
   return status.st_ino;
 }
 
-Result<std::vector<Link>> dumpLinks() { return getLinks(Scope::all, ""); }
+Result<std::vector<Link>> dumpLinks() {
+  return getLinks(Scope::all, "");
+}
 
 Result<Link> readLink(const std::string& name) {
   auto links = getLinks(Scope::one, name);

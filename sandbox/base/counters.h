@@ -1,8 +1,8 @@
 // Kernel counters: files that are read again and again through a kept descriptor, the boot clock, the use of a file
 // system, and the traffic counters of all links of this network namespace in one netlink dump.
 //
-// Threads: all functions are reentrant. Failures: Error{stage "counters", operation, path, errno}; a group or link that is
-// gone shows as ENODEV or ENOENT.
+// Threads: all functions are reentrant. Failures: Error{stage "counters", operation, path, errno}; a group or link that
+// is gone shows as ENODEV or ENOENT.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // How a forked child tells the launcher why it never became the app: one fixed record over a close-on-exec pipe.
 //
-// End-of-file without a record means that every step, the app's execve included, succeeded. The record is written with one
-// write(2) shorter than PIPE_BUF, so it arrives whole or not at all. Used by the launcher's child and by cloister-init.
-// Threads and failures: a value; strings that are too long are cut.
+// End-of-file without a record means that every step, the app's execve included, succeeded. The record is written with
+// one write(2) shorter than PIPE_BUF, so it arrives whole or not at all. Used by the launcher's child and by
+// cloister-init. Threads and failures: a value; strings that are too long are cut.
 #pragma once
 
 #include <cstddef>

@@ -18,10 +18,14 @@ constexpr std::string_view kStage = "files";
 
 std::uint64_t resolveFlags(Resolve resolve) {
   switch (resolve) {
-    case Resolve::anywhere: return 0;
-    case Resolve::beneath: return RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    case Resolve::inRoot: return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    case Resolve::noSymlinks: return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+    case Resolve::anywhere:
+      return 0;
+    case Resolve::beneath:
+      return RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    case Resolve::inRoot:
+      return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    case Resolve::noSymlinks:
+      return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
   }
   return RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 }
@@ -45,7 +49,9 @@ Result<UniqueFd> openAt(int dir, std::string_view path, int flags, Resolve resol
   return UniqueFd(static_cast<int>(fd));
 }
 
-Result<UniqueFd> openDirectory(std::string_view path) { return openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY); }
+Result<UniqueFd> openDirectory(std::string_view path) {
+  return openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+}
 
 Result<std::string> read(int dir, std::string_view path, std::size_t limit) {
   auto fd = openAt(dir, path, O_RDONLY);
@@ -62,7 +68,9 @@ Result<std::string> read(int dir, std::string_view path, std::size_t limit) {
   }
 }
 
-Result<std::string> read(std::string_view path, std::size_t limit) { return read(AT_FDCWD, path, limit); }
+Result<std::string> read(std::string_view path, std::size_t limit) {
+  return read(AT_FDCWD, path, limit);
+}
 
 Status writeControl(int dir, std::string_view path, std::string_view text) {
   auto fd = openAt(dir, path, O_WRONLY);
@@ -72,11 +80,14 @@ Status writeControl(int dir, std::string_view path, std::string_view text) {
     wrote = ::write(fd->get(), text.data(), text.size());
   } while (wrote < 0 && errno == EINTR);
   if (wrote < 0) return errnoError(kStage, "write", path);
-  if (static_cast<std::size_t>(wrote) != text.size()) return Error{std::string(kStage), "write", std::string(path), EIO};
+  if (static_cast<std::size_t>(wrote) != text.size())
+    return Error{std::string(kStage), "write", std::string(path), EIO};
   return {};
 }
 
-Status writeControl(std::string_view path, std::string_view text) { return writeControl(AT_FDCWD, path, text); }
+Status writeControl(std::string_view path, std::string_view text) {
+  return writeControl(AT_FDCWD, path, text);
+}
 
 Status writeAll(int fd, std::string_view data) {
   while (!data.empty()) {

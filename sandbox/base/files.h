@@ -14,8 +14,8 @@
 
 namespace cloister::files {
 
-// Where openat2(2) may lead. `beneath` refuses to leave the directory, `inRoot` treats it as "/". Both refuse magic links;
-// `noSymlinks` refuses every symbolic link on the way, also a last one.
+// Where openat2(2) may lead. `beneath` refuses to leave the directory, `inRoot` treats it as "/". Both refuse magic
+// links; `noSymlinks` refuses every symbolic link on the way, also a last one.
 enum class Resolve { anywhere, beneath, inRoot, noSymlinks };
 
 // openat2(2), O_CLOEXEC always added; `mode` counts only with O_CREAT. Falls back to openat(2) only for `anywhere`.

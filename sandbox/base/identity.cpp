@@ -6,8 +6,12 @@
 namespace cloister {
 namespace {
 
-bool lowerAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool labelChar(char c) { return lowerAlnum(c) || c == '-'; }
+bool lowerAlnum(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+bool labelChar(char c) {
+  return lowerAlnum(c) || c == '-';
+}
 
 }  // namespace
 
@@ -36,7 +40,9 @@ Ipv4 parseIpv4(std::string_view text) {
   return text.empty() ? address : 0;
 }
 
-std::string bridgeName(TenantIndex tenant) { return "cl" + std::to_string(tenant); }
+std::string bridgeName(TenantIndex tenant) {
+  return "cl" + std::to_string(tenant);
+}
 
 std::string hostLinkName(Ipv4 address) {
   const TenantIndex tenant = (address - subnetOf(0)) >> 8U;
@@ -53,9 +59,8 @@ bool validInstanceId(std::string_view text) {
 }
 
 bool validDigest(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return text.size() == 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace cloister

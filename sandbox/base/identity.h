@@ -24,13 +24,21 @@ inline constexpr std::uint32_t kUidsPerTenant = 65'536;
 // uid and gid, inside a container, of every app process ("app" in the base image's passwd).
 inline constexpr std::uint32_t kAppUid = 1000;
 
-[[nodiscard]] constexpr bool validTenant(TenantIndex tenant) { return tenant >= kFirstTenant && tenant <= kLastTenant; }
-[[nodiscard]] constexpr std::uint32_t firstUid(TenantIndex tenant) { return kUidBase + tenant * kUidsPerTenant; }
+[[nodiscard]] constexpr bool validTenant(TenantIndex tenant) {
+  return tenant >= kFirstTenant && tenant <= kLastTenant;
+}
+[[nodiscard]] constexpr std::uint32_t firstUid(TenantIndex tenant) {
+  return kUidBase + tenant * kUidsPerTenant;
+}
 
 // IPv4 addresses are host-order 32-bit numbers everywhere inside Cloister.
 using Ipv4 = std::uint32_t;
-[[nodiscard]] constexpr Ipv4 subnetOf(TenantIndex tenant) { return (10U << 24U) + (128U << 16U) + (tenant << 8U); }
-[[nodiscard]] constexpr Ipv4 gatewayOf(TenantIndex tenant) { return subnetOf(tenant) + 1; }
+[[nodiscard]] constexpr Ipv4 subnetOf(TenantIndex tenant) {
+  return (10U << 24U) + (128U << 16U) + (tenant << 8U);
+}
+[[nodiscard]] constexpr Ipv4 gatewayOf(TenantIndex tenant) {
+  return subnetOf(tenant) + 1;
+}
 [[nodiscard]] constexpr bool ownsAddress(TenantIndex tenant, Ipv4 address) {
   return address > gatewayOf(tenant) && address < subnetOf(tenant) + 255;
 }

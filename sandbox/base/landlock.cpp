@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::string_view kStage = "landlock";
 // EXECUTE, WRITE_FILE, READ_FILE, and TRUNCATE of ABI 3: all that a rule on a file may name.
-constexpr std::uint64_t kFileRights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | (1ULL << 14U);
+constexpr std::uint64_t kFileRights =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | (1ULL << 14U);
 
 }  // namespace
 
@@ -30,12 +31,13 @@ Result<UniqueFd> createRuleset(std::uint64_t handled) {
 }
 
 Status addPathBeneath(int ruleset, int path, std::uint64_t access) {
-  struct stat info{};
+  struct stat info {};
   if (::fstat(path, &info) != 0) return errnoError(kStage, "fstat");
   landlock_path_beneath_attr rule{};
   rule.allowed_access = S_ISDIR(info.st_mode) ? access : access & kFileRights;
   rule.parent_fd = path;
-  if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) return errnoError(kStage, "add_rule");
+  if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+    return errnoError(kStage, "add_rule");
   return {};
 }
 

@@ -1,7 +1,7 @@
 // Landlock: the three system calls, by descriptor.
 //
-// Threads: restrictSelf() binds the calling thread and its later children for ever. Failures: Error{stage "landlock", ...}.
-// Preconditions: restrictSelf() needs no_new_privs or CAP_SYS_ADMIN.
+// Threads: restrictSelf() binds the calling thread and its later children for ever. Failures: Error{stage "landlock",
+// ...}. Preconditions: restrictSelf() needs no_new_privs or CAP_SYS_ADMIN.
 #pragma once
 
 #include <cstdint>

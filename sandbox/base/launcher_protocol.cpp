@@ -57,16 +57,16 @@ bool getBool(Reader& reader) {
 }
 
 void put(Writer& writer, const Limits& limits) {
-  for (const std::uint64_t value : {limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes,
-                                    limits.openFiles}) {
+  for (const std::uint64_t value :
+       {limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes, limits.openFiles}) {
     writer.put(value);
   }
 }
 
 Limits getLimits(Reader& reader) {
   Limits limits;
-  for (std::uint64_t* value : {&limits.memoryBytes, &limits.cpuMillis, &limits.pids, &limits.diskBytes, &limits.inodes,
-                               &limits.openFiles}) {
+  for (std::uint64_t* value :
+       {&limits.memoryBytes, &limits.cpuMillis, &limits.pids, &limits.diskBytes, &limits.inodes, &limits.openFiles}) {
     *value = reader.get<std::uint64_t>();
   }
   return limits;
@@ -78,7 +78,8 @@ void put(Writer& writer, const std::vector<DescriptorKind>& kinds) {
 }
 
 std::vector<DescriptorKind> getKinds(Reader& reader) {
-  return getItems<DescriptorKind>(reader, kMostDescriptors, [](Reader& from) { return from.getEnum(kLastDescriptorKind); });
+  return getItems<DescriptorKind>(reader, kMostDescriptors,
+                                  [](Reader& from) { return from.getEnum(kLastDescriptorKind); });
 }
 
 void put(Writer& writer, const Launched& launched) {
@@ -99,7 +100,9 @@ Launched getLaunched(Reader& reader) {
   return launched;
 }
 
-std::string cut(const std::string& text, std::size_t most) { return text.substr(0, most); }
+std::string cut(const std::string& text, std::size_t most) {
+  return text.substr(0, most);
+}
 
 }  // namespace
 
@@ -222,7 +225,9 @@ bool decode(Reader& reader, LayerRequest& layer) {
   return reader.finish();
 }
 
-std::string encode(Verb plain) { return request(plain).bytes(); }
+std::string encode(Verb plain) {
+  return request(plain).bytes();
+}
 
 std::string encode(const Launched& launched) {
   Writer writer = reply();
@@ -316,7 +321,9 @@ bool decode(Reader& reader, PostureReply& posture) {
   return reader.finish();
 }
 
-std::string encodeDone() { return reply().bytes(); }
+std::string encodeDone() {
+  return reply().bytes();
+}
 
 std::string encodeFailure(const Error& error) {
   Writer writer = reply(ReplyStatus::failed);

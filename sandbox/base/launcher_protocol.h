@@ -2,9 +2,9 @@
 //
 // One request is one datagram: u16 verb, then the fields in the order of their struct (wire.h). One reply is one
 // datagram: u8 status (0 good, 1 failed), then the reply's fields, or stage, operation, path (strings) and u32 errno.
-// Descriptors travel as SCM_RIGHTS with the datagram they belong to; a request's are named in its comment, a reply's are
-// tagged by DescriptorKind. A datagram that does not decode exactly ends the session without a reply.
-// Threads and failures: values and pure codecs; decode() returns false on anything but an exact message.
+// Descriptors travel as SCM_RIGHTS with the datagram they belong to; a request's are named in its comment, a reply's
+// are tagged by DescriptorKind. A datagram that does not decode exactly ends the session without a reply. Threads and
+// failures: values and pure codecs; decode() returns false on anything but an exact message.
 #pragma once
 
 #include <sys/types.h>
@@ -48,8 +48,9 @@ struct Limits {
   std::uint64_t openFiles = 0;  // RLIMIT_NOFILE; must not be zero
 };
 
-// Descriptors with the request, in this order: stdin, stdout, stderr, status, and (freeze only) the output file that the
-// process gets as descriptor 3. cloister-init writes one line into `status` when the app ends: "exit N\n" or "signal N\n".
+// Descriptors with the request, in this order: stdin, stdout, stderr, status, and (freeze only) the output file that
+// the process gets as descriptor 3. cloister-init writes one line into `status` when the app ends: "exit N\n" or
+// "signal N\n".
 struct LaunchRequest {
   std::string instance;
   TenantIndex tenant = 0;
@@ -66,11 +67,11 @@ struct LaunchRequest {
 
 // Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.
 enum class DescriptorKind : std::uint8_t {
-  pid,       // pidfd of cloister-init
-  netns,     // keeps the link's counters readable until the last meter reading
-  upper,     // O_PATH on the upper: fstatfs gives its use
-  unified,   // cgroup directories, O_RDONLY: v2, or the v2 tree beside v1 (kill, freeze, cpu.stat, identity)
-  cpu,       // v1 hierarchies from here on
+  pid,      // pidfd of cloister-init
+  netns,    // keeps the link's counters readable until the last meter reading
+  upper,    // O_PATH on the upper: fstatfs gives its use
+  unified,  // cgroup directories, O_RDONLY: v2, or the v2 tree beside v1 (kill, freeze, cpu.stat, identity)
+  cpu,      // v1 hierarchies from here on
   cpuacct,
   memory,
   blkio,
@@ -81,8 +82,8 @@ inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::pids;
 struct Launched {
   std::string instance;
   TenantIndex tenant = 0;
-  std::uint32_t pid = 0;           // of cloister-init, as the host sees it
-  std::uint64_t cgroupInode = 0;   // inode of the unified group: the identity in metering, with the boot id
+  std::uint32_t pid = 0;          // of cloister-init, as the host sees it
+  std::uint64_t cgroupInode = 0;  // inode of the unified group: the identity in metering, with the boot id
   std::vector<DescriptorKind> descriptors;
 };
 
@@ -98,7 +99,10 @@ struct Executed {  // descriptor: pid
   std::uint32_t pid = 0;
 };
 
-enum class SignalTarget : std::uint8_t { init, group };  // init forwards to the app; group is SIGKILL to all, atomically
+enum class SignalTarget : std::uint8_t {
+  init,
+  group
+};  // init forwards to the app; group is SIGKILL to all, atomically
 inline constexpr SignalTarget kLastSignalTarget = SignalTarget::group;
 struct SignalRequest {
   std::string instance;
@@ -106,7 +110,8 @@ struct SignalRequest {
   SignalTarget target = SignalTarget::init;
 };
 
-// Kills what is left, waits for the group to be empty, releases upper, link and groups. Succeeds when all is gone already.
+// Kills what is left, waits for the group to be empty, releases upper, link and groups. Succeeds when all is gone
+// already.
 struct RemoveRequest {
   std::string instance;
 };
@@ -135,8 +140,9 @@ struct TenantGroups {
   std::vector<DescriptorKind> descriptors;
 };
 
-// Descriptor with the request: the squashfs file. The launcher copies it into a store of its own while hashing, refuses if
-// the bytes are not `digest` (EBADMSG), and mounts its copy read-only, nosuid, nodev. What it has already needs no bytes.
+// Descriptor with the request: the squashfs file. The launcher copies it into a store of its own while hashing, refuses
+// if the bytes are not `digest` (EBADMSG), and mounts its copy read-only, nosuid, nodev. What it has already needs no
+// bytes.
 struct LayerRequest {
   std::string digest;
 };
@@ -157,7 +163,11 @@ struct NetworkUsageReply {
   std::vector<NetworkUsage> tenants;
 };
 
-enum class CheckState : std::uint8_t { enforced, absent, off };  // absent: the kernel lacks it; off: we do not use it here
+enum class CheckState : std::uint8_t {
+  enforced,
+  absent,
+  off
+};  // absent: the kernel lacks it; off: we do not use it here
 inline constexpr CheckState kLastCheckState = CheckState::off;
 struct PostureCheck {
   std::string name;

@@ -17,7 +17,7 @@ namespace cloister::mounts {
 namespace {
 
 constexpr std::string_view kStage = "mount";
-constexpr int kDetachFlag = 2;         // MNT_DETACH
+constexpr int kDetachFlag = 2;           // MNT_DETACH
 constexpr unsigned kEmptyPath = 0x1000;  // AT_EMPTY_PATH
 
 }  // namespace
@@ -27,10 +27,10 @@ Result<UniqueFd> make(std::string_view type, const std::vector<Option>& options,
   UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, name.c_str(), FSOPEN_CLOEXEC)));
   if (!context) return errnoError(kStage, "fsopen", type);
   for (const auto& option : options) {
-    const long set = option.value.empty()
-                         ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, option.key.c_str(), nullptr, 0)
-                         : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, option.key.c_str(),
-                                     option.value.c_str(), 0);
+    const long set =
+        option.value.empty()
+            ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, option.key.c_str(), nullptr, 0)
+            : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, option.key.c_str(), option.value.c_str(), 0);
     if (set != 0) return errnoError(kStage, "fsconfig " + option.key, type);
   }
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {

@@ -1,8 +1,8 @@
 // The descriptor-based mount calls: a file system or a clone of a tree is made detached, shaped, and then attached.
 //
 // Threads: reentrant. Failures: Error{stage "mount", operation, path, errno}.
-// Preconditions: CAP_SYS_ADMIN over the current mount namespace; attach() never follows a symbolic link at its target when
-// the caller passes a descriptor opened with files::Resolve::noSymlinks.
+// Preconditions: CAP_SYS_ADMIN over the current mount namespace; attach() never follows a symbolic link at its target
+// when the caller passes a descriptor opened with files::Resolve::noSymlinks.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ inline constexpr std::uint64_t kNoDev = 0x4;
 inline constexpr std::uint64_t kNoExec = 0x8;
 
 // fsopen, fsconfig, fsmount: a new, detached mount.
-[[nodiscard]] Result<UniqueFd> make(std::string_view type, const std::vector<Option>& options, std::uint64_t attributes);
+[[nodiscard]] Result<UniqueFd> make(std::string_view type, const std::vector<Option>& options,
+                                    std::uint64_t attributes);
 // A detached clone of the mount that `path` (at `dir`; empty: `dir` itself) lies on, rooted at that path.
 [[nodiscard]] Result<UniqueFd> clone(int dir, std::string_view path);
 // Attaches a detached mount on the directory or file `target` (an O_PATH descriptor).

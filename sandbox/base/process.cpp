@@ -125,7 +125,7 @@ Status installFilter(const void* program, std::size_t instructions) {
 Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name) {
   auto source = files::openAt(AT_FDCWD, path, O_RDONLY);
   if (!source) return source.error();
-  struct stat info{};
+  struct stat info {};
   if (::fstat(source->get(), &info) != 0) return errnoError(kStage, "fstat", path);
   UniqueFd copy(::memfd_create(std::string(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!copy) return errnoError(kStage, "memfd_create", path);

@@ -35,7 +35,8 @@ struct Child {
 [[nodiscard]] Status executeDescriptor(int file, const std::vector<std::string>& argv,
                                        const std::vector<std::string>& environment);
 
-// Capability numbers as in capabilities(7). Sets permitted and effective to exactly `keep`, inheritable and ambient to none.
+// Capability numbers as in capabilities(7). Sets permitted and effective to exactly `keep`, inheritable and ambient to
+// none.
 [[nodiscard]] Status setCapabilities(std::span<const unsigned> keep);
 // Drops everything but `keep` from the bounding set. Needs CAP_SETPCAP.
 [[nodiscard]] Status boundCapabilities(std::span<const unsigned> keep);

@@ -78,7 +78,8 @@ Result<UniqueFd> accept(int listener) {
 
 Result<std::pair<UniqueFd, UniqueFd>> pair() {
   std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return errnoError(kStage, "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return errnoError(kStage, "socketpair");
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 

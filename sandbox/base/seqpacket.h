@@ -1,7 +1,9 @@
-// SOCK_SEQPACKET Unix sockets: one datagram is one message, descriptors ride along, the peer's identity is the kernel's word.
+// SOCK_SEQPACKET Unix sockets: one datagram is one message, descriptors ride along, the peer's identity is the kernel's
+// word.
 //
-// Threads: reentrant; a socket belongs to one thread at a time. Failures: Error{stage "seqpacket", operation, path, errno}.
-// A datagram that was cut (MSG_TRUNC), or whose descriptors were (MSG_CTRUNC), is EMSGSIZE and its descriptors are closed.
+// Threads: reentrant; a socket belongs to one thread at a time. Failures: Error{stage "seqpacket", operation, path,
+// errno}. A datagram that was cut (MSG_TRUNC), or whose descriptors were (MSG_CTRUNC), is EMSGSIZE and its descriptors
+// are closed.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 // The launcher's message format: little-endian integers, byte strings with a 32-bit length, lists with a 16-bit count.
 //
-// A Writer appends; a Reader consumes and never reads past its message: the first short or oversized field makes it fail,
-// every later read returns an empty value, and finish() is false unless all bytes were used exactly. There is no
+// A Writer appends; a Reader consumes and never reads past its message: the first short or oversized field makes it
+// fail, every later read returns an empty value, and finish() is false unless all bytes were used exactly. There is no
 // recursion and no allocation larger than the message itself.
 // Threads: a Reader or Writer belongs to one thread. Failures: Reader::failed().
 #pragma once
@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxMessage = 128UL * 1024;  // one SOCK_SEQPACKET 
 class Writer {
  public:
   template <typename T>
-    requires std::is_unsigned_v<T> || std::is_enum_v<T>
+  requires std::is_unsigned_v<T> || std::is_enum_v<T>
   void put(T value) {
     auto bits = static_cast<std::uint64_t>(value);
     for (std::size_t i = 0; i < sizeof(T); ++i, bits >>= 8U) bytes_.push_back(static_cast<char>(bits & 0xffU));
@@ -46,7 +46,7 @@ class Reader {
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
 
   template <typename T>
-    requires std::is_unsigned_v<T>
+  requires std::is_unsigned_v<T>
   [[nodiscard]] T get() {
     if (rest_.size() < sizeof(T)) return fail<T>();
     std::uint64_t bits = 0;

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::uint8_t kDone = 0;
 
-Error protocolError(std::string_view what) { return Error{"client", "decode", std::string(what), EPROTO}; }
+Error protocolError(std::string_view what) {
+  return Error{"client", "decode", std::string(what), EPROTO};
+}
 
 // A request beyond the protocol's limits would only end the session; here its sender learns why.
 template <typename Request>
@@ -138,7 +140,8 @@ class LauncherClient::Connection {
   UniqueFd socket_;
 };
 
-LauncherClient::LauncherClient(std::string socketPath) : connection_(std::make_unique<Connection>(std::move(socketPath))) {}
+LauncherClient::LauncherClient(std::string socketPath)
+    : connection_(std::make_unique<Connection>(std::move(socketPath))) {}
 LauncherClient::~LauncherClient() = default;
 
 Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request, const Standard& standard) {
@@ -203,7 +206,9 @@ Status LauncherClient::releaseLayer(const std::string& digest) {
   return answer ? Status() : Status(answer.error());
 }
 
-Result<std::vector<Container>> LauncherClient::recover() { return connection_->recover(); }
+Result<std::vector<Container>> LauncherClient::recover() {
+  return connection_->recover();
+}
 
 Result<std::vector<launcher::NetworkUsage>> LauncherClient::networkUsage() {
   auto answer = connection_->ask(launcher::encode(launcher::Verb::networkUsage), {});

@@ -1,13 +1,14 @@
 // cloister-init: the first process of every container, and the parent of every `exec` in one.
 //
-// Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group and
-// writes how the command ended. It is static, holds no capability, cannot be dumped, and runs under the app's own filter.
+// Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group
+// and writes how the command ended. It is static, holds no capability, cannot be dumped, and runs under the app's own
+// filter.
 //
 //   cloister-init MODE COMMAND [ARG...]     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
 //
 // Descriptors: see sandbox/base/exec_report.h. Failure before the command's execve: an ExecReport and exit 127.
-// When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded SIGTERM it
-// waits for all of them, so that "a && b" in a shell does not cut the grace period of b short.
+// When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded
+// SIGTERM it waits for all of them, so that "a && b" in a shell does not cut the grace period of b short.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/ioctl.h>

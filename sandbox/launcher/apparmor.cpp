@@ -20,7 +20,9 @@ struct KernelInterface {
 
 }  // namespace
 
-bool appArmorEnabled() { return ::aa_is_enabled() == 1; }
+bool appArmorEnabled() {
+  return ::aa_is_enabled() == 1;
+}
 
 Status loadAppArmorProfiles(const std::string& directory) {
   aa_kernel_interface* raw = nullptr;

@@ -118,8 +118,8 @@ Status restrictFiles(Confinement confinement) {
     if (!path) return path.error();
     if (auto done = landlock::addPathBeneath(ruleset->get(), path->get(), rule.access); !done) return done;
   }
-  // The node's FIFOs lie in no tree of the container, yet programs open them again as /dev/stdout. A pipe or socket without
-  // a path (EBADFD) is none of Landlock's business.
+  // The node's FIFOs lie in no tree of the container, yet programs open them again as /dev/stdout. A pipe or socket
+  // without a path (EBADFD) is none of Landlock's business.
   for (int fd = 0; fd <= kOutputDescriptor; ++fd) {
     auto done = landlock::addPathBeneath(ruleset->get(), fd, policy::kLandlockReopen & rules.handled);
     if (!done && done.error().code != EBADFD && done.error().code != EBADF) return done;
@@ -151,7 +151,8 @@ Status enterDirectory(const std::string& path) {
 }
 
 [[noreturn]] void confineAndExec(ChildPlan& plan) {
-  if (plan.filter == nullptr || plan.filter->empty()) fail(plan.report, Error{std::string(kStage), "filter", "", ENOENT});
+  if (plan.filter == nullptr || plan.filter->empty())
+    fail(plan.report, Error{std::string(kStage), "filter", "", ENOENT});
   UniqueFd appArmor;
   if (!plan.appArmorProfile.empty()) {
     auto attribute = files::openAt(AT_FDCWD, "/proc/thread-self/attr/apparmor/exec", O_WRONLY);
@@ -187,7 +188,8 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree) {
 
 void runExec(ChildPlan& plan, int target, int handover) {
   require(plan, await(plan.proceed, 'g'));
-  constexpr int kAll = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  constexpr int kAll =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   require(plan, process::enterNamespaces(target, kAll));
   auto born = process::cloneProcess(CLONE_PARENT, -1);
   if (!born) fail(plan.report, born.error());

@@ -33,8 +33,8 @@ struct ChildPlan {
 };
 
 [[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree);
-// `proceed` gets 'g' when the child was moved into its groups. `target`: pidfd of the container's init. The process that
-// execs is a sibling (CLONE_PARENT) born in the target's pid namespace, its pidfd is sent over `handover`.
+// `proceed` gets 'g' when the child was moved into its groups. `target`: pidfd of the container's init. The process
+// that execs is a sibling (CLONE_PARENT) born in the target's pid namespace, its pidfd is sent over `handover`.
 [[noreturn]] void runExec(ChildPlan& plan, int target, int handover);
 
 }  // namespace cloister::launcher

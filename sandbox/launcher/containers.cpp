@@ -24,7 +24,8 @@ namespace cloister::launcher {
 namespace {
 
 constexpr std::string_view kStage = "launch";
-constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+constexpr std::uint64_t kNamespaces =
+    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 constexpr int kRemovePatience = 5'000;  // milliseconds for killed processes to go
 
 struct Pipe {
@@ -55,7 +56,8 @@ Status readReport(int pipe) {
 
 std::vector<int> numbers(const std::vector<UniqueFd>& descriptors) {
   std::vector<int> list;
-  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list), [](const auto& fd) { return fd.get(); });
+  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list),
+                 [](const auto& fd) { return fd.get(); });
   return list;
 }
 
@@ -118,7 +120,8 @@ Result<Reply<Launched>> Containers::launch(const LaunchRequest& request, const s
   if (readRecord(request.instance)) return Error{std::string(kStage), "create", request.instance, EEXIST};
   if (auto wrote = writeRecord(request.instance, {request.tenant, request.address}); !wrote) return wrote.error();
   auto group = parts_.groups->createInstance(request.tenant, request.instance, request.limits);
-  Result<Reply<Launched>> started = group ? start(request, descriptors, *group) : Result<Reply<Launched>>(group.error());
+  Result<Reply<Launched>> started =
+      group ? start(request, descriptors, *group) : Result<Reply<Launched>>(group.error());
   if (!started) (void)remove(request.instance);
   return started;
 }
@@ -297,7 +300,8 @@ Status Containers::remove(const std::string& instance) {
   if (auto good = check(RemoveRequest{instance}); !good) return good;
   auto record = readRecord(instance);
   if (!record) return record.error().code == ENOENT ? Status() : Status(record.error());
-  if (auto killed = parts_.groups->kill(record->tenant, instance); !killed && killed.error().code != ENOENT) return killed;
+  if (auto killed = parts_.groups->kill(record->tenant, instance); !killed && killed.error().code != ENOENT)
+    return killed;
   if (auto gone = parts_.groups->removeInstance(record->tenant, instance, kRemovePatience); !gone) return gone;
   if (record->address != 0) {
     if (auto done = parts_.network->unlink(record->tenant, record->address); !done) return done;

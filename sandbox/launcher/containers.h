@@ -2,11 +2,10 @@
 //
 // Nothing about a running container is only in this process's memory: the cgroup tree says what runs, and
 //   <run>/containers/<instance>   "tenant address\n"
-// says whose it is and which address to unpin. So a launcher that was killed goes on where it stopped: recover() lists what
-// runs, remove() clears what a half-made launch left.
-// Life cycle: launch -> (exec, signal)* -> remove. Threads: not shared.
-// Failures: the child's ExecReport or our own Error; a failed launch leaves no process, group, link, mount or record.
-// Preconditions: root; Layers::open() has made the mount namespace private.
+// says whose it is and which address to unpin. So a launcher that was killed goes on where it stopped: recover() lists
+// what runs, remove() clears what a half-made launch left. Life cycle: launch -> (exec, signal)* -> remove. Threads:
+// not shared. Failures: the child's ExecReport or our own Error; a failed launch leaves no process, group, link, mount
+// or record. Preconditions: root; Layers::open() has made the mount namespace private.
 #pragma once
 
 #include <map>
@@ -38,8 +37,8 @@ class Containers {
     cgroups::Tree* groups = nullptr;
     network::Network* network = nullptr;
     rootfs::Layers* layers = nullptr;
-    UniqueFd init;         // cloister-init, sealed
-    std::string records;   // <run>/containers
+    UniqueFd init;          // cloister-init, sealed
+    std::string records;    // <run>/containers
     bool appArmor = false;  // profiles are loaded
   };
   // Compiles the filter of each confinement class; without one nothing could be launched, so a failure is final.

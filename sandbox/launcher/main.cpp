@@ -193,22 +193,43 @@ int main(int argc, char** argv) {
                                          {nullptr, 0, nullptr, 0}}};
   for (int flag = 0; (flag = ::getopt_long(argc, argv, "", flags.data(), nullptr)) != -1;) {
     switch (flag) {
-      case socket: options.socket = optarg; break;
+      case socket:
+        options.socket = optarg;
+        break;
       case user:
-        if (!parseNumber(optarg, options.allowedUser)) return std::fputs("cloister-launcher: --allow-uid: no number\n", stderr), 2;
+        if (!parseNumber(optarg, options.allowedUser))
+          return std::fputs("cloister-launcher: --allow-uid: no number\n", stderr), 2;
         break;
       case group:
-        if (!parseNumber(optarg, options.allowedGroup)) return std::fputs("cloister-launcher: --allow-gid: no number\n", stderr), 2;
+        if (!parseNumber(optarg, options.allowedGroup))
+          return std::fputs("cloister-launcher: --allow-gid: no number\n", stderr), 2;
         break;
-      case run: options.run = optarg; break;
-      case store: options.store = optarg; break;
-      case cgroupRoot: options.cgroupRoot = optarg; break;
-      case init: options.init = optarg; break;
-      case appArmor: options.appArmor = optarg; break;
-      case profile: return printProfile(optarg);
-      case purgeAll: options.purge = true; break;
-      case help: std::fputs(kUsage, stdout); return 0;
-      default: std::fputs(kUsage, stderr); return 2;
+      case run:
+        options.run = optarg;
+        break;
+      case store:
+        options.store = optarg;
+        break;
+      case cgroupRoot:
+        options.cgroupRoot = optarg;
+        break;
+      case init:
+        options.init = optarg;
+        break;
+      case appArmor:
+        options.appArmor = optarg;
+        break;
+      case profile:
+        return printProfile(optarg);
+      case purgeAll:
+        options.purge = true;
+        break;
+      case help:
+        std::fputs(kUsage, stdout);
+        return 0;
+      default:
+        std::fputs(kUsage, stderr);
+        return 2;
     }
   }
   if (optind != argc) return std::fputs(kUsage, stderr), 2;

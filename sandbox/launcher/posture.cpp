@@ -16,7 +16,8 @@ namespace cloister::launcher {
 namespace {
 
 PostureCheck verdict(const char* name, bool there, std::string whenThere, std::string whenAbsent) {
-  return {name, there ? CheckState::enforced : CheckState::absent, there ? std::move(whenThere) : std::move(whenAbsent)};
+  return {name, there ? CheckState::enforced : CheckState::absent,
+          there ? std::move(whenThere) : std::move(whenAbsent)};
 }
 
 bool seccompActionKnown(std::uint32_t action) {
@@ -31,8 +32,12 @@ Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
   utsname kernel{};
   ::uname(&kernel);
   checks.push_back({"kernel", CheckState::enforced, std::string("Linux ") + kernel.release});
-  for (const auto& [name, kind] : {std::pair{"user-namespace", "user"}, {"pid-namespace", "pid"}, {"mount-namespace", "mnt"},
-                                   {"network-namespace", "net"}, {"ipc-namespace", "ipc"}, {"uts-namespace", "uts"},
+  for (const auto& [name, kind] : {std::pair{"user-namespace", "user"},
+                                   {"pid-namespace", "pid"},
+                                   {"mount-namespace", "mnt"},
+                                   {"network-namespace", "net"},
+                                   {"ipc-namespace", "ipc"},
+                                   {"uts-namespace", "uts"},
                                    {"cgroup-namespace", "cgroup"}}) {
     const bool there = ::access((std::string("/proc/self/ns/") + kind).c_str(), F_OK) == 0;
     checks.push_back(verdict(name, there, "one of its own for every container", "the kernel has none"));
@@ -45,12 +50,15 @@ Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
   checks.push_back(verdict("landlock", abi > 0, "ABI " + std::to_string(abi), "the kernel has no Landlock"));
   checks.push_back(verdict("apparmor", appArmor.ok(), "a profile for each confinement class, entered by change-on-exec",
                            appArmor.ok() ? "" : appArmor.error().message()));
-  checks.push_back({"cgroups", CheckState::enforced,
-                    groups.layout() == cgroups::Layout::unified ? "version 2" : "version 1 controllers beside a version 2 tree"});
-  checks.push_back(verdict("core-scheduling", ::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, 0) == 0 || errno != EINVAL,
-                           "available", "the kernel has no core scheduling: SMT siblings may serve two tenants"));
+  checks.push_back(
+      {"cgroups", CheckState::enforced,
+       groups.layout() == cgroups::Layout::unified ? "version 2" : "version 1 controllers beside a version 2 tree"});
+  checks.push_back(verdict("core-scheduling",
+                           ::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, 0) == 0 || errno != EINVAL, "available",
+                           "the kernel has no core scheduling: SMT siblings may serve two tenants"));
   checks.push_back({"no-new-privs", CheckState::enforced, "set before every app, build and exec"});
-  checks.push_back({"capabilities", CheckState::enforced, "none for an app; a bounded set inside the namespace for a build"});
+  checks.push_back(
+      {"capabilities", CheckState::enforced, "none for an app; a bounded set inside the namespace for a build"});
   return posture;
 }
 

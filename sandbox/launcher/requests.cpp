@@ -16,13 +16,20 @@ constexpr std::uint64_t kMostPids = 1U << 20U;
 constexpr std::uint64_t kMostInodes = 1U << 26U;
 constexpr std::uint64_t kMostFiles = 1U << 20U;
 constexpr std::size_t kMostLayers = 8;
-constexpr std::array kSignals = {SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2, SIGTERM, SIGCONT, SIGSTOP, SIGWINCH};
+constexpr std::array kSignals = {SIGHUP,  SIGINT,  SIGQUIT, SIGKILL, SIGUSR1,
+                                 SIGUSR2, SIGTERM, SIGCONT, SIGSTOP, SIGWINCH};
 
-Status fault(std::string_view field) { return Error{"request", "check", std::string(field), EINVAL}; }
+Status fault(std::string_view field) {
+  return Error{"request", "check", std::string(field), EINVAL};
+}
 
-bool within(std::uint64_t value, std::uint64_t most) { return value >= 1 && value <= most; }
+bool within(std::uint64_t value, std::uint64_t most) {
+  return value >= 1 && value <= most;
+}
 
-bool plain(const std::string& text) { return text.find('\0') == std::string::npos; }
+bool plain(const std::string& text) {
+  return text.find('\0') == std::string::npos;
+}
 
 Status checkCommand(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
                     const std::string& workingDirectory) {
@@ -31,7 +38,8 @@ Status checkCommand(const std::vector<std::string>& argv, const std::vector<std:
     const auto equals = variable.find('=');
     if (equals == 0 || equals == std::string::npos || !plain(variable)) return fault("environment");
   }
-  if (workingDirectory.empty() || workingDirectory.front() != '/' || !plain(workingDirectory)) return fault("workingDirectory");
+  if (workingDirectory.empty() || workingDirectory.front() != '/' || !plain(workingDirectory))
+    return fault("workingDirectory");
   return {};
 }
 
@@ -74,7 +82,9 @@ Status check(const SignalRequest& request) {
   return known ? Status() : fault("signal");
 }
 
-Status check(const RemoveRequest& request) { return validInstanceId(request.instance) ? Status() : fault("instance"); }
+Status check(const RemoveRequest& request) {
+  return validInstanceId(request.instance) ? Status() : fault("instance");
+}
 
 Status check(const TenantPutRequest& request) {
   if (!validTenant(request.tenant)) return fault("tenant");
@@ -84,8 +94,12 @@ Status check(const TenantPutRequest& request) {
   return {};
 }
 
-Status check(const TenantRemoveRequest& request) { return validTenant(request.tenant) ? Status() : fault("tenant"); }
+Status check(const TenantRemoveRequest& request) {
+  return validTenant(request.tenant) ? Status() : fault("tenant");
+}
 
-Status check(const LayerRequest& request) { return validDigest(request.digest) ? Status() : fault("digest"); }
+Status check(const LayerRequest& request) {
+  return validDigest(request.digest) ? Status() : fault("digest");
+}
 
 }  // namespace cloister::launcher

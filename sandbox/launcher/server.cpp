@@ -18,7 +18,9 @@ namespace {
 
 constexpr std::size_t kMostSessions = 32;
 
-std::string replyTo(const Status& done) { return done ? encodeDone() : encodeFailure(done.error()); }
+std::string replyTo(const Status& done) {
+  return done ? encodeDone() : encodeFailure(done.error());
+}
 
 template <typename T>
 std::string replyTo(Result<Reply<T>> done, std::vector<UniqueFd>& descriptors) {
@@ -29,7 +31,8 @@ std::string replyTo(Result<Reply<T>> done, std::vector<UniqueFd>& descriptors) {
 
 std::vector<int> numbers(const std::vector<UniqueFd>& descriptors) {
   std::vector<int> list;
-  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list), [](const auto& fd) { return fd.get(); });
+  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list),
+                 [](const auto& fd) { return fd.get(); });
   return list;
 }
 
@@ -86,7 +89,8 @@ bool Server::serve(int session) {
 
 std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& descriptors, int session) {
   wire::Reader reader(message.bytes);
-  // One request of each kind: decodes exactly and carries no descriptor that its verb does not take, or ends the session.
+  // One request of each kind: decodes exactly and carries no descriptor that its verb does not take, or ends the
+  // session.
   const auto exact = [&](auto& request, std::size_t most) {
     return decode(reader, request) && message.descriptors.size() <= most;
   };
@@ -109,7 +113,8 @@ std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& d
       RemoveRequest request;
       return exact(request, 0) ? replyTo(parts_.containers->remove(request.instance)) : std::string();
     }
-    case Verb::tenantPut: return message.descriptors.empty() ? answerTenantPut(reader, descriptors) : std::string();
+    case Verb::tenantPut:
+      return message.descriptors.empty() ? answerTenantPut(reader, descriptors) : std::string();
     case Verb::tenantRemove: {
       TenantRemoveRequest request;
       if (!exact(request, 0)) return {};
@@ -133,13 +138,15 @@ std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& d
       if (done) done = parts_.layers->release(request.digest);
       return replyTo(done);
     }
-    case Verb::recover: return reader.finish() ? answerRecover(session) : std::string();
+    case Verb::recover:
+      return reader.finish() ? answerRecover(session) : std::string();
     case Verb::networkUsage: {
       if (!reader.finish()) return {};
       auto usage = parts_.network->usage();
       return usage ? encode(NetworkUsageReply{std::move(*usage)}) : encodeFailure(usage.error());
     }
-    case Verb::posture: return reader.finish() ? encode(parts_.posture.reply()) : std::string();
+    case Verb::posture:
+      return reader.finish() ? encode(parts_.posture.reply()) : std::string();
   }
   return {};
 }

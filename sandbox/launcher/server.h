@@ -1,8 +1,8 @@
 // The launcher's socket: accepts Cloister's user, reads one request at a time, answers it, knows nothing else.
 //
-// A session is a table look-up: verb -> decoder -> check -> action -> reply. A datagram that is short, long, unknown or cut
-// ends its session without a reply. Requests are carried out one after another in arrival order.
-// Threads: the whole launcher is one thread. Failures: a request's go to its sender; accept and poll errors end run().
+// A session is a table look-up: verb -> decoder -> check -> action -> reply. A datagram that is short, long, unknown or
+// cut ends its session without a reply. Requests are carried out one after another in arrival order. Threads: the whole
+// launcher is one thread. Failures: a request's go to its sender; accept and poll errors end run().
 #pragma once
 
 #include <map>

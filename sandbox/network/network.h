@@ -1,17 +1,19 @@
-// Network: a bridge a tenant, a veth pair an instance, one nftables table with a constant number of rules; all over netlink.
+// Network: a bridge a tenant, a veth pair an instance, one nftables table with a constant number of rules; all over
+// netlink.
 //
 // Table "inet cloister" (+ "bridge cloister" where the kernel has it): per-tenant state only in set and map elements.
-// Device group = tenant index (0: host and uplink). Source addresses are pinned to their link. A tenant reaches itself and
-// what its egress policy allows; never another tenant, the host, a private range or a metadata address. The host's DNS
-// forwarder is at kDnsAddress (an address of the loopback device), reachable at port 53 from every bridge.
+// Device group = tenant index (0: host and uplink). Source addresses are pinned to their link. A tenant reaches itself
+// and what its egress policy allows; never another tenant, the host, a private range or a metadata address. The host's
+// DNS forwarder is at kDnsAddress (an address of the loopback device), reachable at port 53 from every bridge.
 //
-// Bytes are those of IP packets, headers included, that passed between a tenant's bridge and the host in either direction
-// (internet, edge proxy, DNS); switched packets of one tenant are internal. ruleset.h draws the tables, shaping.h the rate.
-// Another program that flushes the kernel's whole ruleset takes ours with it until the next open().
+// Bytes are those of IP packets, headers included, that passed between a tenant's bridge and the host in either
+// direction (internet, edge proxy, DNS); switched packets of one tenant are internal. ruleset.h draws the tables,
+// shaping.h the rate. Another program that flushes the kernel's whole ruleset takes ours with it until the next open().
 //
 // Life cycle: open -> putTenant -> (link -> instance's namespace dies) -> removeTenant -> close().
-// Threads: not shared. Failures: Error{stage "network", operation, object, errno}. A failed call leaves nothing half-made.
-// Preconditions: CAP_NET_ADMIN in the current network namespace; link() needs CAP_SYS_ADMIN to enter the child's.
+// Threads: not shared. Failures: Error{stage "network", operation, object, errno}. A failed call leaves nothing
+// half-made. Preconditions: CAP_NET_ADMIN in the current network namespace; link() needs CAP_SYS_ADMIN to enter the
+// child's.
 #pragma once
 
 #include <memory>
@@ -34,8 +36,8 @@ class Network {
   [[nodiscard]] Status putTenant(TenantIndex tenant, std::uint64_t bitsPerSecond, launcher::Egress egress);
   [[nodiscard]] Status removeTenant(TenantIndex tenant);
 
-  // Makes the pair, puts one end as "eth0" into the network namespace `netns` (descriptor), sets lo up, address, default
-  // route and permanent neighbours there; pins address and MAC on the host end. About two netlink batches.
+  // Makes the pair, puts one end as "eth0" into the network namespace `netns` (descriptor), sets lo up, address,
+  // default route and permanent neighbours there; pins address and MAC on the host end. About two netlink batches.
   [[nodiscard]] Status link(TenantIndex tenant, Ipv4 address, int netns);
   // Sets lo up in `netns` and nothing else.
   [[nodiscard]] Status loopbackOnly(int netns);
@@ -45,8 +47,8 @@ class Network {
   // External bytes of every tenant since its first putTenant on this boot; never reset by us.
   [[nodiscard]] Result<std::vector<launcher::NetworkUsage>> usage();
 
-  // Deletes the tables, every link in our groups and the DNS address: for --purge and for tests. ip_forward stays on: others
-  // may have come to need it.
+  // Deletes the tables, every link in our groups and the DNS address: for --purge and for tests. ip_forward stays on:
+  // others may have come to need it.
   [[nodiscard]] static Status removeAll();
 
  private:

@@ -1,11 +1,11 @@
 // A tenant's network rate, in both directions, as token buckets over all of its instances together.
 //
-// To the tenant: tbf on its bridge device. From the tenant: packets that enter by its ports for anything but its own subnet
-// are redirected through an ifb device "cl<index>-up" with a tbf, and come back to their port. The redirection stands before
-// the bridge, so connection tracking sees every packet once, with br_netfilter or without. Its filters are in one block of
-// the tenant that all of its ports share. Packets between instances of one tenant are switched and not shaped.
-// Threads: as the socket. Failures: Error{stage "network", operation, object, errno}; a kernel without tbf, ifb, u32 or
-// mirred fails a rate that is not zero.
+// To the tenant: tbf on its bridge device. From the tenant: packets that enter by its ports for anything but its own
+// subnet are redirected through an ifb device "cl<index>-up" with a tbf, and come back to their port. The redirection
+// stands before the bridge, so connection tracking sees every packet once, with br_netfilter or without. Its filters
+// are in one block of the tenant that all of its ports share. Packets between instances of one tenant are switched and
+// not shaped. Threads: as the socket. Failures: Error{stage "network", operation, object, errno}; a kernel without tbf,
+// ifb, u32 or mirred fails a rate that is not zero.
 #pragma once
 
 #include <vector>

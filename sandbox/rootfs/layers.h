@@ -28,7 +28,8 @@ class Layers {
   // Leaves the caller's mount namespace for a private one and prepares `<run>/mnt` in it.
   [[nodiscard]] static Result<std::unique_ptr<Layers>> open(const std::string& store, const std::string& run);
 
-  // Copies the image behind `file` into the store while hashing it, refuses other bytes with EBADMSG, mounts it. Idempotent.
+  // Copies the image behind `file` into the store while hashing it, refuses other bytes with EBADMSG, mounts it.
+  // Idempotent.
   [[nodiscard]] Status mount(const std::string& digest, int file);
   // Unmounts and deletes. Containers that use it keep it until they end.
   [[nodiscard]] Status release(const std::string& digest);
@@ -37,7 +38,8 @@ class Layers {
   // A detached, read-only clone of the layer whose ids are the tenant's. ENOENT: not mounted.
   [[nodiscard]] Result<UniqueFd> clone(const std::string& digest, TenantIndex tenant);
 
-  // A detached tmpfs of the given bounds with "upper" and "work" inside, owned by the tenant's root, closed to all others.
+  // A detached tmpfs of the given bounds with "upper" and "work" inside, owned by the tenant's root, closed to all
+  // others.
   [[nodiscard]] Result<UniqueFd> makeUpper(TenantIndex tenant, std::uint64_t bytes, std::uint64_t inodes);
   // Keeps a build's upper for its freeze; clones it read-only for one; lets it go (ENOENT counts as done).
   [[nodiscard]] Status keepUpper(const std::string& instance, int upper);

@@ -26,8 +26,8 @@ struct Link {
   const char* name;
   const char* target;
 };
-constexpr std::array kDeviceLinks = {Link{"fd", "/proc/self/fd"},        Link{"stdin", "/proc/self/fd/0"},
-                                     Link{"stdout", "/proc/self/fd/1"},  Link{"stderr", "/proc/self/fd/2"},
+constexpr std::array kDeviceLinks = {Link{"fd", "/proc/self/fd"}, Link{"stdin", "/proc/self/fd/0"},
+                                     Link{"stdout", "/proc/self/fd/1"}, Link{"stderr", "/proc/self/fd/2"},
                                      Link{"ptmx", "pts/ptmx"}};
 
 Status makeDirectory(int dir, const char* name) {
@@ -78,7 +78,8 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
   auto directory = files::openAt(root, "dev", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
   if (!directory) return directory.error();
   for (std::size_t i = 0; i < kDevices.size(); ++i) {
-    auto node = files::openAt(directory->get(), kDevices.at(i), O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0666);
+    auto node =
+        files::openAt(directory->get(), kDevices.at(i), O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0666);
     if (!node) return node.error();
     if (auto done = mounts::attach(nodes.at(i).get(), node->get(), kDevices.at(i)); !done) return done;
   }
@@ -100,7 +101,7 @@ Status narrowProc(int root, int null, int empty) {
     auto where = target(root, std::string_view(view.path).substr(1), 0);
     if (!where && where.error().code == ENOENT) continue;
     if (!where) return where.error();
-    struct stat info{};
+    struct stat info {};
     if (::fstat(where->get(), &info) != 0) return errnoError(kStage, "fstat", view.path);
     auto cover = mounts::clone(S_ISDIR(info.st_mode) ? empty : null, "");
     if (!cover) return cover.error();
@@ -132,8 +133,10 @@ Status writeEtc(int root, const char* name, const std::string& text) {
 Status writeNames(int root, const Tree& tree) {
   const std::string own = tree.address == 0 ? "127.0.1.1" : formatIpv4(tree.address);
   if (auto done = writeEtc(root, "hostname", tree.hostname + "\n"); !done) return done;
-  if (auto done = writeEtc(root, "hosts", "127.0.0.1 localhost\n" + own + " " + tree.hostname + "\n"); !done) return done;
-  const std::string resolver = tree.address == 0 ? "" : "nameserver " + formatIpv4(kDnsAddress) + "\noptions timeout:3\n";
+  if (auto done = writeEtc(root, "hosts", "127.0.0.1 localhost\n" + own + " " + tree.hostname + "\n"); !done)
+    return done;
+  const std::string resolver =
+      tree.address == 0 ? "" : "nameserver " + formatIpv4(kDnsAddress) + "\noptions timeout:3\n";
   return writeEtc(root, "resolv.conf", resolver);
 }
 
@@ -145,9 +148,11 @@ Status enter(Tree& tree) {
   // All of these must be made while the host's own /proc and /dev are still in this mount namespace.
   auto proc = mounts::make("proc", {}, kQuiet);
   if (!proc) return proc.error();
-  auto dev = mounts::make("tmpfs", {{"mode", "0755"}, {"size", "64k"}, {"nr_inodes", "64"}}, mounts::kNoSuid | mounts::kNoExec);
+  auto dev = mounts::make("tmpfs", {{"mode", "0755"}, {"size", "64k"}, {"nr_inodes", "64"}},
+                          mounts::kNoSuid | mounts::kNoExec);
   if (!dev) return dev.error();
-  auto nothing = mounts::make("tmpfs", {{"mode", "0555"}, {"size", "4k"}, {"nr_inodes", "2"}}, kQuiet | mounts::kReadOnly);
+  auto nothing =
+      mounts::make("tmpfs", {{"mode", "0555"}, {"size", "4k"}, {"nr_inodes", "2"}}, kQuiet | mounts::kReadOnly);
   if (!nothing) return nothing.error();
   std::array<UniqueFd, kDevices.size()> nodes;
   for (std::size_t i = 0; i < kDevices.size(); ++i) {
@@ -173,7 +178,8 @@ Status enter(Tree& tree) {
     if (auto done = attachAt(root->get(), "upper", tree.frozen.get()); !done) return done;
   }
   if (auto done = writeNames(root->get(), tree); !done) return done;
-  if (::sethostname(tree.hostname.c_str(), tree.hostname.size()) != 0) return errnoError(kStage, "sethostname", tree.hostname);
+  if (::sethostname(tree.hostname.c_str(), tree.hostname.size()) != 0)
+    return errnoError(kStage, "sethostname", tree.hostname);
   return {};
 }
 

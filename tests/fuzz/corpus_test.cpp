@@ -29,10 +29,18 @@ std::string mutated(std::string input, const std::vector<std::string>& seeds, st
       case 1:
         if (!input.empty()) input[at] = static_cast<char>(static_cast<unsigned char>(input[at]) ^ (1U << below(8)));
         break;
-      case 2: input.resize(at); break;
-      case 3: input.erase(at, 1 + below(8)); break;
-      case 4: input.insert(at, 1 + below(8), static_cast<char>(random() & 0xffU)); break;
-      case 5: input.insert(at, input.substr(below(input.size()), below(32))); break;
+      case 2:
+        input.resize(at);
+        break;
+      case 3:
+        input.erase(at, 1 + below(8));
+        break;
+      case 4:
+        input.insert(at, 1 + below(8), static_cast<char>(random() & 0xffU));
+        break;
+      case 5:
+        input.insert(at, input.substr(below(input.size()), below(32)));
+        break;
       default: {
         const std::string& other = seeds.at(below(seeds.size()));
         input = input.substr(0, at) + other.substr(below(other.size()));

@@ -7,7 +7,9 @@
 namespace cloister::fuzz {
 namespace {
 
-std::string_view viewOf(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+std::string_view viewOf(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
 
 template <typename Request>
 void request(wire::Reader& reader, std::string_view whole) {
@@ -34,14 +36,28 @@ int launcherRequest(const std::uint8_t* data, std::size_t size) {
   wire::Reader reader(whole);
   const auto verb = static_cast<Verb>(reader.get<std::uint16_t>());
   switch (verb) {
-    case Verb::launch: request<launcher::LaunchRequest>(reader, whole); break;
-    case Verb::exec: request<launcher::ExecRequest>(reader, whole); break;
-    case Verb::signal: request<launcher::SignalRequest>(reader, whole); break;
-    case Verb::remove: request<launcher::RemoveRequest>(reader, whole); break;
-    case Verb::tenantPut: request<launcher::TenantPutRequest>(reader, whole); break;
-    case Verb::tenantRemove: request<launcher::TenantRemoveRequest>(reader, whole); break;
+    case Verb::launch:
+      request<launcher::LaunchRequest>(reader, whole);
+      break;
+    case Verb::exec:
+      request<launcher::ExecRequest>(reader, whole);
+      break;
+    case Verb::signal:
+      request<launcher::SignalRequest>(reader, whole);
+      break;
+    case Verb::remove:
+      request<launcher::RemoveRequest>(reader, whole);
+      break;
+    case Verb::tenantPut:
+      request<launcher::TenantPutRequest>(reader, whole);
+      break;
+    case Verb::tenantRemove:
+      request<launcher::TenantRemoveRequest>(reader, whole);
+      break;
     case Verb::layerMount:
-    case Verb::layerRelease: layer(verb, reader, whole); break;
+    case Verb::layerRelease:
+      layer(verb, reader, whole);
+      break;
     case Verb::recover:
     case Verb::networkUsage:
     case Verb::posture:
@@ -56,12 +72,24 @@ int launcherReply(const std::uint8_t* data, std::size_t size) {
   const std::string_view fields = viewOf(data, size).substr(1);
   wire::Reader reader(fields);
   switch (data[0] % 7U) {
-    case 0: reply<launcher::Launched>(reader, fields); break;
-    case 1: reply<launcher::Executed>(reader, fields); break;
-    case 2: reply<launcher::TenantGroups>(reader, fields); break;
-    case 3: reply<launcher::Recovered>(reader, fields); break;
-    case 4: reply<launcher::NetworkUsageReply>(reader, fields); break;
-    case 5: reply<launcher::PostureReply>(reader, fields); break;
+    case 0:
+      reply<launcher::Launched>(reader, fields);
+      break;
+    case 1:
+      reply<launcher::Executed>(reader, fields);
+      break;
+    case 2:
+      reply<launcher::TenantGroups>(reader, fields);
+      break;
+    case 3:
+      reply<launcher::Recovered>(reader, fields);
+      break;
+    case 4:
+      reply<launcher::NetworkUsageReply>(reader, fields);
+      break;
+    case 5:
+      reply<launcher::PostureReply>(reader, fields);
+      break;
     default: {
       Error error;
       (void)launcher::decodeFailure(reader, error);

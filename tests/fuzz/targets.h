@@ -1,5 +1,5 @@
-// What is fuzzed: functions from any bytes to "nothing bad happened". A broken promise aborts, so that libFuzzer, and the
-// test that feeds them a corpus, both see it.
+// What is fuzzed: functions from any bytes to "nothing bad happened". A broken promise aborts, so that libFuzzer, and
+// the test that feeds them a corpus, both see it.
 //
 // Threads: pure. Failures: abort().
 #pragma once
@@ -9,7 +9,8 @@
 
 namespace cloister::fuzz {
 
-// A datagram as the launcher takes it: u16 verb, then the request of that verb. What decodes must encode to the same bytes.
+// A datagram as the launcher takes it: u16 verb, then the request of that verb. What decodes must encode to the same
+// bytes.
 int launcherRequest(const std::uint8_t* data, std::size_t size);
 // A reply as the client takes it; the first byte picks its kind.
 int launcherReply(const std::uint8_t* data, std::size_t size);

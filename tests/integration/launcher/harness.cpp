@@ -89,8 +89,8 @@ int LauncherTest::purge() {
     if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(90);
     const std::string run = path("run");
     const std::string store = path("store");
-    ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--purge", "--run", run.c_str(), "--store", store.c_str(), "--cgroup-root",
-            cgroupRoot_.c_str(), nullptr);
+    ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--purge", "--run", run.c_str(), "--store", store.c_str(),
+            "--cgroup-root", cgroupRoot_.c_str(), nullptr);
     ::_exit(91);
   }
   int status = 0;
@@ -119,12 +119,13 @@ std::vector<std::string> LauncherTest::groups() const {
 std::string LauncherTest::makeLayer(const std::string& name, const std::string& script) {
   const std::string root = path(name + ".root");
   const std::string image = path(name + ".squashfs");
-  const std::string prepare = name == "base" ? "mkdir -p $ROOT/bin $ROOT/etc $ROOT/proc $ROOT/dev $ROOT/sys $ROOT/tmp $ROOT/app "
-                                               "$ROOT/usr/bin; cp /bin/busybox $ROOT/bin/; chmod 1777 $ROOT/tmp; "
-                                               "chown 1000:1000 $ROOT/app; for a in sh cat id ls dd sleep echo mkdir kill ps "
-                                               "readlink mknod touch wc head stat grep env ip ping nc; do ln -s busybox "
-                                               "$ROOT/bin/$a; done; "
-                                             : "mkdir -p $ROOT; ";
+  const std::string prepare = name == "base"
+                                  ? "mkdir -p $ROOT/bin $ROOT/etc $ROOT/proc $ROOT/dev $ROOT/sys $ROOT/tmp $ROOT/app "
+                                    "$ROOT/usr/bin; cp /bin/busybox $ROOT/bin/; chmod 1777 $ROOT/tmp; "
+                                    "chown 1000:1000 $ROOT/app; for a in sh cat id ls dd sleep echo mkdir kill ps "
+                                    "readlink mknod touch wc head stat grep env ip ping nc; do ln -s busybox "
+                                    "$ROOT/bin/$a; done; "
+                                  : "mkdir -p $ROOT; ";
   const std::string pack = "mksquashfs $ROOT " + image + " -quiet -no-progress -noappend >/dev/null";
   EXPECT_EQ(shell("ROOT=" + root + "; export ROOT; " + prepare + script + "; " + pack), 0);
   const std::string sum = path(name + ".sum");
@@ -158,15 +159,19 @@ launcher::LaunchRequest LauncherTest::request(const std::string& instance, const
 Result<sandbox::Container> LauncherTest::launch(const launcher::LaunchRequest& request) {
   const UniqueFd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const UniqueFd out(::open(path(request.instance + ".out").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  const UniqueFd status(::open(path(request.instance + ".status").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  const UniqueFd image(request.confinement == launcher::Confinement::freeze
-                           ? ::open(path(request.instance + ".image").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
-                           : -1);
+  const UniqueFd status(
+      ::open(path(request.instance + ".status").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  const UniqueFd image(
+      request.confinement == launcher::Confinement::freeze
+          ? ::open(path(request.instance + ".image").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
+          : -1);
   if (image.valid()) ::fchmod(image.get(), 0666);
   return client_->launch(request, {in.get(), out.get(), out.get(), status.get(), image.get()});
 }
 
-std::string LauncherTest::output(const std::string& instance) const { return readWhole(path(instance + ".out")); }
+std::string LauncherTest::output(const std::string& instance) const {
+  return readWhole(path(instance + ".out"));
+}
 
 Outcome LauncherTest::finish(const std::string& instance, const sandbox::Container& container) {
   EXPECT_TRUE(waitFor(container.descriptor(launcher::DescriptorKind::pid), 20)) << instance << " did not end";

@@ -1,4 +1,5 @@
-// A real cloister-launcher in a network namespace, a cgroup root and directories of its own, and tiny busybox images for it.
+// A real cloister-launcher in a network namespace, a cgroup root and directories of its own, and tiny busybox images
+// for it.
 //
 // Threads: one test at a time. Failures: gtest assertions; setUp() says by name what this machine lacks.
 #pragma once

@@ -29,7 +29,8 @@ TEST_F(LauncherTest, IdsAreTheTenantsOwnRange) {
   const auto outcome = run(request("ids", "cat /proc/self/uid_map /proc/self/gid_map"));
   const std::string first = std::to_string(firstUid(7));
   std::size_t seen = 0;
-  for (std::size_t at = outcome.output.find(first); at != std::string::npos; at = outcome.output.find(first, at + 1)) ++seen;
+  for (std::size_t at = outcome.output.find(first); at != std::string::npos; at = outcome.output.find(first, at + 1))
+    ++seen;
   EXPECT_EQ(seen, 2U) << outcome.output;
   EXPECT_NE(outcome.output.find("65536"), std::string::npos);
 }
@@ -83,7 +84,8 @@ TEST_F(LauncherTest, ABuildIsRootOfItsContainerAndItsUpperBecomesALayer) {
   ASSERT_TRUE(waitFor(container->descriptor(launcher::DescriptorKind::pid), 20));
   EXPECT_EQ(output("bd-1"), "0\n");
 
-  auto freeze = request("bd-1-fz", "ls /upper/upper; cat /upper/upper/opt/file; echo x > /upper/upper/no; echo image >&3");
+  auto freeze =
+      request("bd-1-fz", "ls /upper/upper; cat /upper/upper/opt/file; echo x > /upper/upper/no; echo image >&3");
   freeze.confinement = Confinement::freeze;
   freeze.freezeOf = "bd-1";
   freeze.address = 0;
@@ -131,11 +133,11 @@ TEST_P(HostileLayerTest, LeadsNowhere) {
 
 INSTANTIATE_TEST_SUITE_P(
     Layers, HostileLayerTest,
-    ::testing::Values(HostileLayer{"ProcLink", "ln -s /tmp $ROOT/proc"}, HostileLayer{"DevLink", "ln -s /tmp $ROOT/dev"},
-                      HostileLayer{"SysLink", "ln -s / $ROOT/sys"}, HostileLayer{"EtcLink", "ln -s /tmp $ROOT/etc"},
+    ::testing::Values(HostileLayer{"ProcLink", "ln -s /tmp $ROOT/proc"},
+                      HostileLayer{"DevLink", "ln -s /tmp $ROOT/dev"}, HostileLayer{"SysLink", "ln -s / $ROOT/sys"},
+                      HostileLayer{"EtcLink", "ln -s /tmp $ROOT/etc"},
                       HostileLayer{"HostsLink", "mkdir $ROOT/etc; ln -s /tmp/cloister-escape $ROOT/etc/hosts"},
-                      HostileLayer{"ProcFile", "touch $ROOT/proc"},
-                      HostileLayer{"EtcLoop", "ln -s etc $ROOT/etc"}),
+                      HostileLayer{"ProcFile", "touch $ROOT/proc"}, HostileLayer{"EtcLoop", "ln -s etc $ROOT/etc"}),
     [](const auto& instance) { return instance.param.name; });
 
 TEST_F(LauncherTest, ExecJoinsTheContainerAndIsHardenedTheSame) {
@@ -197,7 +199,8 @@ TEST_F(LauncherTest, WhatIsNoRequestEndsTheSession) {
   wire::Writer unknown;
   unknown.put(std::uint16_t{999});
   const std::string good = launcher::encode(launcher::Verb::posture);
-  const std::vector<std::string> hostile = {unknown.bytes(), "x", good + "tail", launcher::encode(launcher::RemoveRequest{"a"}) + "t",
+  const std::vector<std::string> hostile = {unknown.bytes(), "x", good + "tail",
+                                            launcher::encode(launcher::RemoveRequest{"a"}) + "t",
                                             std::string(100'000, '\xff')};
   for (const auto& bytes : hostile) {
     auto socket = seqpacket::connect(path("run") + "/launcher.sock");

@@ -138,7 +138,9 @@ TEST(Spool, ARowThatDoesNotDecodeSetsTheFileAside) {
   ASSERT_TRUE(Spool::open(path, "nd-1").ok());
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(database, "INSERT INTO groups(name, state) VALUES('in-1-1', x'ff')", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(
+      sqlite3_exec(database, "INSERT INTO groups(name, state) VALUES('in-1-1', x'ff')", nullptr, nullptr, nullptr),
+      SQLITE_OK);
   sqlite3_close(database);
   auto spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok()) << spool.error().message();

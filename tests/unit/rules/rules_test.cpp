@@ -1,4 +1,5 @@
-// The rules of the house, read off the tree: who may include whom, where raw system calls may stand, how long a file may be.
+// The rules of the house, read off the tree: who may include whom, where raw system calls may stand, how long a file
+// may be.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -106,7 +107,8 @@ std::vector<std::string> includeViolations(const std::vector<Source>& files) {
       if (included.empty() || isBeneath(included, room->folder)) continue;
       const bool allowed = std::any_of(room->mayInclude.begin(), room->mayInclude.end(),
                                        [&](std::string_view folder) { return isBeneath(included, folder); });
-      const bool generated = room->folder == "policy/model" && (included == "policy/profiles.inc" || included == "policy/apparmor.inc");
+      const bool generated =
+          room->folder == "policy/model" && (included == "policy/profiles.inc" || included == "policy/apparmor.inc");
       if (!allowed && !generated) violations.push_back(source.path + " includes \"" + included + "\"");
     }
   }
@@ -115,8 +117,9 @@ std::vector<std::string> includeViolations(const std::vector<Source>& files) {
 
 // Headers of parsers, databases and HTTP: none near the privileged side.
 std::vector<std::string> libraryViolations(const std::vector<Source>& files) {
-  constexpr std::array<std::string_view, 12> kFar = {"Poco/",     "nlohmann/", "sqlite3.h", "libpq-fe.h", "toml++/",      "CLI/",
-                                                     "archive.h", "curl/",     "rapidjson", "prometheus/", "spdlog/", "json"};
+  constexpr std::array<std::string_view, 12> kFar = {"Poco/",     "nlohmann/",   "sqlite3.h", "libpq-fe.h",
+                                                     "toml++/",   "CLI/",        "archive.h", "curl/",
+                                                     "rapidjson", "prometheus/", "spdlog/",   "json"};
   std::vector<std::string> violations;
   for (const auto& source : files) {
     if (!isBeneath(source.path, "sandbox") && !isBeneath(source.path, "policy/model")) continue;
@@ -209,7 +212,8 @@ TEST(Rules, everyHeaderOpensWithItsContractAndIsGuarded) {
   std::vector<std::string> violations;
   for (const auto& source : sources()) {
     if (!source.path.ends_with(".h") || isBeneath(source.path, "tests")) continue;
-    if (source.lines.empty() || !source.lines.front().starts_with("//")) violations.push_back(source.path + ": no opening comment");
+    if (source.lines.empty() || !source.lines.front().starts_with("//"))
+      violations.push_back(source.path + ": no opening comment");
     const bool once = std::find(source.lines.begin(), source.lines.end(), "#pragma once") != source.lines.end();
     if (!once) violations.push_back(source.path + ": no #pragma once");
   }

@@ -35,11 +35,13 @@ TEST(Capabilities, anAppAndAnExecHaveNone) {
 }
 
 TEST(Capabilities, noClassHoldsOneThatReachesBeyondItsFiles) {
-  const std::set<unsigned> never = {CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_SYS_TIME,
-                                    CAP_NET_ADMIN, CAP_NET_RAW, CAP_MKNOD, CAP_SETPCAP, CAP_SYS_RESOURCE, CAP_BPF, CAP_PERFMON,
-                                    CAP_MAC_ADMIN, CAP_SYSLOG, CAP_SETFCAP};
+  const std::set<unsigned> never = {CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE,   CAP_SYS_RAWIO,
+                                    CAP_SYS_BOOT,  CAP_SYS_TIME,   CAP_NET_ADMIN,    CAP_NET_RAW,
+                                    CAP_MKNOD,     CAP_SETPCAP,    CAP_SYS_RESOURCE, CAP_BPF,
+                                    CAP_PERFMON,   CAP_MAC_ADMIN,  CAP_SYSLOG,       CAP_SETFCAP};
   for (const auto confinement : kClasses) {
-    for (const unsigned capability : capabilitiesOf(confinement)) EXPECT_FALSE(never.contains(capability)) << capability;
+    for (const unsigned capability : capabilitiesOf(confinement))
+      EXPECT_FALSE(never.contains(capability)) << capability;
   }
   const auto freeze = capabilitiesOf(Confinement::freeze);
   ASSERT_EQ(freeze.size(), 1U);
@@ -129,8 +131,8 @@ TEST(KernelViews, areSoundAndHideTheWorst) {
   std::set<std::string_view> seen;
   expectSound(kMaskedPaths, seen);
   expectSound(kReadOnlyPaths, seen);
-  for (const auto* path : {"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/sys",
-                           "/proc/sysrq-trigger"}) {
+  for (const auto* path : {"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug",
+                           "/proc/sys", "/proc/sysrq-trigger"}) {
     EXPECT_TRUE(seen.contains(path)) << path;
   }
 }
@@ -147,7 +149,8 @@ TEST(AppArmor, profilesAreCompleteAndNamed) {
     EXPECT_EQ(text.find("@CLASS@"), std::string::npos) << "a mark was left";
     EXPECT_EQ(text.find("@CAPABILITIES@"), std::string::npos) << "a mark was left";
     std::size_t rules = 0;
-    for (std::size_t at = text.find("  capability "); at != std::string::npos; at = text.find("  capability ", at + 1)) ++rules;
+    for (std::size_t at = text.find("  capability "); at != std::string::npos; at = text.find("  capability ", at + 1))
+      ++rules;
     EXPECT_EQ(rules, capabilitiesOf(confinement).size()) << name << ": a capability has no AppArmor name";
     EXPECT_EQ(std::count(text.begin(), text.end(), '{'), std::count(text.begin(), text.end(), '}'));
     EXPECT_TRUE(texts.insert(text).second);

@@ -40,7 +40,8 @@ Ending runFiltered(const std::vector<sock_filter>& filter, const Function& funct
     // The kernel takes a pointer to non-const and does not write through it.
     std::vector<sock_filter> copy = filter;
     sock_fprog program{static_cast<unsigned short>(copy.size()), copy.data()};
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
       ::_exit(kNotInstalled);
     }
     ::_exit(function());

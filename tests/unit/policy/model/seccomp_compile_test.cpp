@@ -38,8 +38,9 @@ TEST(SeccompProfile, theDangerousIsNamedNotForgotten) {
     for (const auto& rule : profileFor(confinement).rules) {
       if (rule.denyErrno != 0) denied.insert(rule.call);
     }
-    for (const auto* call : {"mount", "unshare", "setns", "ptrace", "bpf", "keyctl", "io_uring_setup", "clone3", "open_by_handle_at",
-                             "userfaultfd", "perf_event_open", "kexec_load", "init_module", "process_vm_writev", "pidfd_getfd"}) {
+    for (const auto* call :
+         {"mount", "unshare", "setns", "ptrace", "bpf", "keyctl", "io_uring_setup", "clone3", "open_by_handle_at",
+          "userfaultfd", "perf_event_open", "kexec_load", "init_module", "process_vm_writev", "pidfd_getfd"}) {
       EXPECT_TRUE(denied.contains(call)) << profileFor(confinement).name << ": " << call;
     }
   }
@@ -74,7 +75,8 @@ TEST(SeccompCompile, refusesWhatCouldMeanAnythingElse) {
       Refused{"a name with a zero byte", {{std::string_view("read\0x", 6), 0, {}, "r"}}},
       Refused{"a call of another architecture", {{"socketcall", 0, {}, "r"}}},
       Refused{"allowed and denied", {{"read", 0, {}, "r"}, {"read", EPERM, {}, "r"}}},
-      Refused{"denied twice, differently", {{"write", 0, {}, "r"}, {"read", ENOSYS, {}, "r"}, {"read", EPERM, {}, "r"}}},
+      Refused{"denied twice, differently",
+              {{"write", 0, {}, "r"}, {"read", ENOSYS, {}, "r"}, {"read", EPERM, {}, "r"}}},
       Refused{"argument out of range", {{"read", 0, kSeventhArgument, "r"}}},
       Refused{"a test of no bit", {{"read", 0, kNoMask, "r"}}},
       Refused{"a test that never holds", {{"read", 0, kValueOutsideMask, "r"}}},
@@ -91,8 +93,9 @@ TEST(SeccompCompile, refusesWhatCouldMeanAnythingElse) {
 TEST(SeccompCompile, denialWithTestsThenAllowedThenDenialWithout) {
   constexpr std::array<ArgumentTest, 1> two = {ArgumentTest{0, 0xffffffff, 2}};
   const std::vector<SyscallRule> rules = {
-      {"exit_group", 0, {}, "to end"},          {"getpgid", EPERM, kOne, "one is denied"}, {"getpgid", 0, two, "two is allowed"},
-      {"getpgid", EACCES, {}, "all others"},    {"getsid", ENOSYS, kOne, "one is denied"}, {"getsid", 0, {}, "all others allowed"},
+      {"exit_group", 0, {}, "to end"},           {"getpgid", EPERM, kOne, "one is denied"},
+      {"getpgid", 0, two, "two is allowed"},     {"getpgid", EACCES, {}, "all others"},
+      {"getsid", ENOSYS, kOne, "one is denied"}, {"getsid", 0, {}, "all others allowed"},
   };
   const auto filter = compile({"test", rules});
   ASSERT_TRUE(filter.ok()) << filter.error().message();

@@ -154,7 +154,9 @@ void expectAll(Confinement confinement, std::span<const Attempt> attempts) {
 
 class EveryClass : public testing::TestWithParam<Confinement> {};
 
-TEST_P(EveryClass, answersAsDocumentedWhateverTheHighHalves) { expectAll(GetParam(), kEverywhere); }
+TEST_P(EveryClass, answersAsDocumentedWhateverTheHighHalves) {
+  expectAll(GetParam(), kEverywhere);
+}
 
 // int 0x80 enters the 32-bit table: getpid is 20 there.
 TEST_P(EveryClass, killsTheI386Abi) {
@@ -213,18 +215,27 @@ INSTANTIATE_TEST_SUITE_P(Seccomp, EveryClass,
                          testing::Values(Confinement::app, Confinement::build, Confinement::exec, Confinement::freeze),
                          [](const auto& instance) { return std::string(profileFor(instance.param).name); });
 
-TEST(SeccompApp, makesOnlyOrdinarySockets) { expectAll(Confinement::app, kSockets); }
-TEST(SeccompExec, makesOnlyOrdinarySockets) { expectAll(Confinement::exec, kSockets); }
-TEST(SeccompBuild, makesOnlyOrdinarySockets) { expectAll(Confinement::build, kSockets); }
+TEST(SeccompApp, makesOnlyOrdinarySockets) {
+  expectAll(Confinement::app, kSockets);
+}
+TEST(SeccompExec, makesOnlyOrdinarySockets) {
+  expectAll(Confinement::exec, kSockets);
+}
+TEST(SeccompBuild, makesOnlyOrdinarySockets) {
+  expectAll(Confinement::build, kSockets);
+}
 
 TEST(SeccompFreeze, makesNoSocketAtAll) {
   for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}) {
-    const Ending ending = runFiltered(filterOf(Confinement::freeze), [&] { return errnoOf(SYS_socket, family, SOCK_DGRAM, 0); });
+    const Ending ending =
+        runFiltered(filterOf(Confinement::freeze), [&] { return errnoOf(SYS_socket, family, SOCK_DGRAM, 0); });
     EXPECT_EQ(ending.code, EAFNOSUPPORT) << family;
   }
 }
 
-TEST(SeccompBuild, changesIdentityAndOwnersAsDpkgDoes) { expectAll(Confinement::build, kIdentity); }
+TEST(SeccompBuild, changesIdentityAndOwnersAsDpkgDoes) {
+  expectAll(Confinement::build, kIdentity);
+}
 
 TEST(SeccompApp, changesNoIdentityAndNoOwner) {
   auto denied = kIdentity;

@@ -124,7 +124,8 @@ TEST(ProfileFile, refusesWhatIsNotExactlyAProfileAndNamesFileAndKey) {
 
 TEST(ProfileFile, aCallThatTheChildNamesIsTheChildsAlone) {
   const auto parent = parseProfile(kGood, "parent.toml");
-  const auto child = parseProfile("name = 'c'\ninherits = 'test'\n[[deny]]\nerrno = 'EPERM'\nreason = 'r'\ncalls = ['ioctl']", "c.toml");
+  const auto child = parseProfile(
+      "name = 'c'\ninherits = 'test'\n[[deny]]\nerrno = 'EPERM'\nreason = 'r'\ncalls = ['ioctl']", "c.toml");
   ASSERT_TRUE(parent.ok());
   ASSERT_TRUE(child.ok());
   const ProfileFile whole = inheritProfile(*parent, *child);

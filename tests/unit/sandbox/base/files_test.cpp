@@ -49,9 +49,11 @@ TEST_F(Files, resolutionStaysWhereItIsTold) {
        {Case{"file", Resolve::beneath, 0}, Case{"same", Resolve::beneath, 0}, Case{"deep/../file", Resolve::beneath, 0},
         Case{"up", Resolve::beneath, EXDEV}, Case{"../outside", Resolve::beneath, EXDEV},
         Case{"absolute", Resolve::beneath, EXDEV}, Case{"/etc/passwd", Resolve::beneath, EXDEV},
-        Case{"absolute", Resolve::inRoot, ENOENT}, Case{"../../../file", Resolve::inRoot, 0}, Case{"/file", Resolve::inRoot, 0},
-        Case{"up", Resolve::inRoot, ENOENT}, Case{"same", Resolve::noSymlinks, ELOOP}, Case{"file", Resolve::noSymlinks, 0},
-        Case{"absolute", Resolve::noSymlinks, ELOOP}, Case{"up", Resolve::anywhere, 0}, Case{"missing", Resolve::beneath, ENOENT}}) {
+        Case{"absolute", Resolve::inRoot, ENOENT}, Case{"../../../file", Resolve::inRoot, 0},
+        Case{"/file", Resolve::inRoot, 0}, Case{"up", Resolve::inRoot, ENOENT},
+        Case{"same", Resolve::noSymlinks, ELOOP}, Case{"file", Resolve::noSymlinks, 0},
+        Case{"absolute", Resolve::noSymlinks, ELOOP}, Case{"up", Resolve::anywhere, 0},
+        Case{"missing", Resolve::beneath, ENOENT}}) {
     EXPECT_EQ(open(path, resolve), code) << path << " " << static_cast<int>(resolve);
   }
 }
@@ -84,7 +86,8 @@ TEST_F(Files, replacementIsWholeAndHasItsMode) {
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777U, 0640U);
   std::size_t entries = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(root_)) entries += entry.path().string().find(".new.") != std::string::npos;
+  for (const auto& entry : std::filesystem::directory_iterator(root_))
+    entries += entry.path().string().find(".new.") != std::string::npos;
   EXPECT_EQ(entries, 0U) << "a temporary was left";
 }
 

@@ -28,13 +28,16 @@ LaunchRequest launchRequest() {
 }
 
 Launched launched() {
-  return {.instance = "web-1-0", .tenant = 7, .pid = 4711, .cgroupInode = 0xffffffffffU,
+  return {.instance = "web-1-0",
+          .tenant = 7,
+          .pid = 4711,
+          .cgroupInode = 0xffffffffffU,
           .descriptors = {DescriptorKind::pid, DescriptorKind::netns, DescriptorKind::unified}};
 }
 
 struct Codec {
   const char* name;
-  std::string bytes;                               // behind verb or status
+  std::string bytes;  // behind verb or status
   std::function<bool(wire::Reader&)> decodes;
   std::function<std::string(wire::Reader&)> again;  // decoded and encoded anew
 };
@@ -191,7 +194,8 @@ TEST(LauncherProtocol, failuresCarryTheWholeErrorAndCutEndlessText) {
   ASSERT_TRUE(decodeFailure(reader, decoded));
   EXPECT_EQ(decoded.message(), error.message());
 
-  const std::string longBytes = encodeFailure({std::string(9'000, 's'), std::string(9'000, 'o'), std::string(9'000, 'p'), 1});
+  const std::string longBytes =
+      encodeFailure({std::string(9'000, 's'), std::string(9'000, 'o'), std::string(9'000, 'p'), 1});
   wire::Reader longReader(std::string_view(longBytes).substr(kStatusBytes));
   ASSERT_TRUE(decodeFailure(longReader, decoded));
   EXPECT_EQ(decoded.path.size(), 4096U);

@@ -15,8 +15,12 @@
 namespace cloister {
 namespace {
 
-bool isOpen(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
-int openNull() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+bool isOpen(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
+int openNull() {
+  return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 TEST(UniqueFd, closesWhatItHeldWhenAnotherIsMovedOverIt) {
   UniqueFd first(openNull());
@@ -121,8 +125,8 @@ TEST(Identity, tenantsShareNeitherUidsNorAddressesNorLinkNames) {
 
 TEST(Identity, addressesParseAsDottedQuadsOnly) {
   EXPECT_EQ(formatIpv4(parseIpv4("10.128.1.2")), "10.128.1.2");
-  for (const auto* text : {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-4", "1.2.3.4 ", " 1.2.3.4", "1..3.4", "1.2.3.",
-                           "a.b.c.d", "1.2.3.4x", "+1.2.3.4", "0x1.2.3.4", "99999999999.1.1.1"}) {
+  for (const auto* text : {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-4", "1.2.3.4 ", " 1.2.3.4", "1..3.4",
+                           "1.2.3.", "a.b.c.d", "1.2.3.4x", "+1.2.3.4", "0x1.2.3.4", "99999999999.1.1.1"}) {
     EXPECT_EQ(parseIpv4(text), 0U) << text;
   }
 }
@@ -132,8 +136,8 @@ TEST(Identity, labelsAreDnsLabels) {
     EXPECT_TRUE(validLabel(text)) << text;
   }
   for (const auto& text : {std::string(), std::string("-a"), std::string("a-"), std::string("A"), std::string("a.b"),
-                           std::string("a_b"), std::string("a/b"), std::string(".."), std::string("a\0", 2), std::string("\xc3\xa4"),
-                           std::string(64, 'x'), std::string("a b")}) {
+                           std::string("a_b"), std::string("a/b"), std::string(".."), std::string("a\0", 2),
+                           std::string("\xc3\xa4"), std::string(64, 'x'), std::string("a b")}) {
     EXPECT_FALSE(validLabel(text)) << text;
   }
 }
@@ -141,8 +145,9 @@ TEST(Identity, labelsAreDnsLabels) {
 TEST(Identity, instanceIdsAreSafeAsFileNames) {
   EXPECT_TRUE(validInstanceId("i-1"));
   EXPECT_TRUE(validInstanceId(std::string(40, '9')));
-  for (const auto& text : {std::string(), std::string("-"), std::string("."), std::string(".."), std::string("a/b"), std::string("a\n"),
-                           std::string("a\0b", 3), std::string(41, 'a'), std::string("cgroup.procs"), std::string("A")}) {
+  for (const auto& text :
+       {std::string(), std::string("-"), std::string("."), std::string(".."), std::string("a/b"), std::string("a\n"),
+        std::string("a\0b", 3), std::string(41, 'a'), std::string("cgroup.procs"), std::string("A")}) {
     EXPECT_FALSE(validInstanceId(text)) << text;
   }
 }

@@ -1,5 +1,5 @@
-// A cgroup tree of ordinary files in a temporary directory: mkdir of a group writes its control files, rmdir takes them.
-// Control files named "<group>/<file>" in `refuse` are left out: writing them fails as on a kernel without them.
+// A cgroup tree of ordinary files in a temporary directory: mkdir of a group writes its control files, rmdir takes
+// them. Control files named "<group>/<file>" in `refuse` are left out: writing them fails as on a kernel without them.
 #pragma once
 
 #include <cerrno>

@@ -68,7 +68,10 @@ class LauncherClientTest : public testing::Test {
   }
 
   static launcher::Launched launched(std::string instance) {
-    return {.instance = std::move(instance), .tenant = 1, .pid = 2, .cgroupInode = 3,
+    return {.instance = std::move(instance),
+            .tenant = 1,
+            .pid = 2,
+            .cgroupInode = 3,
             .descriptors = {DescriptorKind::pid, DescriptorKind::unified}};
   }
   static Standard standard() { return {.in = 0, .out = 1, .err = 2, .status = 2}; }
@@ -130,13 +133,13 @@ TEST_F(LauncherClientTest, aRequestBeyondTheLimitsNeverLeaves) {
 TEST_F(LauncherClientTest, hostileRepliesAreProtocolErrors) {
   const std::string good = encode(launched("i"));
   const Script replies = {
-      {{good, 1}},                                // a descriptor is missing
-      {{good, 3}},                                // one too many
-      {{good + '\0', 2}},                         // trailing byte
-      {{good.substr(0, good.size() - 1), 2}},     // cut
-      {{std::string(1, '\0'), 0}},                // no fields
-      {{std::string(1, '\1'), 0}},                // a failure without its fields
-      {{std::string(1, '\7'), 0}},                // a status that does not exist
+      {{good, 1}},                             // a descriptor is missing
+      {{good, 3}},                             // one too many
+      {{good + '\0', 2}},                      // trailing byte
+      {{good.substr(0, good.size() - 1), 2}},  // cut
+      {{std::string(1, '\0'), 0}},             // no fields
+      {{std::string(1, '\1'), 0}},             // a failure without its fields
+      {{std::string(1, '\7'), 0}},             // a status that does not exist
   };
   serve(replies);
   LauncherClient client(socket_);
@@ -150,7 +153,8 @@ TEST_F(LauncherClientTest, hostileRepliesAreProtocolErrors) {
 TEST_F(LauncherClientTest, recoverCollectsAllPartsUpToTheEmptyOne) {
   launcher::Recovered first;
   launcher::Recovered second;
-  for (std::size_t i = 0; i < launcher::kRecoveredPerMessage; ++i) first.instances.push_back(launched("i-" + std::to_string(i)));
+  for (std::size_t i = 0; i < launcher::kRecoveredPerMessage; ++i)
+    first.instances.push_back(launched("i-" + std::to_string(i)));
   second.instances.push_back(launched("last"));
   serve({{{encode(first), 2 * launcher::kRecoveredPerMessage}, {encode(second), 2}, {encode(launcher::Recovered{}), 0}},
          {{launcher::encodeDone(), 0}}});
@@ -164,7 +168,8 @@ TEST_F(LauncherClientTest, recoverCollectsAllPartsUpToTheEmptyOne) {
 }
 
 TEST_F(LauncherClientTest, aBrokenRecoverDoesNotPoisonTheNextRequest) {
-  serve({{{encode(launcher::Recovered{{launched("i")}}), 1}, {encode(launcher::Recovered{}), 0}}, {{launcher::encodeDone(), 0}}});
+  serve({{{encode(launcher::Recovered{{launched("i")}}), 1}, {encode(launcher::Recovered{}), 0}},
+         {{launcher::encodeDone(), 0}}});
   LauncherClient client(socket_);
   EXPECT_EQ(client.recover().error().code, EPROTO);
   const auto done = client.remove("i");
