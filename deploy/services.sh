@@ -62,12 +62,13 @@ SCRIPT
 
 runsvdir_pid() {
   local pid
-  pid=$(cat "$run/runsvdir.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = runsvdir ] && echo "$pid"
+  pid=$(cat "$run/runsvdir.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = tini ] && echo "$pid"
 }
 
 # In a session of its own, with nothing of this terminal: it must live on when the terminal closes. (Descriptor 9: the lock.)
 start_runsvdir() {
-  setsid runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
+  # tini is a subreaper: containers of a launcher that was killed become its children, and it reaps them where PID 1 does not.
+  setsid tini -s -- runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
   echo $! >"$run/runsvdir.pid"
 }
 
@@ -178,11 +179,12 @@ stop_services() {
       sv -w 20 force-stop "$run/sv/$service" >/dev/null 2>&1 || true
     fi
   done
-  have_systemd || stop_runsvdir
 }
 
-stop_runsvdir() {
+# After the containers have ended, so that somebody is there to reap them.
+stop_supervision() {
   local pid
+  ! have_systemd || return 0
   pid=$(runsvdir_pid) || true
   if [ -n "$pid" ]; then
     kill -HUP "$pid"
