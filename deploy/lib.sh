@@ -40,6 +40,15 @@ check_debian() {
   [ "$found" = "debian 12" ] || warn "made for Debian 12, this is $found"
 }
 
+# Debian 12's own 6.1 cannot show a squashfs through another user's ids, nor keep user attributes on tmpfs.
+check_kernel() {
+  local release major minor
+  release=$(uname -r)
+  IFS=. read -r major minor _ <<<"$release"
+  [ "$major" -gt 6 ] || { [ "$major" -eq 6 ] && [ "${minor%%[!0-9]*}" -ge 6 ]; } ||
+    die "Linux 6.6 or later is needed, this is $release; on Debian 12: apt-get install -t bookworm-backports linux-image-amd64"
+}
+
 have_systemd() { [ -d /run/systemd/system ]; }
 
 apparmor_enabled() { [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; }

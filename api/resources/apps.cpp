@@ -1,3 +1,5 @@
+#include <Poco/String.h>
+
 #include <numeric>
 
 #include "api/body.h"
@@ -129,6 +131,12 @@ void addDomains(Router& router, const Services& services) {
     Body body(request.body);
     const auto host = body.text("host");
     body.finish();
+    // The reconciler would never route it: these names are the apps' own, one tenant cannot claim another's.
+    const auto own = "." + services.config.appsDomain;
+    if (("." + Poco::toLower(host)).ends_with(own)) {
+      throw Problem(422, "domain_reserved",
+                    "names under " + services.config.appsDomain + " are given by Cloister alone", "host");
+    }
     return answerWith(show(services, services.store.domains().add(host, app.id), app.name), 201);
   });
   router.add("DELETE", "/v1/apps/{app}/domains/{host}", Access::tenant, [services](Request& request) {

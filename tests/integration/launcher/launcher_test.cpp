@@ -1,11 +1,14 @@
 // The launcher as its caller sees it: what a container is given, what it is denied, what is left when it is gone.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <csignal>
 
+#include "sandbox/base/landlock.h"
 #include "sandbox/base/seqpacket.h"
 #include "tests/integration/launcher/harness.h"
 
@@ -38,6 +41,33 @@ TEST_F(LauncherTest, IdsAreTheTenantsOwnRange) {
 TEST_F(LauncherTest, NoDescriptorIsInherited) {
   // ls itself opens the directory as 3.
   EXPECT_EQ(run(request("fds", "ls /proc/self/fd")).output, "0\n1\n2\n3\n");
+}
+
+TEST_F(LauncherTest, LimitsAreTheRequestsOwn) {
+  EXPECT_EQ(run(request("limits", "ulimit -n; ulimit -c; ulimit -l")).output, "128\n0\n64\n");
+}
+
+TEST_F(LauncherTest, LandlockClosesWhatModesLeaveOpen) {
+  if (landlock::abi() == 0) GTEST_SKIP() << "needs a kernel with Landlock";
+  auto app = request("open", "echo x > /usr/open/file; echo y > /app/file; cat /app/file");
+  app.layers.insert(app.layers.begin(), makeLayer("loose", "mkdir -p $ROOT/usr/open; chmod 777 $ROOT/usr/open"));
+  const auto outcome = run(app);
+  EXPECT_NE(outcome.output.find("/usr/open/file: Permission denied"), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("y\n"), std::string::npos) << outcome.output;
+}
+
+TEST_F(LauncherTest, TheLauncherItselfKeepsFewCapabilities) {
+  const std::string status = readWhole("/proc/" + std::to_string(launcher_) + "/status");
+  for (const std::string set : {"CapPrm:\t", "CapEff:\t", "CapBnd:\t"}) {
+    const auto at = status.find(set);
+    ASSERT_NE(at, std::string::npos);
+    const auto held = std::stoull(status.substr(at + set.size(), 16), nullptr, 16);
+    EXPECT_LE(std::popcount(held), 11) << set;
+    for (const int never :
+         {CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_SYS_TIME, CAP_BPF, CAP_MKNOD, CAP_DAC_READ_SEARCH}) {
+      EXPECT_EQ(held >> never & 1U, 0U) << set << never;
+    }
+  }
 }
 
 TEST_F(LauncherTest, ExitStatusAndSignalsAreToldApart) {
