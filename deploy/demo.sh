@@ -41,7 +41,7 @@ deploy_examples() {
 
 deploy_app() { # APP DIRECTORY
   local log=$state/setup/deployed/$1.log
-  if ! cloister --tenant "$demo_tenant" deploy "$2" --app "$1" >"$log" 2>&1 </dev/null; then
+  if ! timeout 1200 cloister --tenant "$demo_tenant" deploy "$2" --app "$1" >"$log" 2>&1 </dev/null; then
     tail -n 40 "$log" >&2
     return 1
   fi
@@ -57,7 +57,7 @@ await_apps() {
     host=${url#*://}
     host=${host%%[:/]*}
     wait_for 60 "$url answers 200" app_serves "$host" "$url/" || {
-      cloister --tenant "$demo_tenant" ps >&2 || true
+      cloister --tenant "$demo_tenant" ps "$app" >&2 || true
       cloister --tenant "$demo_tenant" logs --app "$app" 2>/dev/null | tail -n 15 >&2 || true
       die "$app was deployed and does not answer"
     }

@@ -3,7 +3,7 @@
 //
 //   GET  /node/v1/desired?node=ID&revision=N   long poll, 25 s: 200 DesiredState when revision > N, else 204
 //   POST /node/v1/status                       NodeStatus; 204
-//   POST /node/v1/usage                        metering batch (metering/batch.h); 200 {"acknowledged": sequence}
+//   POST /node/v1/usage                        metering batch (metering/batch_json.h); 200 {"acknowledged": sequence}
 //   GET  /node/v1/blobs/DIGEST                 source archives and slugs; 200 with the bytes
 //   PUT  /node/v1/blobs/DIGEST                 a slug; 201, or 422 when the bytes are not DIGEST
 //   GET  /node/v1/sessions/ID                  WebSocket upgrade: the node's end of a Session
