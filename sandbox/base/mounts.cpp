@@ -75,6 +75,14 @@ Status idMap(int mounted, int userns) {
   return {};
 }
 
+Status overlay(std::string_view target, std::string_view options) {
+  constexpr unsigned long kQuiet = 2 | 4;  // MS_NOSUID | MS_NODEV
+  if (::mount("overlay", std::string(target).c_str(), "overlay", kQuiet, std::string(options).c_str()) != 0) {
+    return errnoError(kStage, "mount overlay", options);
+  }
+  return {};
+}
+
 Status makePrivate() {
   constexpr unsigned long kRecursivePrivate = (1UL << 18U) | (1UL << 14U);  // MS_PRIVATE | MS_REC
   if (::mount(nullptr, "/", nullptr, kRecursivePrivate, nullptr) != 0) return errnoError(kStage, "make private", "/");

@@ -37,6 +37,9 @@ inline constexpr std::uint64_t kNoExec = 0x8;
 [[nodiscard]] Status restrict(int mount, std::uint64_t attributes);
 // Shows the mount's ids through the user namespace `userns`. EINVAL: this file system cannot.
 [[nodiscard]] Status idMap(int mount, int userns);
+// An overlay at `target`, nosuid and nodev. `options` as in mount(2), because its paths are relative to the current
+// directory.
+[[nodiscard]] Status overlay(std::string_view target, std::string_view options);
 // Makes the whole tree at "/" private to this mount namespace.
 [[nodiscard]] Status makePrivate();
 [[nodiscard]] Status detach(std::string_view path);

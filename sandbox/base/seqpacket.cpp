@@ -83,6 +83,13 @@ Result<std::pair<UniqueFd, UniqueFd>> pair() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
+std::vector<int> numbers(const std::vector<UniqueFd>& descriptors) {
+  std::vector<int> list;
+  list.reserve(descriptors.size());
+  for (const auto& descriptor : descriptors) list.push_back(descriptor.get());
+  return list;
+}
+
 Status send(int socket, std::string_view bytes, std::span<const int> descriptors) {
   if (bytes.empty() || bytes.size() > wire::kMaxMessage || descriptors.size() > kMostDescriptors) {
     return Error{std::string(kStage), "send", "", EMSGSIZE};

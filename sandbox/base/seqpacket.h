@@ -32,6 +32,8 @@ struct Message {
 [[nodiscard]] Result<UniqueFd> listen(std::string_view path, mode_t mode);
 [[nodiscard]] Result<UniqueFd> accept(int listener);
 [[nodiscard]] Result<std::pair<UniqueFd, UniqueFd>> pair();
+// The numbers of descriptors that stay with their owner, as send() takes them.
+[[nodiscard]] std::vector<int> numbers(const std::vector<UniqueFd>& descriptors);
 [[nodiscard]] Status send(int socket, std::string_view bytes, std::span<const int> descriptors);
 // One datagram of at most wire::kMaxMessage bytes. Descriptors arrive close-on-exec.
 [[nodiscard]] Result<Message> receive(int socket);

@@ -54,13 +54,6 @@ Status readReport(int pipe) {
   return Error{record.stage, record.operation, record.path, record.code};
 }
 
-std::vector<int> numbers(const std::vector<UniqueFd>& descriptors) {
-  std::vector<int> list;
-  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list),
-                 [](const auto& fd) { return fd.get(); });
-  return list;
-}
-
 void addGroups(Reply<Launched>& reply, cgroups::Group& group) {
   for (auto& [kind, directory] : group.directories) {
     reply.values.descriptors.push_back(kind);
@@ -168,7 +161,7 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
   plan.environment = request.environment;
   plan.workingDirectory = request.workingDirectory;
   plan.openFiles = request.limits.openFiles;
-  plan.standard = numbers(descriptors);
+  plan.standard = seqpacket::numbers(descriptors);
   plan.init = parts_.init.get();
   plan.report = report->write.get();
   plan.proceed = proceed->read.get();
@@ -252,7 +245,7 @@ Result<Reply<Executed>> Containers::exec(const ExecRequest& request, const std::
   plan.workingDirectory = request.workingDirectory;
   plan.openFiles = 4096;
   plan.terminal = request.terminal;
-  plan.standard = numbers(descriptors);
+  plan.standard = seqpacket::numbers(descriptors);
   plan.init = parts_.init.get();
   plan.report = report->write.get();
   plan.proceed = proceed->read.get();

@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <limits>
 
 #include "sandbox/launcher/requests.h"
 
@@ -27,13 +25,6 @@ std::string replyTo(Result<Reply<T>> done, std::vector<UniqueFd>& descriptors) {
   if (!done) return encodeFailure(done.error());
   descriptors = std::move(done->descriptors);
   return encode(done->values);
-}
-
-std::vector<int> numbers(const std::vector<UniqueFd>& descriptors) {
-  std::vector<int> list;
-  std::transform(descriptors.begin(), descriptors.end(), std::back_inserter(list),
-                 [](const auto& fd) { return fd.get(); });
-  return list;
 }
 
 }  // namespace
@@ -84,7 +75,7 @@ bool Server::serve(int session) {
   if (!message || message->bytes.empty()) return false;
   std::vector<UniqueFd> descriptors;
   const std::string reply = answer(*message, descriptors, session);
-  return !reply.empty() && seqpacket::send(session, reply, numbers(descriptors)).ok();
+  return !reply.empty() && seqpacket::send(session, reply, seqpacket::numbers(descriptors)).ok();
 }
 
 std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& descriptors, int session) {

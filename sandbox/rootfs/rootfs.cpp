@@ -12,14 +12,11 @@
 #include "sandbox/base/files.h"
 #include "sandbox/base/mounts.h"
 
-extern "C" int mount(const char*, const char*, const char*, unsigned long, const void*) noexcept;
-
 namespace cloister::rootfs {
 namespace {
 
 constexpr std::string_view kStage = "rootfs";
 constexpr std::uint64_t kQuiet = mounts::kNoSuid | mounts::kNoDev | mounts::kNoExec;
-constexpr unsigned long kOverlayFlags = 2 | 4;  // MS_NOSUID | MS_NODEV
 constexpr std::array kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
 struct Link {
@@ -67,10 +64,7 @@ Status stackLayers(Tree& tree) {
   if (auto done = attachAt(here->get(), "u", tree.upper.get()); !done) return done;
   if (auto done = makeDirectory(here->get(), "root"); !done) return done;
   const std::string options = "lowerdir=" + lower + ",upperdir=u/upper,workdir=u/work,userxattr";
-  if (::mount("overlay", "root", "overlay", kOverlayFlags, options.c_str()) != 0) {
-    return errnoError(kStage, "mount overlay", options);
-  }
-  return {};
+  return mounts::overlay("root", options);
 }
 
 Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>& nodes) {
