@@ -41,7 +41,7 @@ deploy_examples() {
 
 deploy_app() { # APP DIRECTORY
   local log=$state/setup/deployed/$1.log
-  if ! timeout 1200 cloister --tenant "$demo_tenant" deploy "$2" --app "$1" >"$log" 2>&1 </dev/null; then
+  if ! cloister_within 1200 --tenant "$demo_tenant" deploy "$2" --app "$1" >"$log" 2>&1 </dev/null; then
     tail -n 40 "$log" >&2
     return 1
   fi

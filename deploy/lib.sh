@@ -174,6 +174,18 @@ write_file() { # PATH MODE OWNER:GROUP
 }
 
 # The command line tool with the token that `up` made, whatever the caller's environment says.
-cloister() {
-  CLOISTER_SERVER=http://127.0.0.1:$api_port CLOISTER_TOKEN=$(cat "$state/cloisterd/admin-token" 2>/dev/null) "$bin/cloister" "$@"
+cloister() { with_admin_token "$bin/cloister" "$@"; }
+
+# The same, ended when it takes longer. (`timeout` starts programs: it knows no function of ours.)
+cloister_within() { # SECONDS ARGUMENT...
+  local limit=$1
+  shift
+  with_admin_token timeout --kill-after=10 "$limit" "$bin/cloister" "$@"
+}
+
+# In place of the (sub)shell that calls it: for `&`, so that $! is the tool itself and not a shell that waits for it.
+cloister_exec() { with_admin_token exec "$bin/cloister" "$@"; }
+
+with_admin_token() {
+  CLOISTER_SERVER=http://127.0.0.1:$api_port CLOISTER_TOKEN=$(cat "$state/cloisterd/admin-token" 2>/dev/null) "$@"
 }

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <ostream>
 #include <thread>
 
@@ -14,6 +16,8 @@ namespace cloister::cli {
 namespace {
 
 constexpr auto kReconnectPause = std::chrono::milliseconds(500);
+// A server that restarts is back in seconds. After this long without an answer there is nothing to follow.
+constexpr auto kGiveUp = std::chrono::minutes(2);
 constexpr const char* kDefaultLines = "100";
 
 struct LogOptions {
@@ -26,6 +30,32 @@ struct LogOptions {
 
 Poco::JSON::Object::Ptr parsed(const std::string& data) {
   return Response{200, data}.object();
+}
+
+// Follows a stream over restarts of the server: calls `connect`, told whether there was a stream before, until it says
+// that the reader has had enough. What fails before the first stream, what the server refuses, and kGiveUp of silence
+// are thrown.
+int follow(const std::function<StreamEnd(bool again)>& connect) {
+  using Clock = std::chrono::steady_clock;
+  bool again = false;
+  std::optional<Clock::time_point> silentSince;
+  const auto mayPass = [&] {
+    if (!silentSince) silentSince = Clock::now();
+    return again && Clock::now() - *silentSince < kGiveUp;
+  };
+  while (true) {
+    try {
+      if (connect(again) == StreamEnd::stopped) return 0;
+      again = true;
+      silentSince.reset();
+    } catch (const TransportError&) {
+      if (!mayPass()) throw;
+    } catch (const ApiError& error) {
+      // A node that restarts is unavailable for a moment.
+      if (error.status() < 500 || !mayPass()) throw;
+    }
+    std::this_thread::sleep_for(kReconnectPause);
+  }
 }
 
 void showLogLine(Context& context, const std::string& data, const Poco::JSON::Object& line) {
@@ -62,61 +92,45 @@ int logs(Context& context, const LogOptions& options) {
     if (resume.take(text(*line, "at"), who)) showLogLine(context, event.data, *line);
     return context.streams.out ? Flow::next : Flow::stop;
   };
-  bool again = false;
-  while (true) {
+  const auto connect = [&](bool again) {
     Query now = again ? query : first;
     if (again) {
       resume.reconnecting();
       if (const std::string since = resume.since(); !since.empty()) now.emplace_back("since", since);
     }
-    try {
-      const StreamEnd end = context.api().events({.path = path, .query = now}, {}, handle);
-      if (!options.follow || end == StreamEnd::stopped) return 0;
-      again = true;
-    } catch (const TransportError&) {
-      if (!options.follow || !again) throw;
-    } catch (const ApiError& error) {
-      // A node that restarts is unavailable for a moment.
-      if (!options.follow || !again || error.status() < 500) throw;
-    }
-    std::this_thread::sleep_for(kReconnectPause);
-  }
+    return context.api().events({.path = path, .query = now}, {}, handle);
+  };
+  if (options.follow) return follow(connect);
+  (void)connect(false);
+  return 0;
 }
 
-int events(Context& context, bool follow) {
+void showEvent(Context& context, const std::vector<Column>& columns, const std::string& data) {
+  std::ostream& out = context.streams.out;
+  if (context.format == Format::json) {
+    out << data << '\n' << std::flush;
+    return;
+  }
+  const auto object = parsed(data);
+  for (const Column& column : columns) {
+    out << (&column == &columns.front() ? "" : "  ") << cell(*object, column.member, column.unit);
+  }
+  out << '\n' << std::flush;
+}
+
+int events(Context& context, bool following) {
   const std::vector<Column> columns{
       {"AT", "at", Unit::time}, {"TENANT", "tenant"}, {"APP", "app"}, {"EVENT", "kind"}, {"WHAT", "text"}};
-  if (!follow) return showList(context, "/v1/events", scoped(context), columns);
+  if (!following) return showList(context, "/v1/events", scoped(context), columns);
   const Query query = scoped(context, {{"follow", "true"}});
   std::string last;
-  bool connected = false;
-  while (true) {
-    try {
-      const StreamEnd end =
-          context.api().events({.path = "/v1/events", .query = query}, last, [&](const ServerEvent& event) {
-            last = event.id;
-            if (context.format == Format::json) {
-              context.streams.out << event.data << '\n';
-            } else {
-              const auto object = parsed(event.data);
-              for (const Column& column : columns) {
-                context.streams.out << (&column == &columns.front() ? "" : "  ")
-                                    << cell(*object, column.member, column.unit);
-              }
-              context.streams.out << '\n';
-            }
-            context.streams.out << std::flush;
-            return context.streams.out ? Flow::next : Flow::stop;
-          });
-      if (end == StreamEnd::stopped) return 0;
-      connected = true;
-    } catch (const TransportError&) {
-      if (!connected) throw;
-    } catch (const ApiError& error) {
-      if (!connected || error.status() < 500) throw;
-    }
-    std::this_thread::sleep_for(kReconnectPause);
-  }
+  return follow([&](bool) {
+    return context.api().events({.path = "/v1/events", .query = query}, last, [&](const ServerEvent& event) {
+      last = event.id;
+      showEvent(context, columns, event.data);
+      return context.streams.out ? Flow::next : Flow::stop;
+    });
+  });
 }
 
 struct SessionOptions {
@@ -184,11 +198,11 @@ void addStreamCommands(CLI::App& root, Context& context) {
   verb->add_option("-p,--process", options->process, "only this process type");
   onRun(*verb, context, [&context, options] { return logs(context, *options); });
 
-  const auto follow = std::make_shared<bool>(false);
+  const auto following = std::make_shared<bool>(false);
   CLI::App* eventsVerb = addVerb(root, "events", "show what happened: crashes, limits hit, builds, releases",
                                  {"events", "events -f", "events --tenant acme -o json"});
-  eventsVerb->add_flag("-f,--follow", *follow, "go on with new events");
-  onRun(*eventsVerb, context, [&context, follow] { return events(context, *follow); });
+  eventsVerb->add_flag("-f,--follow", *following, "go on with new events");
+  onRun(*eventsVerb, context, [&context, following] { return events(context, *following); });
 
   addSession(root, context, "exec", "run a command in a running instance; its exit code is passed on",
              {"exec shop -- sh", "exec shop --instance in-7c1d -- ps aux", "exec -- cat /etc/os-release"});

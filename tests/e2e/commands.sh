@@ -33,7 +33,7 @@ expect_equal "exec gives every byte" 20000000 "$(mine exec shop -- head -c 20000
 expect_match "run has an instance of its own" '^one-off 1000 v1$' "$(mine run shop -- sh -c 'echo one-off $(id -u) $CLOISTER_RELEASE' 2>&1 </dev/null)"
 
 # logs
-mine logs -f shop --process web >"$scratch/follow" 2>&1 </dev/null &
+cloister_exec --tenant "$tenant" logs -f shop --process web >"$scratch/follow" 2>&1 </dev/null &
 children+=($!)
 sleep 1
 fetch "$url/log?text=marker-$unique" >/dev/null 2>&1

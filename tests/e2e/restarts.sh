@@ -36,7 +36,7 @@ before=$(instances)
 began=$(date -u +%FT%TZ)
 request_loop "$url/" "$scratch/requests" "$scratch/stop" 20000 &
 loop=$!
-cloister --tenant "$tenant" logs -f shop --process ticker --since "$began" -o json >"$scratch/followed" 2>"$scratch/followed.err" </dev/null &
+cloister_exec --tenant "$tenant" logs -f shop --process ticker --since "$began" -o json >"$scratch/followed" 2>"$scratch/followed.err" </dev/null &
 follower=$!
 children+=("$loop" "$follower")
 sleep 2
