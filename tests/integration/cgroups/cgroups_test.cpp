@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "sandbox/base/files.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::cgroups {
 namespace {
@@ -26,6 +27,7 @@ using launcher::DescriptorKind;
 using namespace std::chrono_literals;
 
 constexpr TenantIndex kTenant = 21;
+const int kPatience = test::patient(5000);  // milliseconds, for what must come
 constexpr launcher::TenantLimits kTenantLimits{512ULL << 20U, 1000, 128, 0};
 
 launcher::Limits limits(std::uint64_t memory, std::uint64_t cpuMillis, std::uint64_t pids) {
@@ -55,7 +57,7 @@ struct RealTree : testing::Test {
       (void)tree->kill(kTenant, instance);
       while (::waitpid(-1, nullptr, WNOHANG) > 0) {
       }
-      const auto removed = tree->removeInstance(kTenant, instance, 5000);
+      const auto removed = tree->removeInstance(kTenant, instance, kPatience);
       EXPECT_TRUE(removed) << removed.error().message();
     }
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -202,7 +204,7 @@ TEST_F(RealTree, KillEndsAForkBomb) {
     }
     return 0;
   });
-  for (int turn = 0; turn < 200 && tree->processes(kTenant, "bomb").value().size() < 35; ++turn) {
+  for (int turn = 0; turn < kPatience / 10 && tree->processes(kTenant, "bomb").value().size() < 35; ++turn) {
     std::this_thread::sleep_for(10ms);
   }
   EXPECT_GE(tree->processes(kTenant, "bomb").value().size(), 35U);
@@ -212,7 +214,7 @@ TEST_F(RealTree, KillEndsAForkBomb) {
   EXPECT_EQ(removed.error().code, ETIMEDOUT);
   ASSERT_TRUE(tree->kill(kTenant, "bomb"));
   EXPECT_TRUE(WIFSIGNALED(waitFor(first)));
-  EXPECT_TRUE(tree->removeInstance(kTenant, "bomb", 5000));
+  EXPECT_TRUE(tree->removeInstance(kTenant, "bomb", kPatience));
   EXPECT_FALSE(tree->openInstance(kTenant, "bomb"));
 }
 

@@ -13,6 +13,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/integration/patience.h"
+
 namespace cloister::test {
 
 int shell(const std::string& command) {
@@ -29,7 +31,7 @@ std::string readWhole(const std::string& path) {
 
 bool waitFor(int pidfd, int seconds) {
   pollfd watched{pidfd, POLLIN, 0};
-  return ::poll(&watched, 1, seconds * 1000) == 1;
+  return ::poll(&watched, 1, patient(seconds * 1000)) == 1;
 }
 
 void LauncherTest::SetUp() {

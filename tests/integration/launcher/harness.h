@@ -55,7 +55,7 @@ class LauncherTest : public ::testing::Test {
 // Runs a command line of the host (test set-up only) and returns its exit code.
 int shell(const std::string& command);
 std::string readWhole(const std::string& path);
-// Waits for a pidfd; false after `seconds`.
+// Waits for a pidfd; false after `seconds` times the patience.
 bool waitFor(int pidfd, int seconds);
 
 }  // namespace cloister::test

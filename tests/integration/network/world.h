@@ -14,6 +14,7 @@
 
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/network/network.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::network::test {
 
@@ -29,7 +30,7 @@ inline const Ipv4 kUplink = 0xcb007101U;    // 203.0.113.1
 inline const Ipv4 kInternet = 0xcb007102U;  // 203.0.113.2
 
 // Milliseconds: for what must arrive, however busy the machine is, and for what must not.
-inline constexpr int kPatience = 5000;
+inline const int kPatience = cloister::test::patient(5000);
 inline constexpr int kSilence = 200;
 
 // Runs `body` inside the namespace and hands over what it returns; for opening sockets there.
