@@ -159,12 +159,16 @@ TEST_P(EveryClass, answersAsDocumentedWhateverTheHighHalves) {
 }
 
 // int 0x80 enters the 32-bit table: getpid is 20 there.
+int getpidOfI386() {
+  long result = 0;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+  return result > 0 ? 0 : 1;
+}
+
 TEST_P(EveryClass, killsTheI386Abi) {
-  const Ending ending = runFiltered(filterOf(GetParam()), [] {
-    long result = 0;
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
-    return result > 0 ? 0 : 1;
-  });
+  const std::vector<sock_filter> everything = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  if (runFiltered(everything, getpidOfI386).signal == SIGSEGV) GTEST_SKIP() << "needs a kernel with the i386 ABI";
+  const Ending ending = runFiltered(filterOf(GetParam()), getpidOfI386);
   EXPECT_EQ(ending.signal, SIGSYS) << "exit " << ending.code;
 }
 
