@@ -15,10 +15,12 @@ debian_entries() { # CODENAME
     'Created-By: Packages' 'Origin: Debian' | grep -E " $1(-[a-z]+)* " | sort -u
 }
 
+# Debian's own programs only: mmdebstrap starts a python3 for each package, and one that a version manager shims is slow.
 bootstrap() { # CODENAME TREE
   local include
   include=$(vm_packages | paste -sd,)
-  vm_kernel=$vm_kernel mmdebstrap --mode=root --variant=essential --format=directory --quiet --include="$include" \
+  PATH=/usr/sbin:/usr/bin:/sbin:/bin vm_kernel=$vm_kernel mmdebstrap --mode=root --variant=essential --format=directory \
+    --quiet --include="$include" \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
     --aptopt='APT::Sandbox::Seccomp "false"' \
