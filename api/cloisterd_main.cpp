@@ -14,10 +14,18 @@
 #include "api/daemon.h"
 #include "controlplane/edge/config.h"
 #include "controlplane/edge/edge.h"
+#include "policy/model/seccomp.h"
+#include "sandbox/base/own_confinement.h"
 
 namespace {
 
 constexpr const char* kUsualConfig = "/etc/cloister/cloisterd.toml";
+
+cloister::Status confine() {
+  using namespace cloister;
+  const auto filter = policy::compile(policy::profileFor(policy::OwnProcess::daemon));
+  return filter ? process::confineSelf({}, *filter) : filter.error();
+}
 
 // Signals that end the daemon are taken by one call in main; blocked before any thread starts, so all inherit that.
 sigset_t blockedSignals() {
@@ -99,6 +107,10 @@ int main(int argc, char** argv) {
 
   if (geteuid() == 0) {
     std::cerr << "cloisterd: refuses to run as root; start it as the user cloister\n";
+    return EXIT_FAILURE;
+  }
+  if (auto done = confine(); !done) {
+    std::cerr << "cloisterd: " << done.error().message() << "\n";
     return EXIT_FAILURE;
   }
   umask(0027);

@@ -7,10 +7,17 @@
 
 #include "controlplane/node/agent.h"
 #include "controlplane/node/exception_text.h"
+#include "policy/model/seccomp.h"
+#include "sandbox/base/own_confinement.h"
 
 namespace {
 
 using namespace cloister;
+
+Status confine() {
+  const auto filter = policy::compile(policy::profileFor(policy::OwnProcess::node));
+  return filter ? process::confineSelf({}, *filter) : filter.error();
+}
 
 // Containers, their logs and their usage are looked after by the next node process: nothing is waited for here.
 [[noreturn]] void leave(int code) {
@@ -58,6 +65,10 @@ int main(int argc, char** argv) {
   spdlog::flush_on(spdlog::level::info);
   if (::geteuid() == 0) {
     spdlog::critical("cloister-node refuses to run as root: what needs root is the launcher's");
+    return 1;
+  }
+  if (auto done = confine(); !done) {
+    spdlog::critical("{}", done.error().message());
     return 1;
   }
   if (std::signal(SIGPIPE, SIG_IGN) == SIG_ERR) return 1;

@@ -1,7 +1,8 @@
-// Which capabilities a confinement class keeps, in its bounding, permitted and effective sets. Each entry says why.
+// Which capabilities a confinement class and the launcher keep, in bounding, permitted and effective sets. Each entry
+// says why.
 //
-// They act in the container's own user namespace only: over the tenant's 65,536 ids and namespaces, never over the
-// host. Threads and failures: constants.
+// A class's act in the container's own user namespace only: over the tenant's 65,536 ids and namespaces, never over the
+// host. The launcher's are the host's; cloister-node and cloisterd keep none. Threads and failures: constants.
 #pragma once
 
 #include <linux/capability.h>
@@ -37,6 +38,20 @@ inline constexpr std::array kFreezeCapabilities = {
     Capability{CAP_DAC_READ_SEARCH, "dac_read_search", "mksquashfs reads every file of the build, whoever owns it"},
 };
 
+// No CAP_KILL: the launcher made the containers' user namespaces, so it has every right over their processes already.
+inline constexpr std::array kLauncherCapabilities = {
+    Capability{CAP_CHOWN, "chown", "uppers belong to the tenant's root"},
+    Capability{CAP_DAC_OVERRIDE, "dac_override", "delegated cgroup files, directories that belong to a tenant"},
+    Capability{CAP_SETGID, "setgid", "gid maps of tenants' ranges"},
+    Capability{CAP_SETUID, "setuid", "uid maps of tenants' ranges"},
+    Capability{CAP_SETPCAP, "setpcap", "its own bounding set"},
+    Capability{CAP_NET_ADMIN, "net_admin", "links, addresses, nftables"},
+    Capability{CAP_SYS_ADMIN, "sys_admin", "namespaces, mounts, loop devices"},
+    Capability{CAP_SYS_PTRACE, "sys_ptrace",
+               "namespaces of a child that still shares this undumpable process's memory"},
+    Capability{CAP_MAC_ADMIN, "mac_admin", "AppArmor profiles of tenants"},
+};
+
 namespace detail {
 template <std::size_t N>
 constexpr std::array<unsigned, N> numbersOf(const std::array<Capability, N>& list) {
@@ -46,6 +61,7 @@ constexpr std::array<unsigned, N> numbersOf(const std::array<Capability, N>& lis
 }
 inline constexpr auto kBuildNumbers = numbersOf(kBuildCapabilities);
 inline constexpr auto kFreezeNumbers = numbersOf(kFreezeCapabilities);
+inline constexpr auto kLauncherNumbers = numbersOf(kLauncherCapabilities);
 }  // namespace detail
 
 [[nodiscard]] constexpr std::span<const Capability> capabilityList(launcher::Confinement confinement) {
@@ -73,6 +89,11 @@ inline constexpr auto kFreezeNumbers = numbersOf(kFreezeCapabilities);
       break;
   }
   return {};
+}
+
+// Those that cloister-launcher keeps once it serves.
+[[nodiscard]] constexpr std::span<const unsigned> launcherCapabilities() {
+  return detail::kLauncherNumbers;
 }
 
 }  // namespace cloister::policy

@@ -14,7 +14,7 @@
 namespace cloister::policy {
 namespace {
 
-#include "policy/profiles.inc"  // generated: namespace profiles { app, build, exec, freeze }
+#include "policy/profiles.inc"  // generated: namespace profiles { app, build, exec, freeze, launcher, node, daemon }
 
 constexpr std::string_view kStage = "seccomp";
 constexpr unsigned kArguments = 6;
@@ -134,6 +134,19 @@ const SeccompProfile& profileFor(launcher::Confinement confinement) {
       return profiles::exec;
     case launcher::Confinement::freeze:
       return profiles::freeze;
+  }
+  static constexpr SeccompProfile kNone{};
+  return kNone;
+}
+
+const SeccompProfile& profileFor(OwnProcess process) {
+  switch (process) {
+    case OwnProcess::launcher:
+      return profiles::launcher;
+    case OwnProcess::node:
+      return profiles::node;
+    case OwnProcess::daemon:
+      return profiles::daemon;
   }
   static constexpr SeccompProfile kNone{};
   return kNone;

@@ -25,6 +25,7 @@ struct ArgumentTest {
   unsigned argument = 0;
   std::uint32_t mask = 0;
   std::uint32_t value = 0;
+  bool operator==(const ArgumentTest&) const = default;
 };
 
 // One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:
@@ -43,6 +44,10 @@ struct SeccompProfile {
 
 // The data of policy/profiles/<class>.toml, built in.
 [[nodiscard]] const SeccompProfile& profileFor(launcher::Confinement confinement);
+// What Cloister's own processes take from themselves at start. `launcher` lets through whatever a class allows, because
+// containers are started under it.
+enum class OwnProcess : std::uint8_t { launcher, node, daemon };
+[[nodiscard]] const SeccompProfile& profileFor(OwnProcess process);
 
 // The kernel's own form. A call that this libseccomp does not know, a test that never or always holds, or a call that
 // is both allowed and denied without tests is an error.

@@ -14,7 +14,7 @@ namespace {
 
 using cloister::policy::ProfileFile;
 
-constexpr std::array kClasses = {"app", "build", "exec", "freeze"};
+constexpr std::array kProfiles = {"app", "build", "exec", "freeze", "launcher", "node", "daemon"};
 
 bool readText(const std::string& path, std::string& text) {
   std::ifstream file(path);
@@ -62,7 +62,7 @@ int main(int count, char** arguments) {
   const std::string source = arguments[1];
   const std::string target = arguments[2];
   std::map<std::string, ProfileFile> files;
-  for (const std::string name : kClasses) {
+  for (const std::string name : kProfiles) {
     std::string text;
     const std::string path = source + "/" + name + ".toml";
     if (!readText(path, text)) return fail("cannot read " + path);
@@ -71,12 +71,21 @@ int main(int count, char** arguments) {
     if (profile->name != name) return fail(path + ": name: must be " + name);
     files[name] = std::move(*profile);
   }
+  std::map<std::string, ProfileFile> whole = files;
+  for (auto& [name, file] : whole) {
+    if (file.inherits.empty()) continue;
+    if (files.count(file.inherits) == 0) return fail(name + ".toml: inherits: no such class");
+    file = inheritProfile(files[file.inherits], file);
+  }
+  for (auto& [name, file] : whole) {
+    for (const auto& child : files[name].children) {
+      if (whole.count(child) == 0) return fail(name + ".toml: children: no such class as " + child);
+      file = admitChild(file, whole[child]);
+    }
+  }
   std::ofstream profiles(target + "/profiles.inc");
   profiles << "namespace profiles {\n";
-  for (const auto& [name, file] : files) {
-    if (!file.inherits.empty() && files.count(file.inherits) == 0) return fail(name + ".toml: inherits: no such class");
-    writeProfile(profiles, file.inherits.empty() ? file : inheritProfile(files[file.inherits], file));
-  }
+  for (const auto& [name, file] : whole) writeProfile(profiles, file);
   profiles << "}  // namespace profiles\n";
   std::string text;
   if (!readText(source + "/apparmor.template", text)) return fail("cannot read apparmor.template");

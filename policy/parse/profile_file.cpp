@@ -141,11 +141,20 @@ Result<ProfileFile> parseProfile(std::string_view text, std::string_view file) {
   } catch (const toml::parse_error& error) {
     return fault(file, "line " + std::to_string(error.source().begin.line), error.description());
   }
-  if (auto good = onlyKeys(root, {"name", "inherits", "allow", "deny"}, file); !good) return good.error();
+  if (auto good = onlyKeys(root, {"name", "inherits", "children", "allow", "deny"}, file); !good) return good.error();
   ProfileFile profile;
   profile.name = root["name"].value_or(std::string());
   profile.inherits = root["inherits"].value_or(std::string());
   if (profile.name.empty()) return fault(file, "name", "is missing");
+  if (root.contains("children")) {
+    const auto* children = root["children"].as_array();
+    if (children == nullptr || children->empty()) return fault(file, "children", "needs a list");
+    for (const auto& node : *children) {
+      const auto child = node.value<std::string>();
+      if (!child || child->empty()) return fault(file, "children", "needs names");
+      profile.children.push_back(*child);
+    }
+  }
   for (const auto key : {"allow", "deny"}) {
     if (auto done = parseEntries(root, key, profile, file); !done) return done.error();
   }
@@ -168,6 +177,29 @@ ProfileFile inheritProfile(const ProfileFile& parent, const ProfileFile& child) 
   for (const auto& rule : parent.rules) {
     if (own.count(rule.call) != 0) continue;
     whole.rules.push_back(rule);
+  }
+  return whole;
+}
+
+ProfileFile admitChild(const ProfileFile& profile, const ProfileFile& child) {
+  const auto freely = [](const ProfileRule& rule) { return rule.denyErrno == 0 && rule.tests.empty(); };
+  std::set<std::string> open;
+  for (const auto* file : {&profile, &child}) {
+    for (const auto& rule : file->rules) {
+      if (freely(rule)) open.insert(rule.call);
+    }
+  }
+  ProfileFile whole = profile;
+  // A way among others says nothing more once the call is open.
+  std::erase_if(whole.rules, [&](const auto& rule) {
+    return rule.denyErrno == 0 && !rule.tests.empty() && open.count(rule.call) != 0;
+  });
+  for (const auto& rule : child.rules) {
+    if (rule.denyErrno != 0 || (!rule.tests.empty() && open.count(rule.call) != 0)) continue;
+    const bool known = std::any_of(whole.rules.begin(), whole.rules.end(), [&](const auto& other) {
+      return other.denyErrno == 0 && other.call == rule.call && other.tests == rule.tests;
+    });
+    if (!known) whole.rules.push_back(rule);
   }
   return whole;
 }

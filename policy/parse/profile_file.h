@@ -3,6 +3,8 @@
 //   name = "app"            must be the file's class
 //   inherits = "other"      optional: the other class's rules come too; a call that this file names is this file's
 //   alone
+//   children = ["a", "b"]   optional: what any of these classes allows is allowed too, because processes of those
+//   classes are started under this filter, and of two filters the stricter answer counts
 //   [[allow]]  reason, calls, and at most one of
 //              when = [{argument = 0, mask = 0xffffffff, equals = 1}, ...]     all must hold
 //              argument = 1, values = [..], mask = 0xffffffff                  any of these; the mask may be left out
@@ -30,11 +32,15 @@ struct ProfileRule {
 struct ProfileFile {
   std::string name;
   std::string inherits;
+  std::vector<std::string> children;
   std::vector<ProfileRule> rules;
 };
 
 [[nodiscard]] Result<ProfileFile> parseProfile(std::string_view text, std::string_view file);
 // `child` with those rules of `parent` whose calls it does not name.
 [[nodiscard]] ProfileFile inheritProfile(const ProfileFile& parent, const ProfileFile& child);
+// `profile` with whatever `child` allows. Of its denials nothing comes along: they bind the child through its own
+// filter.
+[[nodiscard]] ProfileFile admitChild(const ProfileFile& profile, const ProfileFile& child);
 
 }  // namespace cloister::policy

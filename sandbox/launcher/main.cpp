@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,9 +15,13 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "policy/model/apparmor.h"
+#include "policy/model/capabilities.h"
+#include "policy/model/seccomp.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/own_confinement.h"
 #include "sandbox/base/process.h"
 #include "sandbox/launcher/apparmor.h"
 #include "sandbox/launcher/server.h"
@@ -88,29 +91,16 @@ std::string besideThisProgram(const char* name) {
   return self.substr(0, self.rfind('/') + 1) + name;
 }
 
-// What the verbs need, and nothing else: not even root's other powers are left for a flaw to use.
-Status keepNeededCapabilities() {
-  constexpr std::array<unsigned, 11> kNeeded = {
-      CAP_CHOWN,         // uppers belong to the tenant's root
-      CAP_DAC_OVERRIDE,  // cgroup files and the node's FIFOs
-      CAP_FOWNER,        // modes of what belongs to a tenant
-      CAP_KILL,          // signals over user namespaces
-      CAP_SETGID,        // gid maps
-      CAP_SETUID,        // uid maps
-      CAP_SETPCAP,       // bounding sets
-      CAP_NET_ADMIN,     // links, addresses, nftables
-      CAP_SYS_ADMIN,     // namespaces, mounts, loop devices
-      CAP_SYS_PTRACE,    // /proc/<pid>/ns and root of a container after a restart
-      CAP_MAC_ADMIN,     // AppArmor profiles
-  };
-  std::array<unsigned, 11> held{};
-  std::size_t count = 0;
-  for (const unsigned capability : kNeeded) {
-    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1) held.at(count++) = capability;
+// What the verbs need, and nothing else: not even root's other powers are left for a flaw to use. A host may have given
+// less.
+Status confine() {
+  std::vector<unsigned> keep;
+  for (const unsigned capability : cloister::policy::launcherCapabilities()) {
+    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1) keep.push_back(capability);
   }
-  const std::span<const unsigned> keep(held.data(), count);
-  if (auto done = cloister::process::boundCapabilities(keep); !done) return done;
-  return cloister::process::setCapabilities(keep);
+  auto filter = cloister::policy::compile(cloister::policy::profileFor(cloister::policy::OwnProcess::launcher));
+  if (!filter) return filter.error();
+  return cloister::process::confineSelf(keep, *filter);
 }
 
 Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree& groups, const Options& options) {
@@ -161,7 +151,7 @@ int serve(const Options& options) {
   if (::chown(options.socket.c_str(), 0, options.allowedGroup) != 0) {
     return complain(errnoError("launcher", "chown", options.socket));
   }
-  if (auto done = keepNeededCapabilities(); !done) return complain(done.error());
+  if (auto done = confine(); !done) return complain(done.error());
   launcher::Server server(std::move(*listener), {.containers = containers->get(),
                                                  .groups = groups->get(),
                                                  .network = network->get(),

@@ -135,8 +135,41 @@ TEST(ProfileFile, aCallThatTheChildNamesIsTheChildsAlone) {
   EXPECT_EQ(rulesOf(whole, "ioctl")[0].denyErrno, EPERM);
 }
 
+TEST(ProfileFile, whatAChildMayCallComesAlongAndItsDenialsDoNot) {
+  const auto own = parseProfile(
+      "name = 'own'\nchildren = ['kid']\n[[allow]]\nreason = 'r'\ncalls = ['mount']\n"
+      "[[allow]]\nreason = 'r'\ncalls = ['prctl']\nargument = 0\nvalues = [1]\n"
+      "[[allow]]\nreason = 'r'\ncalls = ['clone']\nargument = 0\nvalues = [17]\n",
+      "own.toml");
+  const auto kid = parseProfile(
+      "name = 'kid'\n[[allow]]\nreason = 'r'\ncalls = ['read', 'clone']\n"
+      "[[allow]]\nreason = 'r'\ncalls = ['prctl']\nargument = 0\nvalues = [1, 2]\n"
+      "[[deny]]\nerrno = 'EPERM'\nreason = 'r'\ncalls = ['clone']\nargument = 0\nvalues = [0x10000000]\n"
+      "[[deny]]\nerrno = 'EPERM'\nreason = 'r'\ncalls = ['mount']\n",
+      "kid.toml");
+  ASSERT_TRUE(own.ok()) << own.error().message();
+  ASSERT_TRUE(kid.ok()) << kid.error().message();
+  EXPECT_EQ(own->children, std::vector<std::string>{"kid"});
+  const ProfileFile whole = admitChild(*own, *kid);
+  EXPECT_EQ(whole.name, "own");
+  ASSERT_EQ(rulesOf(whole, "mount").size(), 1U);
+  EXPECT_EQ(rulesOf(whole, "mount")[0].denyErrno, 0);
+  EXPECT_EQ(rulesOf(whole, "read").size(), 1U);
+  EXPECT_EQ(rulesOf(whole, "prctl").size(), 2U) << "a way that both have counts once";
+  ASSERT_EQ(rulesOf(whole, "clone").size(), 1U) << "open for the child, so open here";
+  EXPECT_TRUE(rulesOf(whole, "clone")[0].tests.empty());
+}
+
+TEST(ProfileFile, childrenAreNames) {
+  for (const std::string children : {"'kid'", "[]", "[1]", "['']"}) {
+    EXPECT_FALSE(
+        parseProfile("name = 'a'\nchildren = " + children + "\n[[allow]]\nreason = 'r'\ncalls = ['read']\n", "a.toml"))
+        << children;
+  }
+}
+
 TEST(ProfileFile, theProfilesOfTheTreeParse) {
-  for (const auto* name : {"app", "build", "exec", "freeze"}) {
+  for (const auto* name : {"app", "build", "exec", "freeze", "launcher", "node", "daemon"}) {
     const std::string path = std::string(CLOISTER_SOURCE_DIR) + "/policy/profiles/" + name + ".toml";
     const auto text = files::read(path);
     ASSERT_TRUE(text.ok()) << text.error().message();
