@@ -44,6 +44,10 @@ Json represent(const model::PlanLimits& limits) {
   out->set("build_memory_bytes", limits.buildMemoryBytes);
   out->set("build_disk_bytes", limits.buildDiskBytes);
   out->set("build_seconds", limits.buildSeconds);
+  out->set("memory_high_bytes", limits.memoryHighBytes);
+  out->set("cpu_burst_millis", limits.cpuBurstMillis);
+  out->set("disk_bytes_per_second", limits.diskBytesPerSecond);
+  out->set("disk_operations_per_second", limits.diskOperationsPerSecond);
   return out;
 }
 

@@ -20,7 +20,11 @@ const std::vector<Column> kPlanFields{{"PLAN", "name"},
                                       {"APPS", "limits.apps", Unit::integer},
                                       {"BUILD MEMORY", "limits.build_memory_bytes", Unit::bytes},
                                       {"BUILD DISK", "limits.build_disk_bytes", Unit::bytes},
-                                      {"BUILD TIME", "limits.build_seconds", Unit::seconds}};
+                                      {"BUILD TIME", "limits.build_seconds", Unit::seconds},
+                                      {"MEMORY HIGH", "limits.memory_high_bytes", Unit::bytes},
+                                      {"CPU BURST", "limits.cpu_burst_millis", Unit::cpuMillis},
+                                      {"DISK RATE", "limits.disk_bytes_per_second", Unit::bytes},
+                                      {"DISK OPS", "limits.disk_operations_per_second", Unit::integer}};
 const std::vector<Column> kTenantFields{
     {"TENANT", "name"}, {"ID", "id"}, {"PLAN", "plan"}, {"STATE", "state"}, {"CREATED", "created_at", Unit::time}};
 const std::vector<Column> kTokenFields{{"ID", "id"},
@@ -51,7 +55,7 @@ struct LimitOption {
   const char* description;
   Parse parse;
 };
-constexpr std::array<LimitOption, 11> kLimits{
+constexpr std::array<LimitOption, 15> kLimits{
     {{"--memory", "memory_bytes", "memory of all instances and builds together, as 512M or 2G", parseBytes},
      {"--cpu", "cpu_millis", "cores, as 0.5, 2 or 500m", parseCpu},
      {"--pids", "pids", "processes and threads", parseCount},
@@ -62,7 +66,11 @@ constexpr std::array<LimitOption, 11> kLimits{
      {"--apps", "apps", "apps", parseCount},
      {"--build-memory", "build_memory_bytes", "memory of a build, as 1G", parseBytes},
      {"--build-disk", "build_disk_bytes", "disk of a build, as 4G", parseBytes},
-     {"--build-time", "build_seconds", "longest build, as 15m", parseDuration}}};
+     {"--build-time", "build_seconds", "longest build, as 15m", parseDuration},
+     {"--memory-high", "memory_high_bytes", "memory beyond which the tenant is slowed, as 900M (0: none)", parseBytes},
+     {"--cpu-burst", "cpu_burst_millis", "unused quota to spend at once, as 500m (0: none)", parseCpu},
+     {"--disk-rate", "disk_bytes_per_second", "bytes a second read or written on a disk, as 50M (0: any)", parseBytes},
+     {"--disk-operations", "disk_operations_per_second", "reads or writes a second on a disk (0: any)", parseCount}}};
 
 struct PlanOptions {
   std::string name;
@@ -92,7 +100,7 @@ void addPlan(CLI::App& root, Context& context) {
   noun->require_subcommand(1);
   const auto options = std::make_shared<PlanOptions>();
 
-  CLI::App* create = addVerb(*noun, "create", "create a plan; every limit must be given",
+  CLI::App* create = addVerb(*noun, "create", "create a plan; every limit up to --build-time must be given",
                              {"plan create small --memory 1G --cpu 1 --pids 512 --disk 2G --inodes 200000 "
                               "--network 100M --instances 10 --apps 10 --build-memory 1G --build-disk 4G "
                               "--build-time 15m"});

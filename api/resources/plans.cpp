@@ -9,6 +9,7 @@ namespace {
 struct LimitField {
   const char* name;
   std::uint64_t model::PlanLimits::*member;
+  bool optional = false;
 };
 constexpr LimitField kLimits[] = {
     {"memory_bytes", &model::PlanLimits::memoryBytes},
@@ -22,6 +23,10 @@ constexpr LimitField kLimits[] = {
     {"build_memory_bytes", &model::PlanLimits::buildMemoryBytes},
     {"build_disk_bytes", &model::PlanLimits::buildDiskBytes},
     {"build_seconds", &model::PlanLimits::buildSeconds},
+    {"memory_high_bytes", &model::PlanLimits::memoryHighBytes, true},
+    {"cpu_burst_millis", &model::PlanLimits::cpuBurstMillis, true},
+    {"disk_bytes_per_second", &model::PlanLimits::diskBytesPerSecond, true},
+    {"disk_operations_per_second", &model::PlanLimits::diskOperationsPerSecond, true},
 };
 
 enum class Absent { refused, kept };
@@ -32,7 +37,7 @@ void readLimits(Body& body, model::PlanLimits& limits, Absent absent) {
     const auto value = members.optionalInteger(field.name);
     if (value) {
       limits.*field.member = static_cast<std::uint64_t>(*value);
-    } else if (absent == Absent::refused) {
+    } else if (absent == Absent::refused && !field.optional) {
       const std::string name = std::string("limits.") + field.name;
       throw Problem(400, "missing_field", name + " is required", name);
     }

@@ -28,6 +28,11 @@ struct PlanLimits {
   std::uint64_t buildMemoryBytes = 0;  // a build's share, beside the running instances' memory in the tenant's group
   std::uint64_t buildDiskBytes = 0;
   std::uint64_t buildSeconds = 0;
+  // Zero: none.
+  std::uint64_t memoryHighBytes = 0;     // beyond it a tenant is slowed and its caches go, before anything is killed
+  std::uint64_t cpuBurstMillis = 0;      // what unused quota may be spent on top, in one period
+  std::uint64_t diskBytesPerSecond = 0;  // each of reads and writes
+  std::uint64_t diskOperationsPerSecond = 0;  // likewise
   friend bool operator==(const PlanLimits&, const PlanLimits&) = default;
 };
 

@@ -55,6 +55,10 @@ Object encode(const PlanLimits& limits) {
   out->set("buildMemoryBytes", limits.buildMemoryBytes);
   out->set("buildDiskBytes", limits.buildDiskBytes);
   out->set("buildSeconds", limits.buildSeconds);
+  out->set("memoryHighBytes", limits.memoryHighBytes);
+  out->set("cpuBurstMillis", limits.cpuBurstMillis);
+  out->set("diskBytesPerSecond", limits.diskBytesPerSecond);
+  out->set("diskOperationsPerSecond", limits.diskOperationsPerSecond);
   return out;
 }
 
@@ -72,6 +76,10 @@ void decode(const Fields& owner, PlanLimits& limits) {
   in->read("buildMemoryBytes", limits.buildMemoryBytes);
   in->read("buildDiskBytes", limits.buildDiskBytes);
   in->read("buildSeconds", limits.buildSeconds);
+  in->read("memoryHighBytes", limits.memoryHighBytes);
+  in->read("cpuBurstMillis", limits.cpuBurstMillis);
+  in->read("diskBytesPerSecond", limits.diskBytesPerSecond);
+  in->read("diskOperationsPerSecond", limits.diskOperationsPerSecond);
 }
 
 Object encode(const DesiredTenant& tenant) {

@@ -9,6 +9,12 @@ launcher::TenantPutRequest tenantRequest(const model::DesiredTenant& tenant) {
   request.limits.cpuMillis = tenant.limits.cpuMillis;
   request.limits.pids = tenant.limits.pids;
   request.limits.networkBitsPerSecond = tenant.limits.networkBitsPerSecond;
+  if (tenant.limits.memoryHighBytes != 0) {
+    request.limits.memoryHighBytes = tenant.limits.memoryHighBytes + tenant.limits.buildMemoryBytes;
+  }
+  request.limits.cpuBurstMillis = tenant.limits.cpuBurstMillis;
+  request.limits.diskBytesPerSecond = tenant.limits.diskBytesPerSecond;
+  request.limits.diskOperationsPerSecond = tenant.limits.diskOperationsPerSecond;
   request.egress = launcher::Egress::internet;
   return request;
 }

@@ -218,7 +218,14 @@ CREATE TABLE idempotency_keys (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst};
+constexpr const char* kFinerLimits = R"sql(
+ALTER TABLE plans ADD COLUMN memory_high_bytes BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE plans ADD COLUMN cpu_burst_millis BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE plans ADD COLUMN disk_bytes_per_second BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE plans ADD COLUMN disk_operations_per_second BIGINT NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits};
 
 }  // namespace
 

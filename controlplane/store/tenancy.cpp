@@ -8,6 +8,12 @@ namespace {
 
 constexpr const char* kLabelRule = "must be a DNS label: 1 to 63 of a-z, 0-9 and -, no - at an end";
 
+// In the order of readPlan().
+constexpr const char* kPlanColumns =
+    "name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, instances, apps,"
+    " build_memory_bytes, build_disk_bytes, build_seconds, memory_high_bytes, cpu_burst_millis,"
+    " disk_bytes_per_second, disk_operations_per_second, revision";
+
 model::Plan readPlan(const Statement& row) {
   model::Plan plan;
   row.get(0, plan.name);
@@ -22,7 +28,11 @@ model::Plan readPlan(const Statement& row) {
   row.get(9, plan.limits.buildMemoryBytes);
   row.get(10, plan.limits.buildDiskBytes);
   row.get(11, plan.limits.buildSeconds);
-  row.get(12, plan.revision);
+  row.get(12, plan.limits.memoryHighBytes);
+  row.get(13, plan.limits.cpuBurstMillis);
+  row.get(14, plan.limits.diskBytesPerSecond);
+  row.get(15, plan.limits.diskOperationsPerSecond);
+  row.get(16, plan.revision);
   return plan;
 }
 
@@ -55,6 +65,10 @@ void checkLimits(const model::PlanLimits& limits) {
   positive("instances", limits.instances + 1);
   positive("apps", limits.apps + 1);
   positive("networkBitsPerSecond", limits.networkBitsPerSecond + 1);
+  positive("memoryHighBytes", limits.memoryHighBytes + 1);
+  positive("cpuBurstMillis", limits.cpuBurstMillis + 1);
+  positive("diskBytesPerSecond", limits.diskBytesPerSecond + 1);
+  positive("diskOperationsPerSecond", limits.diskOperationsPerSecond + 1);
 }
 
 }  // namespace
@@ -65,22 +79,21 @@ model::Plan Plans::create(const std::string& name, const model::PlanLimits& limi
   return store_.transact([&] {
     if (find(name)) throw Conflict("name_taken", "name", "there is a plan \"" + name + "\" already");
     store_.database().run(
-        "INSERT INTO plans (name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, "
-        "instances,"
-        " apps, build_memory_bytes, build_disk_bytes, build_seconds)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO plans (name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second,"
+        " instances, apps, build_memory_bytes, build_disk_bytes, build_seconds, memory_high_bytes, cpu_burst_millis,"
+        " disk_bytes_per_second, disk_operations_per_second)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         name, limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes,
         limits.networkBitsPerSecond, limits.instances, limits.apps, limits.buildMemoryBytes, limits.buildDiskBytes,
-        limits.buildSeconds);
+        limits.buildSeconds, limits.memoryHighBytes, limits.cpuBurstMillis, limits.diskBytesPerSecond,
+        limits.diskOperationsPerSecond);
     return model::Plan{name, limits, 1};
   });
 }
 
 std::optional<model::Plan> Plans::find(const std::string& name) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, instances, apps,"
-      " build_memory_bytes, build_disk_bytes, build_seconds, revision FROM plans WHERE name = ?1");
+  auto query = store_.database().prepare(std::string("SELECT ") + kPlanColumns + " FROM plans WHERE name = ?1");
   query.bind(name);
   if (!query.step()) return std::nullopt;
   return readPlan(query);
@@ -94,10 +107,8 @@ model::Plan Plans::get(const std::string& name) const {
 
 std::vector<model::Plan> Plans::list(const Page& page) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, instances, apps,"
-      " build_memory_bytes, build_disk_bytes, build_seconds, revision FROM plans WHERE name > ?1 ORDER BY name LIMIT "
-      "?2");
+  auto query = store_.database().prepare(std::string("SELECT ") + kPlanColumns +
+                                         " FROM plans WHERE name > ?1 ORDER BY name LIMIT ?2");
   query.bind(page.after, page.limit);
   std::vector<model::Plan> plans;
   while (query.step()) plans.push_back(readPlan(query));
@@ -113,10 +124,12 @@ model::Plan Plans::update(const std::string& name, const model::PlanLimits& limi
     store_.database().run(
         "UPDATE plans SET memory_bytes = ?2, cpu_millis = ?3, pids = ?4, disk_bytes = ?5, inodes = ?6,"
         " network_bits_per_second = ?7, instances = ?8, apps = ?9, build_memory_bytes = ?10, build_disk_bytes = ?11,"
-        " build_seconds = ?12, revision = revision + 1 WHERE name = ?1",
+        " build_seconds = ?12, memory_high_bytes = ?13, cpu_burst_millis = ?14, disk_bytes_per_second = ?15,"
+        " disk_operations_per_second = ?16, revision = revision + 1 WHERE name = ?1",
         name, limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes,
         limits.networkBitsPerSecond, limits.instances, limits.apps, limits.buildMemoryBytes, limits.buildDiskBytes,
-        limits.buildSeconds);
+        limits.buildSeconds, limits.memoryHighBytes, limits.cpuBurstMillis, limits.diskBytesPerSecond,
+        limits.diskOperationsPerSecond);
     store_.bumpRevision();
     plan.limits = limits;
     ++plan.revision;

@@ -185,20 +185,24 @@ bool decode(Reader& reader, RemoveRequest& remove) {
 std::string encode(const TenantPutRequest& tenant) {
   Writer writer = request(Verb::tenantPut);
   writer.put(tenant.tenant);
-  writer.put(tenant.limits.memoryBytes);
-  writer.put(tenant.limits.cpuMillis);
-  writer.put(tenant.limits.pids);
-  writer.put(tenant.limits.networkBitsPerSecond);
+  for (const std::uint64_t value :
+       {tenant.limits.memoryBytes, tenant.limits.cpuMillis, tenant.limits.pids, tenant.limits.networkBitsPerSecond,
+        tenant.limits.memoryHighBytes, tenant.limits.cpuBurstMillis, tenant.limits.diskBytesPerSecond,
+        tenant.limits.diskOperationsPerSecond}) {
+    writer.put(value);
+  }
   writer.put(tenant.egress);
   return writer.bytes();
 }
 
 bool decode(Reader& reader, TenantPutRequest& tenant) {
   tenant.tenant = reader.get<TenantIndex>();
-  tenant.limits.memoryBytes = reader.get<std::uint64_t>();
-  tenant.limits.cpuMillis = reader.get<std::uint64_t>();
-  tenant.limits.pids = reader.get<std::uint64_t>();
-  tenant.limits.networkBitsPerSecond = reader.get<std::uint64_t>();
+  for (std::uint64_t* value :
+       {&tenant.limits.memoryBytes, &tenant.limits.cpuMillis, &tenant.limits.pids, &tenant.limits.networkBitsPerSecond,
+        &tenant.limits.memoryHighBytes, &tenant.limits.cpuBurstMillis, &tenant.limits.diskBytesPerSecond,
+        &tenant.limits.diskOperationsPerSecond}) {
+    *value = reader.get<std::uint64_t>();
+  }
   tenant.egress = reader.getEnum(kLastEgress);
   return reader.finish();
 }

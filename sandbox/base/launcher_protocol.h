@@ -100,10 +100,12 @@ struct Executed {  // descriptor: pid
 };
 
 enum class SignalTarget : std::uint8_t {
-  init,
-  group
-};  // init forwards to the app; group is SIGKILL to all, atomically
-inline constexpr SignalTarget kLastSignalTarget = SignalTarget::group;
+  init,    // forwards to the app
+  group,   // SIGKILL to all, atomically
+  freeze,  // no signal (0): every process stops where it is; it can still be killed
+  thaw,    // no signal (0): and goes on
+};
+inline constexpr SignalTarget kLastSignalTarget = SignalTarget::thaw;
 struct SignalRequest {
   std::string instance;
   std::uint32_t signal = 0;
@@ -116,12 +118,17 @@ struct RemoveRequest {
   std::string instance;
 };
 
-// What a tenant may use on this host in sum, instances and builds together. All must be non-zero but the network rate.
+// What a tenant may use on this host in sum, instances and builds together. Memory, CPU and pids must not be zero; of
+// the others zero means none.
 struct TenantLimits {
   std::uint64_t memoryBytes = 0;
   std::uint64_t cpuMillis = 0;
   std::uint64_t pids = 0;
-  std::uint64_t networkBitsPerSecond = 0;  // each direction; 0: not shaped
+  std::uint64_t networkBitsPerSecond = 0;     // each direction
+  std::uint64_t memoryHighBytes = 0;          // beyond it the tenant is slowed and its caches go
+  std::uint64_t cpuBurstMillis = 0;           // a period's spending, beyond the quota, of what earlier ones left over
+  std::uint64_t diskBytesPerSecond = 0;       // each of reads and writes, a disk
+  std::uint64_t diskOperationsPerSecond = 0;  // likewise
 };
 enum class Egress : std::uint8_t { none, internet };  // internet: public addresses, no mail port, no private range
 inline constexpr Egress kLastEgress = Egress::internet;

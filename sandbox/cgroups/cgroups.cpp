@@ -1,77 +1,19 @@
 #include "sandbox/cgroups/cgroups.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
-#include <thread>
 
 #include "sandbox/base/files.h"
-#include "sandbox/cgroups/control_files.h"
+#include "sandbox/cgroups/block_devices.h"
 #include "sandbox/cgroups/group_names.h"
-#include "sandbox/cgroups/layout.h"
-#include "sandbox/cgroups/limits.h"
+#include "sandbox/cgroups/mounted_tree.h"
 #include "sandbox/cgroups/root.h"
 
 namespace cloister::cgroups {
-namespace {
 
 using launcher::DescriptorKind;
-using Clock = std::chrono::steady_clock;
-
-// rmdir can fail for a moment after the last process has gone.
-constexpr std::chrono::milliseconds kSettle{250};
-
-struct Hierarchy {
-  std::vector<DescriptorKind> kinds;
-  UniqueFd parent;
-  std::string name;
-  UniqueFd root;
-  [[nodiscard]] bool unified() const { return kinds.front() == DescriptorKind::unified; }
-};
-
-class MountedTree final : public Tree {
- public:
-  MountedTree(Layout layout, std::vector<Hierarchy> hierarchies, std::unique_ptr<Directories> directories)
-      : layout_(layout), hierarchies_(std::move(hierarchies)), directories_(std::move(directories)) {}
-
-  [[nodiscard]] Layout layout() const override { return layout_; }
-
-  [[nodiscard]] Result<Group> putTenant(TenantIndex tenant, const launcher::TenantLimits& limits) override;
-  [[nodiscard]] Status removeTenant(TenantIndex tenant) override;
-  [[nodiscard]] Result<Group> createInstance(TenantIndex tenant, const std::string& instance,
-                                             const launcher::Limits& limits) override;
-  [[nodiscard]] Result<Group> openInstance(TenantIndex tenant, const std::string& instance) override;
-  [[nodiscard]] Status join(const Group& group, pid_t pid, Born born) override;
-  [[nodiscard]] Status kill(TenantIndex tenant, const std::string& instance) override;
-  [[nodiscard]] Result<bool> populated(TenantIndex tenant, const std::string& instance) override;
-  [[nodiscard]] Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) override;
-  [[nodiscard]] Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) override;
-  [[nodiscard]] Result<std::vector<FoundInstance>> scan() override;
-  [[nodiscard]] Status removeAll() override;
-
- private:
-  [[nodiscard]] Result<UniqueFd> openIn(const Hierarchy& hierarchy, const std::string& path) const {
-    return openGroup(hierarchy.root.get(), path, path);
-  }
-  [[nodiscard]] Result<Group> openEverywhere(const std::string& path) const;
-  [[nodiscard]] Status limitTenant(const Hierarchy& hierarchy, const Place& group, const Bounds& bounds) const;
-  [[nodiscard]] Status clampChildren(const Place& group, std::uint64_t quota) const;
-  [[nodiscard]] Status limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
-                                     const Bounds& bounds) const;
-  [[nodiscard]] Status removeOne(int parent, const std::string& path, Clock::time_point deadline);
-  [[nodiscard]] Status removeEverywhere(const std::string& path, Clock::time_point deadline);
-  void undo(const std::vector<const Hierarchy*>& made, const std::string& path);
-
-  Layout layout_;
-  std::vector<Hierarchy> hierarchies_;  // the unified one first
-  std::unique_ptr<Directories> directories_;
-};
 
 Result<Group> MountedTree::openEverywhere(const std::string& path) const {
   Group group;
@@ -104,10 +46,7 @@ Status MountedTree::clampChildren(const Place& group, std::uint64_t quota) const
       return opened.error();
     }
     const Place place{opened->get(), group.name + "/" + child};
-    auto current = readNumber(place, "cpu.cfs_quota_us");
-    if (!current) return current.error();
-    if (current.value() == kUnlimited || current.value() <= quota) continue;
-    if (auto wrote = writeQuota(place, quota); !wrote) return wrote;
+    if (auto clamped = clampQuota(place, quota); !clamped) return clamped;
   }
   return {};
 }
@@ -115,13 +54,13 @@ Status MountedTree::clampChildren(const Place& group, std::uint64_t quota) const
 Status MountedTree::limitTenant(const Hierarchy& hierarchy, const Place& group, const Bounds& bounds) const {
   if (layout_ == Layout::unified) {
     if (auto enabled = enableControllers(group); !enabled) return enabled;
-    return writeUnified(group, bounds, Level::tenant);
+    return writeUnified(group, bounds, Level::tenant, {}, devices_);
   }
   for (const DescriptorKind kind : hierarchy.kinds) {
     if (kind == DescriptorKind::cpu) {
       if (auto clamped = clampChildren(group, quotaOf(bounds.cpuMillis)); !clamped) return clamped;
     }
-    if (auto wrote = writeLegacy(group, kind, bounds, kUnlimited); !wrote) return wrote;
+    if (auto wrote = writeLegacy(group, kind, bounds, Level::tenant, {}, devices_); !wrote) return wrote;
   }
   return {};
 }
@@ -132,7 +71,7 @@ Result<Group> MountedTree::putTenant(TenantIndex tenant, const launcher::TenantL
   if (limits.memoryBytes == 0 || limits.cpuMillis == 0 || limits.pids == 0) {
     return failure("check the tenant's limits", name, EINVAL);
   }
-  const Bounds bounds{limits.memoryBytes, limits.cpuMillis, limits.pids};
+  const Bounds bounds = boundsOf(limits);
   std::vector<const Hierarchy*> made;
   for (const Hierarchy& hierarchy : hierarchies_) {
     Status done;
@@ -168,17 +107,17 @@ Status MountedTree::removeTenant(TenantIndex tenant) {
 
 Status MountedTree::limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
                                   const Bounds& bounds) const {
-  if (layout_ == Layout::unified) return writeUnified(group, bounds, Level::instance);
+  auto above = openIn(hierarchy, tenant);
+  if (!above) return above.error();
+  const Place parentGroup{above->get(), tenant};
   for (const DescriptorKind kind : hierarchy.kinds) {
-    std::uint64_t ceiling = kUnlimited;
-    if (kind == DescriptorKind::cpu) {
-      auto parent = openIn(hierarchy, tenant);
-      if (!parent) return parent.error();
-      auto quota = readNumber(Place{parent->get(), tenant}, "cpu.cfs_quota_us");
-      if (!quota) return quota.error();
-      ceiling = quota.value();
-    }
-    if (auto wrote = writeLegacy(group, kind, bounds, ceiling); !wrote) return wrote;
+    auto parent = readParent(parentGroup, kind);
+    if (!parent) return parent.error();
+    const Status wrote =
+        kind == DescriptorKind::unified
+            ? layout_ == Layout::unified ? writeUnified(group, bounds, Level::instance, *parent, devices_) : Status()
+            : writeLegacy(group, kind, bounds, Level::instance, *parent, devices_);
+    if (!wrote) return wrote;
   }
   return {};
 }
@@ -187,7 +126,7 @@ Result<Group> MountedTree::createInstance(TenantIndex tenant, const std::string&
                                           const launcher::Limits& limits) {
   if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
   const std::string path = tenantName(tenant) + "/" + instance;
-  const Bounds bounds{limits.memoryBytes, limits.cpuMillis, limits.pids};
+  const Bounds bounds = boundsOf(limits);
   std::vector<const Hierarchy*> made;
   for (const Hierarchy& hierarchy : hierarchies_) {
     Status done;
@@ -250,6 +189,14 @@ Status MountedTree::kill(TenantIndex tenant, const std::string& instance) {
   return {};
 }
 
+Status MountedTree::setMotion(TenantIndex tenant, const std::string& instance, Motion motion) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked;
+  const std::string path = tenantName(tenant) + "/" + instance;
+  auto opened = openIn(hierarchies_.front(), path);
+  if (!opened) return opened.error();
+  return writeFile(Place{opened->get(), path}, "cgroup.freeze", motion == Motion::frozen ? "1" : "0");
+}
+
 Result<bool> MountedTree::populated(TenantIndex tenant, const std::string& instance) {
   if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
   const std::string path = tenantName(tenant) + "/" + instance;
@@ -282,64 +229,6 @@ Result<std::vector<pid_t>> MountedTree::processes(TenantIndex tenant, const std:
   return readProcesses(Place{opened->get(), path});
 }
 
-// rmdir, again while EBUSY and `deadline` is ahead. ENOENT counts as done.
-Status MountedTree::removeOne(int parent, const std::string& path, Clock::time_point deadline) {
-  for (;;) {
-    if (directories_->remove(parent, path.c_str()) == 0 || errno == ENOENT) return {};
-    const int code = errno;
-    if (code != EBUSY || Clock::now() >= deadline) return failure("rmdir", path, code);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
-
-Status MountedTree::removeEverywhere(const std::string& path, Clock::time_point deadline) {
-  for (auto hierarchy = hierarchies_.rbegin(); hierarchy != hierarchies_.rend(); ++hierarchy) {
-    if (auto removed = removeOne(hierarchy->root.get(), path, deadline); !removed) return removed;
-  }
-  return {};
-}
-
-Status MountedTree::removeAll() {
-  const auto deadline = Clock::now() + kSettle;
-  for (auto hierarchy = hierarchies_.rbegin(); hierarchy != hierarchies_.rend(); ++hierarchy) {
-    const int root = hierarchy->root.get();
-    auto groups = childGroups(Place{root, hierarchy->name});
-    if (!groups) return groups.error();
-    for (const std::string& group : groups.value()) {
-      auto opened = openGroup(root, group, group);
-      if (!opened) return opened.error();
-      auto children = childGroups(Place{opened->get(), group});
-      if (!children) return children.error();
-      for (const std::string& child : children.value()) {
-        if (auto removed = removeOne(root, group + "/" + child, deadline); !removed) return removed;
-      }
-      if (auto removed = removeOne(root, group, deadline); !removed) return removed;
-    }
-    if (auto removed = removeOne(hierarchy->parent.get(), hierarchy->name, deadline); !removed) return removed;
-  }
-  return {};
-}
-
-Status MountedTree::removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) {
-  if (auto checked = checkInstance(tenant, instance); !checked) return checked;
-  const std::string path = tenantName(tenant) + "/" + instance;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(std::max(milliseconds, 0));
-  auto group = openIn(hierarchies_.front(), path);
-  if (!group && group.error().code != ENOENT) return group.error();
-  while (group) {
-    // Opened before the question: a change after it wakes the poll.
-    auto events = files::openAt(group->get(), "cgroup.events", O_RDONLY);
-    auto busy = populated(tenant, instance);
-    if (!busy && busy.error().code != ENOENT) return busy.error();
-    if (!busy || !busy.value()) break;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return failure("wait until empty", path, ETIMEDOUT);
-    pollfd wait{events ? events->get() : -1, POLLPRI, 0};
-    (void)::poll(&wait, 1, static_cast<int>(std::min<decltype(left)>(left, 10)));
-  }
-  return removeEverywhere(path, std::max(deadline, Clock::now() + kSettle));
-}
-
 Result<std::vector<FoundInstance>> MountedTree::scan() {
   const int root = hierarchies_.front().root.get();
   auto tenants = childGroups(Place{root, "."});
@@ -362,8 +251,6 @@ Result<std::vector<FoundInstance>> MountedTree::scan() {
   return found;
 }
 
-}  // namespace
-
 int Group::unified() const {
   for (const auto& [kind, directory] : directories) {
     if (kind == DescriptorKind::unified) return directory.get();
@@ -372,7 +259,7 @@ int Group::unified() const {
 }
 
 Result<std::unique_ptr<Tree>> openTree(const MountLayout& layout, const std::string& root,
-                                       std::unique_ptr<Directories> directories) {
+                                       std::vector<std::string> devices, std::unique_ptr<Directories> directories) {
   auto path = rootComponents(root);
   if (!path) return path.error();
   std::vector<Hierarchy> hierarchies;
@@ -383,15 +270,15 @@ Result<std::unique_ptr<Tree>> openTree(const MountLayout& layout, const std::str
         Hierarchy{mount.kinds, std::move(opened->parent), std::move(opened->name), std::move(opened->group)});
   }
   return std::unique_ptr<Tree>(
-      std::make_unique<MountedTree>(layout.layout, std::move(hierarchies), std::move(directories)));
+      std::make_unique<MountedTree>(layout.layout, std::move(hierarchies), std::move(devices), std::move(directories)));
 }
 
-Result<std::unique_ptr<Tree>> Tree::open(const std::string& root) {
+Result<std::unique_ptr<Tree>> Tree::open(const std::string& root, const std::string& storage) {
   auto mountinfo = files::read("/proc/self/mountinfo", 16U << 20U);
   if (!mountinfo) return failure("read", "/proc/self/mountinfo", mountinfo.error().code);
   auto layout = parseMountInfo(mountinfo.value());
   if (!layout) return layout.error();
-  return openTree(layout.value(), root, std::make_unique<Directories>());
+  return openTree(layout.value(), root, backingDevices(storage), std::make_unique<Directories>());
 }
 
 }  // namespace cloister::cgroups

@@ -40,13 +40,24 @@ struct FoundInstance {
   std::string instance;
 };
 
+// What of the optional control this kernel gives; the rest is left out silently when limits are written.
+struct Ability {
+  std::string name;
+  bool there = false;
+  std::string how;  // the control file, or what is missing
+};
+
+enum class Motion { running, frozen };
+
 class Tree {
  public:
   // Finds the layout from /proc/self/mountinfo, makes `root` (one path component, or "a.slice/b") in every hierarchy.
-  [[nodiscard]] static Result<std::unique_ptr<Tree>> open(const std::string& root);
+  // `storage`: the directory whose disks' rates are bounded.
+  [[nodiscard]] static Result<std::unique_ptr<Tree>> open(const std::string& root, const std::string& storage);
   virtual ~Tree() = default;
 
   [[nodiscard]] virtual Layout layout() const = 0;
+  [[nodiscard]] virtual std::vector<Ability> abilities() const = 0;
   // Creates or updates limits. Idempotent.
   [[nodiscard]] virtual Result<Group> putTenant(TenantIndex tenant, const launcher::TenantLimits& limits) = 0;
   [[nodiscard]] virtual Status removeTenant(TenantIndex tenant) = 0;
@@ -59,6 +70,9 @@ class Tree {
   [[nodiscard]] virtual Status join(const Group& group, pid_t pid, Born born) = 0;
   // SIGKILL to every process, forks included; returns at once.
   [[nodiscard]] virtual Status kill(TenantIndex tenant, const std::string& instance) = 0;
+  // Stops every process where it is, or lets it go on; returns at once. What is frozen still dies of kill(), and gets
+  // any other signal when it runs again.
+  [[nodiscard]] virtual Status setMotion(TenantIndex tenant, const std::string& instance, Motion motion) = 0;
   [[nodiscard]] virtual Result<bool> populated(TenantIndex tenant, const std::string& instance) = 0;
   // Processes of the group itself, in kernel order; the smallest pid is cloister-init.
   [[nodiscard]] virtual Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) = 0;

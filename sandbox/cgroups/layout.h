@@ -36,8 +36,9 @@ class Directories {
   [[nodiscard]] virtual int remove(int parent, const char* name);
 };
 
-// Tree::open with a layout that is already known.
+// Tree::open with a layout and block devices ("major:minor") that are already known.
 [[nodiscard]] Result<std::unique_ptr<Tree>> openTree(const MountLayout& layout, const std::string& root,
+                                                     std::vector<std::string> devices,
                                                      std::unique_ptr<Directories> directories);
 
 }  // namespace cloister::cgroups

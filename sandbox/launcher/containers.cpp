@@ -281,7 +281,16 @@ Status Containers::signal(const SignalRequest& request) {
   if (auto good = check(request); !good) return good;
   auto record = readRecord(request.instance);
   if (!record) return record.error();
-  if (request.target == SignalTarget::group) return parts_.groups->kill(record->tenant, request.instance);
+  switch (request.target) {
+    case SignalTarget::group:
+      return parts_.groups->kill(record->tenant, request.instance);
+    case SignalTarget::freeze:
+      return parts_.groups->setMotion(record->tenant, request.instance, cgroups::Motion::frozen);
+    case SignalTarget::thaw:
+      return parts_.groups->setMotion(record->tenant, request.instance, cgroups::Motion::running);
+    case SignalTarget::init:
+      break;
+  }
   auto init = findInit(record->tenant, request.instance);
   if (!init) return init.error();
   auto target = process::openPidfd(*init);

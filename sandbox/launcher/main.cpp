@@ -121,7 +121,7 @@ Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree
 
 int serve(const Options& options) {
   using namespace cloister;
-  auto groups = cgroups::Tree::open(options.cgroupRoot);
+  auto groups = cgroups::Tree::open(options.cgroupRoot, options.store);
   if (!groups) return complain(groups.error());
   auto layers = rootfs::Layers::open(options.store, options.run);
   if (!layers) return complain(layers.error());

@@ -15,7 +15,7 @@
 namespace cloister::launcher {
 namespace {
 
-PostureCheck verdict(const char* name, bool there, std::string whenThere, std::string whenAbsent) {
+PostureCheck verdict(const std::string& name, bool there, std::string whenThere, std::string whenAbsent) {
   return {name, there ? CheckState::enforced : CheckState::absent,
           there ? std::move(whenThere) : std::move(whenAbsent)};
 }
@@ -53,6 +53,9 @@ Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
   checks.push_back(
       {"cgroups", CheckState::enforced,
        groups.layout() == cgroups::Layout::unified ? "version 2" : "version 1 controllers beside a version 2 tree"});
+  for (const auto& ability : groups.abilities()) {
+    checks.push_back(verdict("cgroup-" + ability.name, ability.there, ability.how, ability.how));
+  }
   checks.push_back(verdict("core-scheduling",
                            ::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, 0) == 0 || errno != EINVAL, "available",
                            "the kernel has no core scheduling: SMT siblings may serve two tenants"));

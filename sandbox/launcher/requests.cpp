@@ -15,6 +15,7 @@ constexpr std::uint64_t kMostCpuMillis = 1'024'000;
 constexpr std::uint64_t kMostPids = 1U << 20U;
 constexpr std::uint64_t kMostInodes = 1U << 26U;
 constexpr std::uint64_t kMostFiles = 1U << 20U;
+constexpr std::uint64_t kMostDiskRate = 1ULL << 40U;
 constexpr std::size_t kMostLayers = 8;
 constexpr std::array kSignals = {SIGHUP,  SIGINT,  SIGQUIT, SIGKILL, SIGUSR1,
                                  SIGUSR2, SIGTERM, SIGCONT, SIGSTOP, SIGWINCH};
@@ -77,6 +78,7 @@ Status check(const ExecRequest& request, std::size_t descriptors) {
 Status check(const SignalRequest& request) {
   if (!validInstanceId(request.instance)) return fault("instance");
   if (request.target == SignalTarget::group) return request.signal == SIGKILL ? Status() : fault("signal");
+  if (request.target != SignalTarget::init) return request.signal == 0 ? Status() : fault("signal");
   const auto known = std::any_of(kSignals.begin(), kSignals.end(),
                                  [&](int number) { return request.signal == static_cast<std::uint32_t>(number); });
   return known ? Status() : fault("signal");
@@ -91,6 +93,10 @@ Status check(const TenantPutRequest& request) {
   if (!within(request.limits.memoryBytes, kMostMemory)) return fault("limits.memoryBytes");
   if (!within(request.limits.cpuMillis, kMostCpuMillis)) return fault("limits.cpuMillis");
   if (!within(request.limits.pids, kMostPids)) return fault("limits.pids");
+  if (request.limits.memoryHighBytes > kMostMemory) return fault("limits.memoryHighBytes");
+  if (request.limits.cpuBurstMillis > kMostCpuMillis) return fault("limits.cpuBurstMillis");
+  if (request.limits.diskBytesPerSecond > kMostDiskRate) return fault("limits.diskBytesPerSecond");
+  if (request.limits.diskOperationsPerSecond > kMostDiskRate) return fault("limits.diskOperationsPerSecond");
   return {};
 }
 

@@ -9,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -44,7 +46,7 @@ struct RealTree : testing::Test {
 
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "RealTree needs root: it makes control groups";
-    auto opened = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()));
+    auto opened = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()), "/");
     ASSERT_TRUE(opened) << opened.error().message();
     tree = std::move(opened).value();
     auto tenant = tree->putTenant(kTenant, kTenantLimits);
@@ -185,6 +187,85 @@ TEST_F(RealTree, CpuIsHeldAtTheQuota) {
   EXPECT_GT(seconds, 0.05);
 }
 
+TEST_F(RealTree, ABurstSpendsWhatWasLeftOverAndShrinksWithTheQuota) {
+  auto bursting = kTenantLimits;
+  bursting.cpuBurstMillis = 1000;
+  ASSERT_TRUE(tree->putTenant(kTenant, bursting));
+  create("burst", limits(64ULL << 20U, 300, 16));
+  // The kernel holds burst <= quota at each write: every order of plans must go through.
+  for (const std::uint64_t millis : {200U, 4000U, 100U, 1000U}) {
+    bursting.cpuMillis = millis;
+    const auto put = tree->putTenant(kTenant, bursting);
+    EXPECT_TRUE(put) << millis << ": " << put.error().message();
+  }
+}
+
+TEST_F(RealTree, WhatIsFrozenStandsStillAndCanBeKilled) {
+  const Group group = create("frozen", limits(64ULL << 20U, 1000, 16));
+  void* shared = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  auto* turns = static_cast<volatile unsigned long*>(shared);
+  const pid_t spinner = run(group, [turns] {
+    for (;;) {
+      *turns = *turns + 1;
+      ::usleep(500);
+    }
+    return 0;
+  });
+  const auto moves = [turns] {
+    const unsigned long before = *turns;
+    std::this_thread::sleep_for(50ms);
+    return *turns != before;
+  };
+  const auto becomes = [&moves](bool wanted) {
+    for (int turn = 0; turn < 100; ++turn) {
+      if (moves() == wanted) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(becomes(true));
+  ASSERT_TRUE(tree->setMotion(kTenant, "frozen", Motion::frozen));
+  EXPECT_TRUE(becomes(false));
+  ASSERT_TRUE(tree->setMotion(kTenant, "frozen", Motion::running));
+  EXPECT_TRUE(becomes(true));
+  ASSERT_TRUE(tree->setMotion(kTenant, "frozen", Motion::frozen));
+  ASSERT_TRUE(tree->kill(kTenant, "frozen"));
+  EXPECT_TRUE(WIFSIGNALED(waitFor(spinner)));
+  ::munmap(shared, 4096);
+}
+
+TEST_F(RealTree, DiskReadsAreHeldAtTheRate) {
+  const auto abilities = tree->abilities();
+  const auto rate =
+      std::find_if(abilities.begin(), abilities.end(), [](const auto& a) { return a.name == "disk-rate"; });
+  ASSERT_NE(rate, abilities.end());
+  if (!rate->there) GTEST_SKIP() << "needs an io controller and a disk: " << rate->how;
+  std::string path = "/var/tmp/cloister-disk-rate-XXXXXX";
+  const UniqueFd file(::mkostemp(path.data(), O_DIRECT | O_CLOEXEC));
+  if (!file.valid()) GTEST_SKIP() << "needs a disk that reads past the page cache";
+  ::unlink(path.c_str());
+  constexpr std::size_t kChunk = 256UL << 10U;
+  constexpr std::size_t kChunks = 24;
+  void* buffer = ::mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (std::size_t i = 0; i < kChunks; ++i) {
+    ASSERT_EQ(::pwrite(file.get(), buffer, kChunk, static_cast<off_t>(i * kChunk)), ssize_t{kChunk});
+  }
+  auto slow = kTenantLimits;
+  slow.diskBytesPerSecond = 4U << 20U;
+  ASSERT_TRUE(tree->putTenant(kTenant, slow));
+  const Group group = create("disk", limits(64ULL << 20U, 1000, 16));
+  const auto begin = std::chrono::steady_clock::now();
+  const pid_t reader = run(group, [&] {
+    for (std::size_t i = 0; i < kChunks; ++i) {
+      if (::pread(file.get(), buffer, kChunk, static_cast<off_t>(i * kChunk)) != ssize_t{kChunk}) return 1;
+    }
+    return 0;
+  });
+  EXPECT_EQ(waitFor(reader), 0);
+  // 6 MiB at 4 MiB a second.
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, 1000ms);
+  ::munmap(buffer, kChunk);
+}
+
 TEST_F(RealTree, AnInstanceMayAskForMoreThanItsTenantHas) {
   const Group group = create("wide", limits(4ULL << 30U, 64'000, 4096));
   EXPECT_GE(group.unified(), 0);
@@ -220,7 +301,7 @@ TEST_F(RealTree, KillEndsAForkBomb) {
 
 TEST_F(RealTree, ScanFindsWhatAnEarlierTreeMade) {
   create("adopted", limits(64ULL << 20U, 500, 16));
-  auto second = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()));
+  auto second = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()), "/");
   ASSERT_TRUE(second);
   const auto found = second.value()->scan();
   ASSERT_TRUE(found);

@@ -225,6 +225,29 @@ TEST_F(LauncherTest, ExecJoinsTheContainerAndIsHardenedTheSame) {
   EXPECT_EQ(finish("host", *container).status, "signal 15\n");
 }
 
+TEST_F(LauncherTest, AFrozenContainerStandsStillThawsAndCanBeRemoved) {
+  auto container = launch(request("still", "while :; do echo x; done"));
+  ASSERT_TRUE(container) << container.error().message();
+  const auto grows = [&] {
+    const auto before = output("still").size();
+    ::usleep(100'000);
+    return output("still").size() != before;
+  };
+  const auto becomes = [&](bool wanted) {
+    for (int turn = 0; turn < 50; ++turn) {
+      if (grows() == wanted) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(client_->signal({"still", SIGTERM, launcher::SignalTarget::freeze})) << "freezing sends no signal";
+  ASSERT_TRUE(client_->signal({"still", 0, launcher::SignalTarget::freeze}));
+  EXPECT_TRUE(becomes(false));
+  ASSERT_TRUE(client_->signal({"still", 0, launcher::SignalTarget::thaw}));
+  EXPECT_TRUE(becomes(true));
+  ASSERT_TRUE(client_->signal({"still", 0, launcher::SignalTarget::freeze}));
+  EXPECT_TRUE(client_->remove("still"));
+}
+
 TEST_F(LauncherTest, ContainersOutliveTheLauncherAndAreFoundAgain) {
   auto container = launch(request("survivor", "sleep 60"));
   ASSERT_TRUE(container) << container.error().message();

@@ -18,6 +18,10 @@ NodeWork fullWork() {
   DesiredTenant tenant{"tn-1", "demo", 7, TenantState::suspended, "small", {}};
   tenant.limits.memoryBytes = 1ULL << 40U;
   tenant.limits.networkBitsPerSecond = 100'000'000;
+  tenant.limits.memoryHighBytes = 1ULL << 39U;
+  tenant.limits.cpuBurstMillis = 500;
+  tenant.limits.diskBytesPerSecond = 50'000'000;
+  tenant.limits.diskOperationsPerSecond = 200;
   work.tenants.push_back(tenant);
   DesiredInstance instance;
   instance.id = "in-1";

@@ -29,6 +29,10 @@ model::PlanLimits smallLimits() {
   limits.buildMemoryBytes = 512ULL << 20U;
   limits.buildDiskBytes = 1ULL << 30U;
   limits.buildSeconds = 600;
+  limits.memoryHighBytes = 400ULL << 20U;
+  limits.cpuBurstMillis = 500;
+  limits.diskBytesPerSecond = 50'000'000;
+  limits.diskOperationsPerSecond = 200;
   return limits;
 }
 
@@ -104,6 +108,8 @@ TEST_F(StoreTest, NeverGivesATenantIndexTwice) {
 TEST_F(StoreTest, UpdatesOnlyWhatTheCallerHasSeen) {
   auto limits = smallLimits();
   limits.apps = 9;
+  limits.diskOperationsPerSecond = 0;
+  EXPECT_EQ(store_.plans().get("small").limits, smallLimits());
   const auto plan = store_.plans().update("small", limits, 1);
   EXPECT_EQ(plan.revision, 2);
   EXPECT_EQ(codeOf([&] { store_.plans().update("small", limits, 1); }), "revision_mismatch");
@@ -320,6 +326,25 @@ TEST_F(StoreFiles, KeepsEverythingOverARestart) {
   struct stat status {};
   ASSERT_EQ(::stat((directory_ / "secret.key").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
+  { Store store(options()); }
+  {
+    Database database(directory_ / "cloister.db");
+    for (const auto* column :
+         {"memory_high_bytes", "cpu_burst_millis", "disk_bytes_per_second", "disk_operations_per_second"}) {
+      database.script((std::string("ALTER TABLE plans DROP COLUMN ") + column).c_str());
+    }
+    database.script(
+        "DELETE FROM schema_steps WHERE step > 1;"
+        "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1)");
+  }
+  Store store(options());
+  const auto limits = store.plans().get("old").limits;
+  EXPECT_EQ(limits.buildSeconds, 11U);
+  EXPECT_EQ(limits.memoryHighBytes + limits.cpuBurstMillis, 0U);
+  EXPECT_EQ(limits.diskBytesPerSecond + limits.diskOperationsPerSecond, 0U);
 }
 
 TEST_F(StoreFiles, RefusesAKeyThatOthersCanReadAndAnotherKey) {

@@ -59,9 +59,10 @@ std::vector<Codec> codecs() {
   return {
       codec<LaunchRequest>("launch", encode(launchRequest()), kVerbBytes),
       codec<ExecRequest>("exec", encode(ExecRequest{"i", {"sh"}, {"A=b"}, "/app", true}), kVerbBytes),
-      codec<SignalRequest>("signal", encode(SignalRequest{"i", 15, SignalTarget::group}), kVerbBytes),
+      codec<SignalRequest>("signal", encode(SignalRequest{"i", 15, SignalTarget::thaw}), kVerbBytes),
       codec<RemoveRequest>("remove", encode(RemoveRequest{"i"}), kVerbBytes),
-      codec<TenantPutRequest>("tenant put", encode(TenantPutRequest{3, {1, 2, 3, 4}, Egress::none}), kVerbBytes),
+      codec<TenantPutRequest>("tenant put", encode(TenantPutRequest{3, {1, 2, 3, 4, 5, 6, 7, 8}, Egress::none}),
+                              kVerbBytes),
       codec<TenantRemoveRequest>("tenant remove", encode(TenantRemoveRequest{3}), kVerbBytes),
       codec<Launched>("launched", encode(launched()), kStatusBytes),
       codec<Executed>("executed", encode(Executed{9}), kStatusBytes),
@@ -157,7 +158,7 @@ TEST(LauncherProtocol, launchFieldsHaveLimits) {
 }
 
 TEST(LauncherProtocol, othersHaveLimitsToo) {
-  EXPECT_FALSE(accepts<SignalRequest>(encode(SignalRequest{"i", 1, static_cast<SignalTarget>(2)}), kVerbBytes));
+  EXPECT_FALSE(accepts<SignalRequest>(encode(SignalRequest{"i", 1, static_cast<SignalTarget>(4)}), kVerbBytes));
   EXPECT_FALSE(accepts<RemoveRequest>(encode(RemoveRequest{std::string(65, 'a')}), kVerbBytes));
   EXPECT_FALSE(accepts<LayerRequest>(encode(Verb::layerMount, LayerRequest{std::string(65, 'a')}), kVerbBytes));
   EXPECT_TRUE(accepts<LayerRequest>(encode(Verb::layerRelease, LayerRequest{std::string(64, 'a')}), kVerbBytes));

@@ -27,7 +27,7 @@ struct Unified : testing::Test {
   std::unique_ptr<Tree> open(const std::set<std::string>& refuse = {}) {
     std::filesystem::create_directory(mount);
     for (const auto& [file, text] : fake::kUnified) fake::put(mount + "/" + file, text);
-    auto tree = openTree({Layout::unified, {{mount, {DescriptorKind::unified}}}}, "a.slice/cloister",
+    auto tree = openTree({Layout::unified, {{mount, {DescriptorKind::unified}}}}, "a.slice/cloister", {"254:0"},
                          std::make_unique<fake::FakeDirectories>(
                              std::map<std::string, fake::ControlFiles>{{mount, fake::kUnified}}, refuse));
     EXPECT_TRUE(tree) << tree.error().message();
@@ -42,26 +42,30 @@ struct Hybrid : testing::Test {
   std::string cpu = directory / "cpu,cpuacct";
   std::string memory = directory / "memory";
   std::string pids = directory / "pids";
+  std::string blkio = directory / "blkio";
 
   std::unique_ptr<Tree> open(const std::set<std::string>& refuse = {}) {
-    for (const auto& mount : {v2, cpu, memory, pids}) std::filesystem::create_directory(mount);
-    auto tree =
-        openTree({Layout::hybrid,
-                  {{v2, {DescriptorKind::unified}},
-                   {cpu, {DescriptorKind::cpu, DescriptorKind::cpuacct}},
-                   {memory, {DescriptorKind::memory}},
-                   {pids, {DescriptorKind::pids}}}},
-                 "cloister",
-                 std::make_unique<fake::FakeDirectories>(
-                     std::map<std::string, fake::ControlFiles>{
-                         {v2, fake::kBare}, {cpu, fake::kLegacy}, {memory, fake::kLegacy}, {pids, fake::kLegacy}},
-                     refuse));
+    for (const auto& mount : {v2, cpu, memory, pids, blkio}) std::filesystem::create_directory(mount);
+    auto tree = openTree(
+        {Layout::hybrid,
+         {{v2, {DescriptorKind::unified}},
+          {cpu, {DescriptorKind::cpu, DescriptorKind::cpuacct}},
+          {memory, {DescriptorKind::memory}},
+          {pids, {DescriptorKind::pids}},
+          {blkio, {DescriptorKind::blkio}}}},
+        "cloister", {"254:0"},
+        std::make_unique<fake::FakeDirectories>(std::map<std::string, fake::ControlFiles>{{v2, fake::kBare},
+                                                                                          {cpu, fake::kLegacy},
+                                                                                          {memory, fake::kLegacy},
+                                                                                          {pids, fake::kLegacy},
+                                                                                          {blkio, fake::kLegacy}},
+                                                refuse));
     EXPECT_TRUE(tree) << tree.error().message();
     return tree ? std::move(tree).value() : nullptr;
   }
   std::vector<std::string> groups() const {
     std::vector<std::string> found;
-    for (const auto& mount : {v2, cpu, memory, pids}) {
+    for (const auto& mount : {v2, cpu, memory, pids, blkio}) {
       for (const auto& entry : std::filesystem::recursive_directory_iterator(mount)) {
         if (entry.is_directory()) found.push_back(entry.path().lexically_relative(mount).string());
       }
@@ -106,6 +110,59 @@ TEST_F(Unified, ZeroMeansNoOwnBound) {
   EXPECT_EQ(at("t7/web-1/pids.max").substr(0, 3), "max");
 }
 
+// What a plan may bound beside memory, quota and pids.
+constexpr launcher::TenantLimits kRich{1ULL << 30U, 2000, 256, 0, 900ULL << 20U, 500, 10'000'000, 300};
+
+TEST_F(Unified, WritesEveryBoundOfThePlan) {
+  auto tree = open();
+  ASSERT_TRUE(tree->putTenant(7, kRich));
+  EXPECT_EQ(at("t7/memory.high"), "943718400");
+  EXPECT_EQ(at("t7/cpu.max.burst"), "50000");
+  EXPECT_EQ(at("t7/cpu.weight").substr(0, 3), "200");
+  EXPECT_EQ(at("t7/io.max"), "254:0 rbps=10000000 wbps=10000000 riops=300 wiops=300");
+  ASSERT_TRUE(tree->createInstance(7, "web-1", instanceLimits()));
+  EXPECT_EQ(at("t7/web-1/cpu.max.burst"), "50000") << "all of the tenant's, which its own group bounds";
+  EXPECT_EQ(at("t7/web-1/cpu.weight").substr(0, 2), "50");
+  EXPECT_EQ(at("t7/web-1/io.max"), "") << "the tenant's group bounds the sum";
+  EXPECT_EQ(at("t7/web-1/memory.high"), "max\n") << "an instance that outgrows itself ends, it does not crawl";
+}
+
+TEST_F(Unified, ABurstNeverPassesTheQuota) {
+  auto tree = open();
+  auto limits = kRich;
+  limits.cpuBurstMillis = 9000;
+  ASSERT_TRUE(tree->putTenant(7, limits));
+  EXPECT_EQ(at("t7/cpu.max.burst"), "200000");
+  auto small = instanceLimits();
+  small.cpuMillis = 100;
+  ASSERT_TRUE(tree->createInstance(7, "web-1", small));
+  EXPECT_EQ(at("t7/web-1/cpu.max.burst"), "10000");
+}
+
+TEST_F(Unified, WhatTheKernelLacksIsNamedAndNotAFailure) {
+  const std::set<std::string> lacking = {"cloister/io.max",  "t7/io.max",      "cloister/cpu.max.burst",
+                                         "t7/cpu.max.burst", "t7/memory.high", "t7/cpu.weight"};
+  auto tree = open(lacking);
+  ASSERT_TRUE(tree->putTenant(7, kRich));
+  for (const auto& ability : tree->abilities()) {
+    const bool here = ability.name != "disk-rate" && ability.name != "cpu-burst" && ability.name != "disk-weight";
+    EXPECT_EQ(ability.there, here) << ability.name << ": " << ability.how;
+    EXPECT_FALSE(ability.how.empty()) << ability.name;
+  }
+}
+
+TEST_F(Unified, FreezesAndThaws) {
+  auto tree = open();
+  ASSERT_TRUE(tree->putTenant(7, kTenant));
+  ASSERT_TRUE(tree->createInstance(7, "web-1", instanceLimits()));
+  ASSERT_TRUE(tree->setMotion(7, "web-1", Motion::frozen));
+  EXPECT_EQ(at("t7/web-1/cgroup.freeze").substr(0, 1), "1");
+  ASSERT_TRUE(tree->setMotion(7, "web-1", Motion::running));
+  EXPECT_EQ(at("t7/web-1/cgroup.freeze").substr(0, 1), "0");
+  EXPECT_FALSE(tree->setMotion(7, "web-2", Motion::frozen));
+  EXPECT_FALSE(tree->setMotion(7, "../t8", Motion::frozen));
+}
+
 TEST_F(Unified, AFailedCreateLeavesNothing) {
   auto tree = open({"web-1/pids.max"});
   ASSERT_TRUE(tree->putTenant(7, kTenant));
@@ -139,7 +196,7 @@ TEST_F(Unified, MissingControllerIsNamed) {
   for (const auto& [file, text] : fake::kUnified) fake::put(mount + "/" + file, text);
   fake::put(mount + "/cgroup.controllers", "cpu pids memory_other\n");
   const auto tree = openTree(
-      {Layout::unified, {{mount, {DescriptorKind::unified}}}}, "cloister",
+      {Layout::unified, {{mount, {DescriptorKind::unified}}}}, "cloister", {},
       std::make_unique<fake::FakeDirectories>(std::map<std::string, fake::ControlFiles>{}, std::set<std::string>{}));
   ASSERT_FALSE(tree);
   EXPECT_EQ(tree.error().path, "memory");
@@ -151,13 +208,34 @@ TEST_F(Hybrid, WritesEachLimitInItsOwnHierarchy) {
   ASSERT_TRUE(tree->putTenant(7, kTenant));
   auto group = tree->createInstance(7, "web-1", instanceLimits());
   ASSERT_TRUE(group) << group.error().message();
-  ASSERT_EQ(group->directories.size(), 5U);
+  ASSERT_EQ(group->directories.size(), 6U);
   EXPECT_EQ(group->directories[0].first, DescriptorKind::unified);
   EXPECT_EQ(fake::text(cpu + "/cloister/t7/cpu.cfs_quota_us"), "200000");
   EXPECT_EQ(fake::text(cpu + "/cloister/t7/web-1/cpu.cfs_quota_us").substr(0, 5), "50000");
   EXPECT_EQ(fake::text(memory + "/cloister/t7/web-1/memory.limit_in_bytes"), "268435456");
   EXPECT_EQ(fake::text(pids + "/cloister/t7/web-1/pids.max").substr(0, 2), "64");
   EXPECT_EQ(fake::text(memory + "/cloister/memory.use_hierarchy").substr(0, 1), "1");
+}
+
+TEST_F(Hybrid, WritesEveryBoundOfThePlanThatVersion1Has) {
+  auto tree = open();
+  ASSERT_TRUE(tree->putTenant(7, kRich));
+  EXPECT_EQ(fake::text(cpu + "/cloister/t7/cpu.cfs_burst_us"), "50000");
+  EXPECT_EQ(fake::text(cpu + "/cloister/t7/cpu.shares").substr(0, 4), "2048");
+  EXPECT_EQ(fake::text(memory + "/cloister/t7/memory.soft_limit_in_bytes"), "943718400");
+  ASSERT_TRUE(tree->createInstance(7, "web-1", instanceLimits()));
+  EXPECT_EQ(fake::text(cpu + "/cloister/t7/web-1/cpu.cfs_burst_us"), "50000");
+  EXPECT_EQ(fake::text(cpu + "/cloister/t7/web-1/cpu.shares").substr(0, 3), "512");
+  // This version bounds no sum: each instance has the tenant's rate.
+  for (const char* group : {"t7/", "t7/web-1/"}) {
+    const std::string throttle = blkio + "/cloister/" + group + "blkio.throttle.";
+    EXPECT_EQ(fake::text(throttle + "read_bps_device"), "254:0 10000000");
+    EXPECT_EQ(fake::text(throttle + "write_bps_device"), "254:0 10000000");
+    EXPECT_EQ(fake::text(throttle + "read_iops_device"), "254:0 300");
+    EXPECT_EQ(fake::text(throttle + "write_iops_device"), "254:0 300");
+  }
+  ASSERT_TRUE(tree->setMotion(7, "web-1", Motion::frozen));
+  EXPECT_EQ(fake::text(v2 + "/cloister/t7/web-1/cgroup.freeze").substr(0, 1), "1");
 }
 
 TEST_F(Hybrid, NoQuotaPassesTheTenants) {
@@ -268,10 +346,17 @@ TEST_F(Hybrid, RefusesWhatIsNoTenantInstanceOrLimit) {
 
 TEST(Root, RefusesNamesThatLeaveTheMount) {
   for (const char* root : {"", "/", "..", "../x", "a//b", "a/../b", ".hidden", "a b", "/abs", "a/"}) {
-    const auto tree = openTree({Layout::unified, {}}, root, std::make_unique<Directories>());
+    const auto tree = openTree({Layout::unified, {}}, root, {}, std::make_unique<Directories>());
     ASSERT_FALSE(tree) << root;
     EXPECT_EQ(tree.error().code, EINVAL) << root;
   }
+}
+
+TEST(Weight, OneCoreIsTheKernelsDefault) {
+  EXPECT_EQ(weightOf(1000), 100U);
+  EXPECT_EQ(weightOf(250), 25U);
+  EXPECT_EQ(weightOf(1), 1U);
+  EXPECT_EQ(weightOf(5'000'000), 10'000U);
 }
 
 TEST(Quota, IsThousandthsOfACoreAndNeverBelowTheKernelsMinimum) {
