@@ -1,63 +1,42 @@
 #include "policy/model/seccomp.h"
 
-#include <seccomp.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
-#include "sandbox/base/memory_file.h"
+#include "policy/model/filter_program.h"
 
 namespace cloister::policy {
 namespace {
 
-#include "policy/profiles.inc"  // generated: namespace profiles { app, build, exec, freeze, launcher, node, daemon }
+#include "policy/profiles.inc"  // generated: namespace profiles, a constant a class
+
+using Label = FilterProgram::Label;
 
 constexpr std::string_view kStage = "seccomp";
 constexpr unsigned kArguments = 6;
-// What a stage returns for "the next stage decides"; no rule can have it as its action.
-constexpr std::uint32_t kContinue = SCMP_ACT_TRACE(1);
+constexpr std::uint32_t kAllBits = 0xffffffffU;
+constexpr std::uint32_t kX32Bit = 0x40000000;
+// A tracer's "skip this call", and no number of any ABI.
+constexpr std::uint32_t kNoCall = 0xffffffffU;
+constexpr std::uint32_t kNumberOffset = offsetof(seccomp_data, nr);
+constexpr std::uint32_t kArchitectureOffset = offsetof(seccomp_data, arch);
+// Far more than a sensible profile needs: rules that multiply each other's cases end here instead of filling memory.
+constexpr unsigned kMostDecisions = 1U << 16U;
 
-// libseccomp knows no order among the rules of one call and no "otherwise", so a profile becomes three filters, and the
-// default of each but the last jumps into the next.
-enum class Stage { conditionalDeny, allow, deny };
-
-Stage stageOf(const SyscallRule& rule) {
-  if (rule.denyErrno == 0) return Stage::allow;
-  return rule.tests.empty() ? Stage::deny : Stage::conditionalDeny;
+// x86_64 is little-endian: an argument's low half comes first.
+constexpr std::uint32_t lowHalfOf(unsigned argument) {
+  return static_cast<std::uint32_t>(offsetof(seccomp_data, args) + argument * sizeof(std::uint64_t));
 }
 
-struct Release {
-  void operator()(void* context) const { seccomp_release(context); }
-};
-using Context = std::unique_ptr<void, Release>;
-
-// libseccomp answers -errno.
-Status checked(int answer, std::string_view operation, std::string_view call = {}) {
-  if (answer == 0) return {};
-  return Error{std::string(kStage), std::string(operation), std::string(call), -answer};
-}
-
-Status addRule(const Context& context, const SyscallRule& rule) {
-  const std::string call(rule.call);
-  const int number =
-      call.find('\0') == std::string::npos ? seccomp_syscall_resolve_name(call.c_str()) : __NR_SCMP_ERROR;
-  // Negative numbers, too, are what only other architectures have.
-  if (number < 0) return Error{std::string(kStage), "resolve", call, ENOSYS};
-  // The last stage's default says it already, and libseccomp refuses to hear it twice.
-  if (stageOf(rule) == Stage::deny && rule.denyErrno == ENOSYS) return {};
-  std::vector<scmp_arg_cmp> comparisons;
-  for (const auto& test : rule.tests) {
-    comparisons.push_back({test.argument, SCMP_CMP_MASKED_EQ, test.mask, test.value});
-  }
-  const std::uint32_t action =
-      rule.denyErrno == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<unsigned>(rule.denyErrno));
-  return checked(seccomp_rule_add_array(context.get(), action, number, static_cast<unsigned>(comparisons.size()),
-                                        comparisons.data()),
-                 "add rule", call);
+constexpr std::uint32_t denied(int error) {
+  return SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA);
 }
 
 Error invalid(std::string_view operation, std::string_view path) {
@@ -66,61 +45,152 @@ Error invalid(std::string_view operation, std::string_view path) {
 
 Status check(const SeccompProfile& profile) {
   if (allowedCount(profile) == 0) return invalid("empty profile", profile.name);
-  std::map<std::string_view, int> unconditional;
+  std::map<unsigned, int> unconditional;
+  std::map<unsigned, int> conditional;
   for (const auto& rule : profile.rules) {
+    if (rule.number >= kMostCalls) return invalid("number", rule.call);
     std::set<unsigned> arguments;
     for (const auto& test : rule.tests) {
       if (test.argument >= kArguments || !arguments.insert(test.argument).second) return invalid("argument", rule.call);
       if (test.mask == 0 || (test.value & ~test.mask) != 0)
         return invalid("test that never or always holds", rule.call);
     }
-    if (!rule.tests.empty()) continue;
-    const auto [known, added] = unconditional.emplace(rule.call, rule.denyErrno);
+    if (!rule.tests.empty() && rule.denyErrno == 0) continue;
+    auto& answers = rule.tests.empty() ? unconditional : conditional;
+    const auto [known, added] = answers.emplace(rule.number, rule.denyErrno);
     if (!added && known->second != rule.denyErrno) return invalid("contradiction", rule.call);
   }
   return {};
 }
 
-Result<std::vector<sock_filter>> exportProgram(const Context& context) {
-  auto file = memory_file::make("seccomp");
-  if (!file) return file.error();
-  if (auto done = checked(seccomp_export_bpf(context.get(), file->get()), "export"); !done) return done.error();
-  auto bytes = memory_file::contents(file->get());
-  if (!bytes) return bytes.error();
-  if (bytes->empty() || bytes->size() % sizeof(sock_filter) != 0) {
-    return Error{std::string(kStage), "export", "program", EPROTO};
-  }
-  std::vector<sock_filter> program(bytes->size() / sizeof(sock_filter));
-  std::memcpy(program.data(), bytes->data(), bytes->size());
-  return program;
+// One way in which a call's arguments decide. Of several, the first whose tests all hold.
+struct Way {
+  std::vector<ArgumentTest> tests;
+  std::uint32_t action = 0;
+};
+using Ways = std::vector<Way>;
+
+// The documented order of evaluation.
+int placeOf(const SyscallRule& rule) {
+  if (rule.denyErrno == 0) return 1;
+  return rule.tests.empty() ? 2 : 0;
 }
 
-Result<std::vector<sock_filter>> compileStage(const SeccompProfile& profile, Stage stage) {
-  const Context context(seccomp_init(stage == Stage::deny ? SCMP_ACT_ERRNO(ENOSYS) : kContinue));
-  if (!context) return Error{std::string(kStage), "init", std::string(profile.name), ENOMEM};
-  if (auto done =
-          checked(seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
-      !done) {
-    return done.error();
+std::map<unsigned, Ways> waysByNumber(const SeccompProfile& profile) {
+  std::vector<const SyscallRule*> ordered;
+  for (const auto& rule : profile.rules) ordered.push_back(&rule);
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto* one, const auto* other) { return placeOf(*one) < placeOf(*other); });
+  std::map<unsigned, Ways> ways;
+  for (const auto* rule : ordered) {
+    ways[rule->number].push_back(
+        {{rule->tests.begin(), rule->tests.end()}, rule->denyErrno == 0 ? SECCOMP_RET_ALLOW : denied(rule->denyErrno)});
   }
-  // A binary tree: 8 comparisons to the rule instead of some 200.
-  if (auto done = checked(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise"); !done)
-    return done.error();
-  for (const auto& rule : profile.rules) {
-    if (stageOf(rule) != stage) continue;
-    if (auto done = addRule(context, rule); !done) return done.error();
-  }
-  return exportProgram(context);
+  return ways;
 }
 
-// Turns every "continue" into a jump behind the program's end. No instruction is added, so other offsets stay true.
-void chain(std::vector<sock_filter>& program) {
-  for (std::size_t i = 0; i < program.size(); ++i) {
-    if (program[i].code == (BPF_RET | BPF_K) && program[i].k == kContinue) {
-      program[i] = sock_filter{BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(program.size() - i - 1)};
+bool sameBits(const ArgumentTest& test, unsigned argument, std::uint32_t mask) {
+  return test.argument == argument && test.mask == mask;
+}
+
+// What is left to decide when the argument's masked bits are known to be `value`.
+Ways assuming(const Ways& ways, unsigned argument, std::uint32_t mask, std::uint32_t value) {
+  Ways left;
+  for (const Way& way : ways) {
+    Way rest{{}, way.action};
+    bool possible = true;
+    for (const ArgumentTest& test : way.tests) {
+      if (test.argument == argument) {
+        possible = possible && ((value ^ test.value) & mask & test.mask) == 0;
+        if ((test.mask & ~mask) == 0) continue;
+      }
+      rest.tests.push_back(test);
+    }
+    if (possible) left.push_back(std::move(rest));
+  }
+  return left;
+}
+
+// What is left to decide when they are none of the values that are tested for.
+Ways assumingOther(Ways ways, unsigned argument, std::uint32_t mask) {
+  std::erase_if(ways, [&](const Way& way) {
+    return std::any_of(way.tests.begin(), way.tests.end(),
+                       [&](const ArgumentTest& test) { return sameBits(test, argument, mask); });
+  });
+  return ways;
+}
+
+std::set<std::uint32_t> valuesOf(const Ways& ways, unsigned argument, std::uint32_t mask) {
+  std::set<std::uint32_t> values;
+  for (const Way& way : ways) {
+    for (const ArgumentTest& test : way.tests) {
+      if (sameBits(test, argument, mask)) values.insert(test.value);
     }
   }
+  return values;
 }
+
+class Compiler {
+ public:
+  [[nodiscard]] Result<std::vector<sock_filter>> run(const SeccompProfile& profile) {
+    const Label unknown = program_.answer(denied(ENOSYS));
+    const Label kill = program_.answer(SECCOMP_RET_KILL_PROCESS);
+    std::vector<FilterProgram::Range> numbers = {{0, unknown}};
+    for (const auto& [number, ways] : waysByNumber(profile)) {
+      // A number's range ends with itself; one that follows at once begins where it would end.
+      if (numbers.back().first == number) numbers.pop_back();
+      numbers.push_back({number, decide(ways, denied(ENOSYS), kNothing)});
+      numbers.push_back({number + 1, unknown});
+    }
+    numbers.push_back({kX32Bit, kill});
+    numbers.push_back({kNoCall, unknown});
+    const Label native = program_.load(kNumberOffset, kAllBits, program_.search(numbers));
+    const Label start =
+        program_.load(kArchitectureOffset, kAllBits, program_.whetherEqual(AUDIT_ARCH_X86_64, native, kill));
+    if (decisions_ > kMostDecisions) return Error{std::string(kStage), "program", std::string(profile.name), E2BIG};
+    return program_.finish(start);
+  }
+
+ private:
+  static constexpr unsigned kNothing = kArguments;
+
+  // `loaded`: the argument whose whole low half is in the accumulator.
+  Label decide(Ways ways, std::uint32_t otherwise, unsigned loaded) {
+    const auto always = std::find_if(ways.begin(), ways.end(), [](const Way& way) { return way.tests.empty(); });
+    if (always != ways.end()) otherwise = always->action;
+    ways.erase(always, ways.end());
+    while (!ways.empty() && ways.back().action == otherwise) ways.pop_back();
+    if (ways.empty() || ++decisions_ > kMostDecisions) return program_.answer(otherwise);
+
+    const unsigned argument = ways.front().tests.front().argument;
+    const std::uint32_t mask = ways.front().tests.front().mask;
+    const std::set<std::uint32_t> values = valuesOf(ways, argument, mask);
+    const bool oneBit = (mask & (mask - 1)) == 0;
+    const unsigned keeps = mask == kAllBits || oneBit ? argument : kNothing;
+    const Label other = decide(assumingOther(ways, argument, mask), otherwise, keeps);
+    const auto leadsTo = [&](std::uint32_t value) {
+      return values.contains(value) ? decide(assuming(ways, argument, mask, value), otherwise, keeps) : other;
+    };
+    Label decision = 0;
+    if (oneBit) {
+      const Label set = leadsTo(mask);
+      decision = program_.whetherAnyBit(mask, set, leadsTo(0));
+    } else {
+      std::vector<FilterProgram::Range> ranges = {{0, other}};
+      for (const std::uint32_t value : values) {
+        if (ranges.back().first == value) ranges.pop_back();
+        ranges.push_back({value, leadsTo(value)});
+        if (value != kAllBits) ranges.push_back({value + 1, other});
+      }
+      decision = program_.search(ranges);
+    }
+    if (oneBit ? loaded == argument : loaded == argument && mask == kAllBits) return decision;
+    return program_.load(lowHalfOf(argument), oneBit ? kAllBits : mask, decision);
+  }
+
+  FilterProgram program_;
+  unsigned decisions_ = 0;
+};
 
 }  // namespace
 
@@ -153,23 +223,14 @@ const SeccompProfile& profileFor(OwnProcess process) {
 }
 
 Result<std::vector<sock_filter>> compile(const SeccompProfile& profile) {
-  if (seccomp_arch_native() != SCMP_ARCH_X86_64) return Error{std::string(kStage), "architecture", "", ENOTSUP};
   if (auto good = check(profile); !good) return good.error();
-  std::vector<sock_filter> whole;
-  for (const Stage stage : {Stage::conditionalDeny, Stage::allow, Stage::deny}) {
-    auto program = compileStage(profile, stage);
-    if (!program) return program.error();
-    if (stage != Stage::deny) chain(*program);
-    whole.insert(whole.end(), program->begin(), program->end());
-  }
-  if (whole.size() > BPF_MAXINSNS) return Error{std::string(kStage), "program", std::string(profile.name), E2BIG};
-  return whole;
+  return Compiler().run(profile);
 }
 
 std::size_t allowedCount(const SeccompProfile& profile) {
-  std::set<std::string_view> calls;
+  std::set<unsigned> calls;
   for (const auto& rule : profile.rules) {
-    if (rule.denyErrno == 0) calls.insert(rule.call);
+    if (rule.denyErrno == 0) calls.insert(rule.number);
   }
   return calls.size();
 }

@@ -1,10 +1,15 @@
-// Seccomp profiles as values, and their compilation into a BPF program through libseccomp.
+// Seccomp profiles as values, and their compilation into one BPF program.
 //
 // A profile is an allow-list. For one call, a denial with tests is looked at first, then what is allowed, then a denial
 // without tests ("otherwise"); what no rule names answers ENOSYS, as if the kernel did not have it. Foreign ABIs (i386,
 // x32) kill the process. Arguments are compared on the low 32 bits under a mask, because the kernel ignores the high
-// half of an int and a comparison on 64 bits is passed by setting it. Threads: immutable data, pure functions.
-// Failures: Error{stage "seccomp", operation, call, errno}; an empty profile is one.
+// half of an int and a comparison on 64 bits is passed by setting it.
+//
+// The program: the architecture, then a binary search over ranges of numbers with one verdict (x32's numbers are one
+// of them), then for calls with tests a search over each argument's values. What is allowed without a test is decided
+// by comparisons of the number alone, which is what the kernel caches per call. Tests hold its verdicts against those
+// of libseccomp's program for the same profile. Threads: immutable data, pure functions. Failures: Error{stage
+// "seccomp", operation, call, errno}; an empty profile is one.
 #pragma once
 
 #include <linux/filter.h>
@@ -20,6 +25,9 @@
 
 namespace cloister::policy {
 
+// No call of x86_64 has a number from here on: what lies above is unknown, or of another ABI.
+inline constexpr unsigned kMostCalls = 512;
+
 // (argument & mask) == value
 struct ArgumentTest {
   unsigned argument = 0;
@@ -29,9 +37,10 @@ struct ArgumentTest {
 };
 
 // One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:
-// any.
+// any; so those that deny it with tests name one errno.
 struct SyscallRule {
-  std::string_view call;
+  std::string_view call;  // its name, for people
+  unsigned number = 0;
   int denyErrno = 0;  // 0: allow
   std::span<const ArgumentTest> tests;
   std::string_view reason;
@@ -49,8 +58,8 @@ struct SeccompProfile {
 enum class OwnProcess : std::uint8_t { launcher, node, daemon };
 [[nodiscard]] const SeccompProfile& profileFor(OwnProcess process);
 
-// The kernel's own form. A call that this libseccomp does not know, a test that never or always holds, or a call that
-// is both allowed and denied without tests is an error.
+// The kernel's own form. A number that no call can have, a test that never or always holds, or a call that is both
+// allowed and denied without tests is an error.
 [[nodiscard]] Result<std::vector<sock_filter>> compile(const SeccompProfile& profile);
 
 // Distinct system calls that the profile lets through, with or without a test.

@@ -43,7 +43,7 @@ void writeProfile(std::ostream& out, const ProfileFile& profile) {
   out << "constexpr SyscallRule " << name << "Rules[] = {\n";
   for (std::size_t i = 0; i < profile.rules.size(); ++i) {
     const auto& rule = profile.rules[i];
-    out << "    {" << quoted(rule.call) << ", " << rule.denyErrno << ", "
+    out << "    {" << quoted(rule.call) << ", " << rule.number << "U, " << rule.denyErrno << ", "
         << (rule.tests.empty() ? std::string("{}") : name + "Tests" + std::to_string(i)) << ", " << quoted(rule.reason)
         << "},\n";
   }

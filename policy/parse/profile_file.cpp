@@ -9,6 +9,8 @@
 #include <limits>
 #include <set>
 
+#include "policy/parse/syscall_names.h"
+
 namespace cloister::policy {
 namespace {
 
@@ -126,7 +128,9 @@ Status parseEntries(const toml::table& root, std::string_view key, ProfileFile& 
     for (const auto& node : *calls) {
       const auto call = node.value<std::string>();
       if (!call || call->empty()) return fault(file, std::string(key) + ".calls", "needs names");
-      for (const auto& way : *ways) profile.rules.push_back({*call, denied, way, reason});
+      const auto found = syscallNumber(*call);
+      if (!found) return fault(file, std::string(key) + ".calls", "no system call of x86_64 is '" + *call + "'");
+      for (const auto& way : *ways) profile.rules.push_back({*call, *found, denied, way, reason});
     }
   }
   return {};

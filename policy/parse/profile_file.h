@@ -11,8 +11,8 @@
 //   [[deny]]   the same, and errno = "EPERM" | "ENOSYS" | "EAFNOSUPPORT" | "ENOTTY" | "EINVAL"
 //
 // With tests, a denial comes before what is allowed; without, after it (seccomp.h). An unknown key is an error, so that
-// a misspelt test cannot widen a rule. Threads: pure functions. Failures: Error{stage "profile", operation = what is
-// wrong, path = "file: key", EINVAL}.
+// a misspelt test cannot widen a rule; so is a call that x86_64 does not have. Threads: pure functions. Failures:
+// Error{stage "profile", operation = what is wrong, path = "file: key", EINVAL}.
 #pragma once
 
 #include <string>
@@ -25,6 +25,7 @@ namespace cloister::policy {
 
 struct ProfileRule {
   std::string call;
+  unsigned number = 0;
   int denyErrno = 0;
   std::vector<ArgumentTest> tests;
   std::string reason;

@@ -12,7 +12,8 @@ constexpr std::size_t kMostText = 64UL * 1024;
 
 std::size_t compiled(const policy::ProfileFile& file) {
   std::vector<policy::SyscallRule> rules;
-  for (const auto& rule : file.rules) rules.push_back({rule.call, rule.denyErrno, rule.tests, rule.reason});
+  for (const auto& rule : file.rules)
+    rules.push_back({rule.call, rule.number, rule.denyErrno, rule.tests, rule.reason});
   const auto program = policy::compile({file.name, rules});
   if (!program) return 0;
   // Never an empty program, never one that runs off its end.

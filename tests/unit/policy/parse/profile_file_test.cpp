@@ -82,6 +82,9 @@ TEST(ProfileFile, refusesWhatIsNotExactlyAProfileAndNamesFileAndKey) {
       {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = 'read'", "calls"},
       {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['']", "calls"},
       {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = [1]", "calls"},
+      {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['no_such_call']", "calls"},
+      {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['socketcall']", "calls"},  // i386 has it
+      {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = [\"read\\u0000x\"]", "calls"},
       {"name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['read']\nerrno = 'EPERM'", "errno"},
       {"name = 't'\n[[deny]]\nreason = 'r'\ncalls = ['read']", "errno"},
       {"name = 't'\n[[deny]]\nreason = 'r'\ncalls = ['read']\nerrno = 'EFOO'", "errno"},

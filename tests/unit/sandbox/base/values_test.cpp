@@ -1,4 +1,4 @@
-// result.h, unique_fd.h, identity.h, memory_file.h.
+// result.h, unique_fd.h, identity.h.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "sandbox/base/identity.h"
-#include "sandbox/base/memory_file.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -158,21 +157,6 @@ TEST(Identity, digestsAreSixtyFourLowerCaseHexDigits) {
                            std::string(63, 'a') + "/", std::string()}) {
     EXPECT_FALSE(validDigest(text)) << text;
   }
-}
-
-TEST(MemoryFile, givesBackWhatWasWrittenWhereverItsPositionIs) {
-  auto file = memory_file::make("test");
-  ASSERT_TRUE(file.ok());
-  const std::string text(40'000, 'x');
-  ASSERT_EQ(::write(file->get(), text.data(), text.size()), 40'000);
-  const auto contents = memory_file::contents(file->get());
-  ASSERT_TRUE(contents.ok());
-  EXPECT_EQ(*contents, text);
-  const auto limited = memory_file::contents(file->get(), 100);
-  ASSERT_FALSE(limited.ok());
-  EXPECT_EQ(limited.error().code, EFBIG);
-  EXPECT_NE(::fcntl(file->get(), F_GETFD) & FD_CLOEXEC, 0);
-  EXPECT_FALSE(memory_file::contents(-1).ok());
 }
 
 }  // namespace
