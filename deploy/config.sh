@@ -90,18 +90,36 @@ ENVIRONMENT
   prometheus_yaml | write_file "$state/prometheus/prometheus.yml" 640 root:prometheus
 }
 
-# Profiles are compiled here, where a parser is, so that the launcher only loads bytes.
+# Tenants' profiles are compiled here, where a parser is, for a tenant that does not exist: the launcher only changes a number
+# in the result and loads it.
 compile_apparmor() {
-  local class text name directory=$state/launcher/apparmor
+  local directory=$state/launcher/apparmor
   apparmor_enabled || return 0
   install -d -m 700 "$directory"
-  for class in app build exec freeze; do
-    text=$("$bin/cloister-launcher" --print-profile "$class")
-    name=cloister-$class
-    cmp -s - "$directory/.$name.text" <<<"$text" && [ -s "$directory/$name" ] && continue
-    apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile "$directory/$name" <<<"$text" ||
-      die "apparmor_parser refused the profile of class $class"
-    cat >"$directory/.$name.text" <<<"$text"
+  "$bin/cloister-launcher" --print-profiles >"$directory/.text.new"
+  cmp -s "$directory/.text.new" "$directory/.text" && [ -s "$directory/profiles" ] && return
+  apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile "$directory/profiles" "$directory/.text.new" ||
+    die "apparmor_parser refused the tenants' profiles"
+  mv "$directory/.text.new" "$directory/.text"
+}
+
+# Our own processes' profiles: the kernel has them from now on, and from the host's next boot on by its own service.
+profiles=/etc/apparmor.d
+load_own_profiles() {
+  local name
+  apparmor_enabled || return 0
+  for name in cloisterd cloister-node; do
+    with_host_paths "$root/policy/profiles/apparmor/$name" | write_file "$profiles/$name" 644 root:root
+    apparmor_parser --quiet --replace --skip-cache "$profiles/$name" >&2 || die "apparmor_parser refused the profile of $name"
+  done
+}
+
+remove_own_profiles() {
+  local name
+  for name in cloisterd cloister-node; do
+    [ -e "$profiles/$name" ] || continue
+    ! apparmor_enabled || apparmor_parser --quiet --remove "$profiles/$name" >&2 || true
+    rm -f "$profiles/$name"
   done
 }
 

@@ -51,6 +51,11 @@ check_kernel() {
 
 have_systemd() { [ -d /run/systemd/system ]; }
 
+# A file of the tree with this host's directories in place of the usual ones.
+with_host_paths() { # FILE
+  sed -e "s#/var/lib/cloister#$state#g" -e "s#/run/cloister#$run#g" -e "s#/etc/cloister#$etc#g" -e "s#/usr/local/bin#$bin#g" "$1"
+}
+
 apparmor_enabled() { [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; }
 
 # Names in package list files, comments and blank lines left out.

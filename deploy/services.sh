@@ -9,8 +9,7 @@ services=(cloister-launcher cloisterd cloister-node cloister-edge cloister-dns c
 units=/etc/systemd/system
 
 unit_text() { # SERVICE
-  sed -e "s#/var/lib/cloister#$state#g" -e "s#/run/cloister#$run#g" -e "s#/etc/cloister#$etc#g" \
-    -e "s#/usr/local/bin#$bin#g" -e "s#--cgroup-root cloister #--cgroup-root $cgroup_root #" "$root/deploy/systemd/$1.service"
+  with_host_paths "$root/deploy/systemd/$1.service" | sed "s#--cgroup-root cloister #--cgroup-root $cgroup_root #"
 }
 
 unit_value() { # SERVICE KEY
@@ -21,9 +20,9 @@ unit_value() { # SERVICE KEY
 fingerprint() { # SERVICE
   local files=()
   case $1 in
-    cloister-launcher) files=("$bin/cloister-launcher" "$bin/cloister-init" "$etc/launcher.env" "$state"/launcher/apparmor/*) ;;
-    cloisterd) files=("$bin/cloisterd" "$etc/cloisterd.toml") ;;
-    cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$state/node/token") ;;
+    cloister-launcher) files=("$bin/cloister-launcher" "$bin/cloister-init" "$etc/launcher.env" "$state/launcher/apparmor/profiles") ;;
+    cloisterd) files=("$bin/cloisterd" "$etc/cloisterd.toml" "$profiles/cloisterd") ;;
+    cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$state/node/token" "$profiles/cloister-node") ;;
     cloister-edge) files=(/usr/sbin/haproxy "$state/edge/haproxy.cfg") ;;
     cloister-dns) files=(/usr/sbin/dnsmasq) ;;
     cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$state/prometheus/prometheus.yml") ;;
@@ -199,7 +198,7 @@ end_containers() {
   [ -x "$launcher" ] || launcher=$build/bin/cloister-launcher
   [ -x "$launcher" ] || return 0
   "$launcher" --purge --run "$run" --store "$state/launcher/layers" --cgroup-root "$cgroup_root" \
-    --apparmor "$state/launcher/apparmor" >&2 || die "cloister-launcher --purge failed; containers may be left"
+    --apparmor "$state/launcher/apparmor/profiles" >&2 || die "cloister-launcher --purge failed; containers may be left"
 }
 
 remove_services() {

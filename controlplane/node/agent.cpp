@@ -142,6 +142,7 @@ void Agent::applyTenants(const model::NodeWork& work) {
   }
   for (const auto& [id, tenant] : tenants_) indexes[tenant.index] = id;
   meter_->setTenants(indexes);
+  reporter_->know(indexes);
 }
 
 void Agent::applyInstance(const model::DesiredInstance& instance, const model::DesiredTenant& tenant) {

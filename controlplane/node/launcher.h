@@ -26,6 +26,7 @@ class Launcher {
   [[nodiscard]] virtual Result<std::vector<sandbox::Container>> recover() = 0;
   [[nodiscard]] virtual Result<std::vector<launcher::NetworkUsage>> networkUsage() = 0;
   [[nodiscard]] virtual Result<std::vector<launcher::PostureCheck>> posture() = 0;
+  [[nodiscard]] virtual Result<std::vector<launcher::Denial>> denials(std::uint64_t since) = 0;
 };
 
 class SocketLauncher final : public Launcher {
@@ -51,6 +52,7 @@ class SocketLauncher final : public Launcher {
   Result<std::vector<sandbox::Container>> recover() override { return client_.recover(); }
   Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return client_.networkUsage(); }
   Result<std::vector<launcher::PostureCheck>> posture() override { return client_.posture(); }
+  Result<std::vector<launcher::Denial>> denials(std::uint64_t since) override { return client_.denials(since); }
 
  private:
   sandbox::LauncherClient client_;

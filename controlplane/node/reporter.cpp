@@ -17,6 +17,7 @@ constexpr std::chrono::seconds kAfterFailure{1};
 constexpr std::chrono::milliseconds kGather{10};  // changes that come together go out together
 constexpr std::chrono::seconds kUsageEvery{2};
 constexpr std::chrono::seconds kPostureEvery{60};
+constexpr std::chrono::seconds kDenialsEvery{2};
 constexpr int kConflict = 409;
 
 const char* stateName(launcher::CheckState state) {
@@ -34,7 +35,7 @@ const char* stateName(launcher::CheckState state) {
 }  // namespace
 
 Reporter::Reporter(const Server& server, Launcher& launcher, metering::Spool& spool, Told told)
-    : server_(server), launcher_(launcher), spool_(spool), told_(std::move(told)) {}
+    : server_(server), launcher_(launcher), spool_(spool), told_(std::move(told)), denials_(launcher) {}
 
 Reporter::~Reporter() {
   {
@@ -132,6 +133,7 @@ void Reporter::run() {
   auto statusAt = Clock::now();
   auto usageAt = Clock::now();
   auto postureAt = Clock::now();
+  auto denialsAt = Clock::now();
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -146,6 +148,10 @@ void Reporter::run() {
     if (Clock::now() >= postureAt) {
       refreshPosture();
       postureAt = Clock::now() + kPostureEvery;
+    }
+    if (Clock::now() >= denialsAt) {
+      for (auto& denial : denials_.poll()) event(std::move(denial));
+      denialsAt = Clock::now() + kDenialsEvery;
     }
     if (Clock::now() >= statusAt) {
       const bool good = postStatus();

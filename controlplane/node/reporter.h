@@ -1,4 +1,5 @@
-// Reporter: tells the server what the node sees (on change and every 5 s) and hands over metering batches.
+// Reporter: tells the server what the node sees (on change and every 5 s), what AppArmor refused, and hands over
+// metering batches.
 //
 // Threads: one of its own; the rest may be called by any. Failures: a server that is away is tried again each second;
 // events wait meanwhile, at most kMaxEvents of them, the oldest going first.
@@ -8,12 +9,14 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
+#include "controlplane/node/denial_watch.h"
 #include "controlplane/node/launcher.h"
 #include "controlplane/node/server.h"
 #include "metering/spool.h"
@@ -35,6 +38,8 @@ class Reporter {
   // `status` without events and posture: the reporter has those.
   void update(model::NodeStatus status, std::uint64_t version);
   void event(model::EventReport event);
+  // Ids of the tenants on this host.
+  void know(std::map<TenantIndex, std::string> tenants) { denials_.know(std::move(tenants)); }
 
  private:
   void run();
@@ -46,6 +51,7 @@ class Reporter {
   Launcher& launcher_;
   metering::Spool& spool_;
   Told told_;
+  DenialWatch denials_;
   std::mutex mutex_;
   std::condition_variable wake_;
   model::NodeStatus status_;

@@ -1,8 +1,6 @@
 #include "policy/model/apparmor.h"
 
-#include <algorithm>
-#include <array>
-#include <cctype>
+#include <charconv>
 
 #include "policy/model/capabilities.h"
 
@@ -25,21 +23,6 @@ std::string className(launcher::Confinement confinement) {
   return "none";
 }
 
-struct CapabilityName {
-  unsigned number;
-  const char* name;
-};
-// AppArmor's names of all that capabilities.h gives anyone.
-constexpr std::array kNames = {CapabilityName{CAP_CHOWN, "chown"},
-                               CapabilityName{CAP_DAC_OVERRIDE, "dac_override"},
-                               CapabilityName{CAP_DAC_READ_SEARCH, "dac_read_search"},
-                               CapabilityName{CAP_FOWNER, "fowner"},
-                               CapabilityName{CAP_FSETID, "fsetid"},
-                               CapabilityName{CAP_SETGID, "setgid"},
-                               CapabilityName{CAP_SETUID, "setuid"},
-                               CapabilityName{CAP_KILL, "kill"},
-                               CapabilityName{CAP_SYS_CHROOT, "sys_chroot"}};
-
 void replaceAll(std::string& text, const std::string& mark, const std::string& value) {
   for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
     text.replace(at, mark.size(), value);
@@ -48,21 +31,35 @@ void replaceAll(std::string& text, const std::string& mark, const std::string& v
 
 }  // namespace
 
-std::string appArmorProfileName(launcher::Confinement confinement) {
-  return "cloister-" + className(confinement);
+std::string appArmorProfileName(launcher::Confinement confinement, TenantIndex tenant) {
+  return "cloister-" + className(confinement) + tenantSuffix(tenant);
 }
 
-std::string appArmorProfile(launcher::Confinement confinement) {
-  std::string capabilities;
-  for (const unsigned capability : capabilitiesOf(confinement)) {
-    const auto known =
-        std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.number == capability; });
-    if (known != kNames.end()) capabilities += std::string("  capability ") + known->name + ",\n";
+TenantIndex tenantOfProfile(std::string_view name) {
+  for (const auto confinement : kAppArmorClasses) {
+    const std::string start = "cloister-" + className(confinement) + "-t";
+    if (!name.starts_with(start) || name.size() != start.size() + kTenantDigits) continue;
+    TenantIndex tenant = 0;
+    const auto [stop, error] = std::from_chars(name.data() + start.size(), name.data() + name.size(), tenant);
+    if (error == std::errc{} && stop == name.data() + name.size() && validTenant(tenant)) return tenant;
   }
-  std::string text = kAppArmorTemplate;
-  replaceAll(text, "@CLASS@", className(confinement));
-  replaceAll(text, "@CAPABILITIES@", capabilities);
-  return text;
+  return 0;
+}
+
+std::string appArmorProfiles() {
+  std::string all;
+  for (const auto confinement : kAppArmorClasses) {
+    std::string capabilities;
+    for (const auto& capability : capabilityList(confinement)) {
+      capabilities += "  capability " + std::string(capability.name) + ",\n";
+    }
+    std::string text = kAppArmorTemplate;
+    replaceAll(text, "@CLASS@", className(confinement));
+    replaceAll(text, "@CAPABILITIES@\n", capabilities);
+    replaceAll(text, "@TENANT@", std::string(kTenantHole));
+    all += text;
+  }
+  return all;
 }
 
 }  // namespace cloister::policy

@@ -52,6 +52,11 @@ inline constexpr std::array kLauncherCapabilities = {
     Capability{CAP_MAC_ADMIN, "mac_admin", "AppArmor profiles of tenants"},
 };
 
+// Held while the launcher starts, gone before its first request.
+inline constexpr std::array kLauncherStartCapabilities = {
+    Capability{CAP_SYSLOG, "syslog", "opening the kernel's log, for AppArmor's denials"},
+};
+
 namespace detail {
 template <std::size_t N>
 constexpr std::array<unsigned, N> numbersOf(const std::array<Capability, N>& list) {

@@ -33,29 +33,6 @@ bool copyOut(std::string_view bytes, T& value) {
   return true;
 }
 
-Link parseLink(std::string_view message) {
-  Link link;
-  ifinfomsg info{};
-  if (!copyOut(message, info)) return link;
-  link.index = static_cast<std::uint32_t>(info.ifi_index);
-  message.remove_prefix(std::min(message.size(), aligned(sizeof info)));
-  rtattr attribute{};
-  while (copyOut(message, attribute) && attribute.rta_len >= sizeof attribute && attribute.rta_len <= message.size()) {
-    const auto data = message.substr(sizeof attribute, attribute.rta_len - sizeof attribute);
-    rtnl_link_stats64 stats{};
-    if (attribute.rta_type == IFLA_IFNAME) {
-      link.name = std::string(data.substr(0, data.find('\0')));
-    } else if (attribute.rta_type == IFLA_STATS64) {
-      // Older kernels have fewer fields at its end; the two that count stand in front.
-      std::memcpy(&stats, data.data(), std::min(data.size(), sizeof stats));
-      link.receivedBytes = stats.rx_bytes;
-      link.sentBytes = stats.tx_bytes;
-    }
-    message.remove_prefix(std::min(message.size(), aligned(attribute.rta_len)));
-  }
-  return link;
-}
-
 enum class Scope { one, all };
 
 // One RTM_GETLINK request and its answers.
@@ -113,6 +90,29 @@ Result<std::vector<Link>> getLinks(Scope scope, const std::string& name) {
 }
 
 }  // namespace
+
+Link parseLink(std::string_view message) {
+  Link link;
+  ifinfomsg info{};
+  if (!copyOut(message, info)) return link;
+  link.index = static_cast<std::uint32_t>(info.ifi_index);
+  message.remove_prefix(std::min(message.size(), aligned(sizeof info)));
+  rtattr attribute{};
+  while (copyOut(message, attribute) && attribute.rta_len >= sizeof attribute && attribute.rta_len <= message.size()) {
+    const auto data = message.substr(sizeof attribute, attribute.rta_len - sizeof attribute);
+    rtnl_link_stats64 stats{};
+    if (attribute.rta_type == IFLA_IFNAME) {
+      link.name = std::string(data.substr(0, data.find('\0')));
+    } else if (attribute.rta_type == IFLA_STATS64) {
+      // Older kernels have fewer fields at its end; the two that count stand in front.
+      std::memcpy(&stats, data.data(), std::min(data.size(), sizeof stats));
+      link.receivedBytes = stats.rx_bytes;
+      link.sentBytes = stats.tx_bytes;
+    }
+    message.remove_prefix(std::min(message.size(), aligned(attribute.rta_len)));
+  }
+  return link;
+}
 
 Result<std::string_view> readAgain(int fd, char* buffer, std::size_t capacity) {
   std::size_t used = 0;

@@ -37,6 +37,8 @@ struct Link {
   std::uint64_t receivedBytes = 0;
   std::uint64_t sentBytes = 0;
 };
+// The payload of one RTM_NEWLINK message.
+[[nodiscard]] Link parseLink(std::string_view message);
 // Every link of the calling thread's network namespace.
 [[nodiscard]] Result<std::vector<Link>> dumpLinks();
 // One link by name; ENODEV when it is not there.

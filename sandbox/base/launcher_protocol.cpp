@@ -325,6 +325,39 @@ bool decode(Reader& reader, PostureReply& posture) {
   return reader.finish();
 }
 
+std::string encode(const DenialsRequest& denials) {
+  Writer writer = request(Verb::denials);
+  writer.put(denials.since);
+  return writer.bytes();
+}
+
+bool decode(Reader& reader, DenialsRequest& denials) {
+  denials.since = reader.get<std::uint64_t>();
+  return reader.finish();
+}
+
+std::string encode(const DenialsReply& list) {
+  Writer writer = reply();
+  writer.put(static_cast<std::uint16_t>(list.denials.size()));
+  for (const auto& denial : list.denials) {
+    writer.put(denial.sequence);
+    writer.put(denial.tenant);
+    for (const auto* text : {&denial.operation, &denial.target, &denial.program}) writer.put(*text);
+  }
+  return writer.bytes();
+}
+
+bool decode(Reader& reader, DenialsReply& list) {
+  list.denials = getItems<Denial>(reader, kMostDenials, [](Reader& from) {
+    Denial denial;
+    denial.sequence = from.get<std::uint64_t>();
+    denial.tenant = from.get<TenantIndex>();
+    for (auto* text : {&denial.operation, &denial.target, &denial.program}) *text = from.getString(kMostDenialText);
+    return denial;
+  });
+  return reader.finish();
+}
+
 std::string encodeDone() {
   return reply().bytes();
 }

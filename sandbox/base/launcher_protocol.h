@@ -31,6 +31,7 @@ enum class Verb : std::uint16_t {
   recover,
   networkUsage,
   posture,
+  denials,
 };
 
 // Which confinement a process gets. `app` and `exec`: ordinary user, no capability. `build`: root of the container with
@@ -185,6 +186,23 @@ struct PostureReply {
   std::vector<PostureCheck> checks;
 };
 
+// What AppArmor refused to a tenant's processes. Texts are the program's own and may hold any byte.
+struct Denial {
+  std::uint64_t sequence = 0;  // of the kernel's log; grows until the host is booted again
+  TenantIndex tenant = 0;
+  std::string operation;  // "open", "mount", "signal"
+  std::string target;     // path, capability or peer; may be empty
+  std::string program;    // name of the process
+};
+inline constexpr std::size_t kMostDenials = 64;
+inline constexpr std::size_t kMostDenialText = 256;
+struct DenialsRequest {
+  std::uint64_t since = 0;  // those after this sequence
+};
+struct DenialsReply {
+  std::vector<Denial> denials;  // oldest first, at most kMostDenials
+};
+
 // encode() of a request includes its verb; encode() of a reply includes the good status byte.
 [[nodiscard]] std::string encode(const LaunchRequest&);
 [[nodiscard]] std::string encode(const ExecRequest&);
@@ -192,6 +210,7 @@ struct PostureReply {
 [[nodiscard]] std::string encode(const RemoveRequest&);
 [[nodiscard]] std::string encode(const TenantPutRequest&);
 [[nodiscard]] std::string encode(const TenantRemoveRequest&);
+[[nodiscard]] std::string encode(const DenialsRequest&);
 [[nodiscard]] std::string encode(Verb layerVerb, const LayerRequest&);  // layerMount or layerRelease
 [[nodiscard]] std::string encode(Verb plain);                           // recover, networkUsage, posture
 [[nodiscard]] std::string encode(const Launched&);
@@ -200,6 +219,7 @@ struct PostureReply {
 [[nodiscard]] std::string encode(const Recovered&);
 [[nodiscard]] std::string encode(const NetworkUsageReply&);
 [[nodiscard]] std::string encode(const PostureReply&);
+[[nodiscard]] std::string encode(const DenialsReply&);
 [[nodiscard]] std::string encodeDone();
 [[nodiscard]] std::string encodeFailure(const Error&);
 
@@ -211,12 +231,14 @@ struct PostureReply {
 [[nodiscard]] bool decode(wire::Reader& reader, TenantPutRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, TenantRemoveRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, LayerRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, DenialsRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, Launched&);
 [[nodiscard]] bool decode(wire::Reader& reader, Executed&);
 [[nodiscard]] bool decode(wire::Reader& reader, TenantGroups&);
 [[nodiscard]] bool decode(wire::Reader& reader, Recovered&);
 [[nodiscard]] bool decode(wire::Reader& reader, NetworkUsageReply&);
 [[nodiscard]] bool decode(wire::Reader& reader, PostureReply&);
+[[nodiscard]] bool decode(wire::Reader& reader, DenialsReply&);
 [[nodiscard]] bool decodeFailure(wire::Reader& reader, Error&);
 
 }  // namespace cloister::launcher

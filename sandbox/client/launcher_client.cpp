@@ -228,4 +228,13 @@ Result<std::vector<launcher::PostureCheck>> LauncherClient::posture() {
   return std::move(reply.checks);
 }
 
+Result<std::vector<launcher::Denial>> LauncherClient::denials(std::uint64_t since) {
+  auto answer = connection_->ask(launcher::encode(launcher::DenialsRequest{since}), {});
+  if (!answer) return answer.error();
+  wire::Reader reader(answer->payload);
+  launcher::DenialsReply reply;
+  if (!launcher::decode(reader, reply)) return protocolError("denials");
+  return std::move(reply.denials);
+}
+
 }  // namespace cloister::sandbox

@@ -61,6 +61,7 @@ class LauncherClient {
   [[nodiscard]] Result<std::vector<Container>> recover();
   [[nodiscard]] Result<std::vector<launcher::NetworkUsage>> networkUsage();
   [[nodiscard]] Result<std::vector<launcher::PostureCheck>> posture();
+  [[nodiscard]] Result<std::vector<launcher::Denial>> denials(std::uint64_t since);
 
  private:
   class Connection;

@@ -18,6 +18,7 @@
 #include "sandbox/base/mounts.h"
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/child.h"
+#include "sandbox/launcher/child_report.h"
 #include "sandbox/launcher/requests.h"
 
 namespace cloister::launcher {
@@ -48,10 +49,7 @@ Status readReport(int pipe) {
   } while (got < 0 && errno == EINTR);
   if (got == 0) return {};
   if (got < 0) return errnoError(kStage, "read", "report");
-  if (static_cast<std::size_t>(got) != sizeof record) return Error{std::string(kStage), "read", "report", EPROTO};
-  record.stage[sizeof record.stage - 1] = record.operation[sizeof record.operation - 1] = '\0';
-  record.path[sizeof record.path - 1] = '\0';
-  return Error{record.stage, record.operation, record.path, record.code};
+  return reportedError({reinterpret_cast<const char*>(&record), static_cast<std::size_t>(got)});
 }
 
 void addGroups(Reply<Launched>& reply, cgroups::Group& group) {
@@ -149,6 +147,8 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
   tree.hostname = request.hostname;
   tree.address = request.address;
 
+  auto profile = profileOf(request.confinement, request.tenant);
+  if (!profile) return profile.error();
   auto proceed = makePipe();
   if (!proceed) return proceed.error();
   auto report = makePipe();
@@ -156,7 +156,7 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
   ChildPlan plan;
   plan.confinement = request.confinement;
   plan.filter = &filters_.at(request.confinement);
-  if (parts_.appArmor) plan.appArmorProfile = policy::appArmorProfileName(request.confinement);
+  plan.appArmorProfile = std::move(*profile);
   plan.argv = request.argv;
   plan.environment = request.environment;
   plan.workingDirectory = request.workingDirectory;
@@ -207,6 +207,12 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
   return reply;
 }
 
+Result<std::string> Containers::profileOf(Confinement confinement, TenantIndex tenant) {
+  if (parts_.appArmor == nullptr) return std::string();
+  if (auto loaded = parts_.appArmor->ensure(tenant); !loaded) return loaded.error();
+  return policy::appArmorProfileName(confinement, tenant);
+}
+
 Result<pid_t> Containers::findInit(TenantIndex tenant, const std::string& instance) {
   auto pids = parts_.groups->processes(tenant, instance);
   if (!pids) return pids.error();
@@ -229,6 +235,8 @@ Result<Reply<Executed>> Containers::exec(const ExecRequest& request, const std::
   if (auto again = findInit(record->tenant, request.instance); !again || *again != *init) {
     return Error{"exec", "find init", request.instance, ESRCH};
   }
+  auto profile = profileOf(Confinement::exec, record->tenant);
+  if (!profile) return profile.error();
   auto proceed = makePipe();
   if (!proceed) return proceed.error();
   auto report = makePipe();
@@ -239,7 +247,7 @@ Result<Reply<Executed>> Containers::exec(const ExecRequest& request, const std::
   ChildPlan plan;
   plan.confinement = Confinement::exec;
   plan.filter = &filters_.at(Confinement::exec);
-  if (parts_.appArmor) plan.appArmorProfile = policy::appArmorProfileName(Confinement::exec);
+  plan.appArmorProfile = std::move(*profile);
   plan.argv = request.argv;
   plan.environment = request.environment;
   plan.workingDirectory = request.workingDirectory;

@@ -19,6 +19,7 @@
 #include "sandbox/base/launcher_protocol.h"
 #include "sandbox/base/process.h"
 #include "sandbox/cgroups/cgroups.h"
+#include "sandbox/launcher/apparmor.h"
 #include "sandbox/network/network.h"
 #include "sandbox/rootfs/layers.h"
 
@@ -37,9 +38,9 @@ class Containers {
     cgroups::Tree* groups = nullptr;
     network::Network* network = nullptr;
     rootfs::Layers* layers = nullptr;
-    UniqueFd init;          // cloister-init, sealed
-    std::string records;    // <run>/containers
-    bool appArmor = false;  // profiles are loaded
+    UniqueFd init;                 // cloister-init, sealed
+    std::string records;           // <run>/containers
+    AppArmor* appArmor = nullptr;  // null: the kernel has none
   };
   // Compiles the filter of each confinement class; without one nothing could be launched, so a failure is final.
   [[nodiscard]] static Result<std::unique_ptr<Containers>> create(Parts parts);
@@ -61,6 +62,8 @@ class Containers {
   };
   [[nodiscard]] Status writeRecord(const std::string& instance, const Record& record);
   [[nodiscard]] Result<Record> readRecord(const std::string& instance) const;
+  // Empty where the kernel has no AppArmor; otherwise the profile is in the kernel.
+  [[nodiscard]] Result<std::string> profileOf(Confinement confinement, TenantIndex tenant);
   [[nodiscard]] Result<pid_t> findInit(TenantIndex tenant, const std::string& instance);
   [[nodiscard]] Result<Reply<Launched>> start(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors,
                                               cgroups::Group& group);

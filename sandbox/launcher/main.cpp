@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +42,8 @@ constexpr const char* kUsage =
   --store DIR         verified layer images (default /var/lib/cloister/launcher/layers)
   --cgroup-root NAME  our group in every hierarchy (default cloister)
   --init PATH         cloister-init (default: beside this program)
-  --apparmor DIR      compiled AppArmor profiles (required where the kernel has AppArmor)
-  --print-profile C   print the AppArmor profile of class C (app, build, exec, freeze) and exit
+  --apparmor FILE     compiled AppArmor profiles of tenants (required where the kernel has AppArmor)
+  --print-profiles    print what apparmor_parser compiles into that file, and exit
   --purge             end every container, remove groups, links, tables and run files, and exit
   --help
 )";
@@ -69,21 +71,6 @@ bool parseNumber(const char* text, std::uint32_t& number) {
   return error == std::errc{} && stop == end;
 }
 
-int printProfile(const std::string& name) {
-  using cloister::launcher::Confinement;
-  for (const auto& [known, confinement] : {std::pair<const char*, Confinement>{"app", Confinement::app},
-                                           {"build", Confinement::build},
-                                           {"exec", Confinement::exec},
-                                           {"freeze", Confinement::freeze}}) {
-    if (name == known) {
-      std::fputs(cloister::policy::appArmorProfile(confinement).c_str(), stdout);
-      return 0;
-    }
-  }
-  std::fprintf(stderr, "cloister-launcher: --print-profile: no class %s\n", name.c_str());
-  return 2;
-}
-
 std::string besideThisProgram(const char* name) {
   std::array<char, 4096> path{};
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
@@ -103,7 +90,8 @@ Status confine() {
   return cloister::process::confineSelf(keep, *filter);
 }
 
-Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree& groups, const Options& options) {
+Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree& groups,
+             cloister::launcher::AppArmor* profiles, const Options& options) {
   auto found = groups.scan();
   if (!found) return found.error();
   for (const auto& [tenant, instance] : *found) {
@@ -112,6 +100,9 @@ Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree
     if (auto removed = groups.removeInstance(tenant, instance, 5'000); !removed) return removed;
   }
   if (auto done = groups.removeAll(); !done) return done;
+  if (profiles != nullptr) {
+    if (auto done = profiles->removeAll(); !done) return done;
+  }
   if (auto done = cloister::network::Network::removeAll(); !done) return done;
   ::rmdir((options.run + "/containers").c_str());
   ::rmdir((options.run + "/mnt").c_str());
@@ -130,20 +121,18 @@ int serve(const Options& options) {
   auto init = process::sealedCopy(options.init, "cloister-init");
   if (!init) return complain(init.error());
 
-  Status appArmor = Error{"apparmor", "detect", "", ENOSYS};
-  if (launcher::appArmorEnabled()) {
-    appArmor = launcher::loadAppArmorProfiles(options.appArmor);
-    if (!appArmor) return complain(appArmor.error());
-  }
+  auto appArmor = launcher::AppArmor::open(options.appArmor);
+  if (!appArmor && appArmor.error().code != ENOSYS) return complain(appArmor.error());
+  launcher::AppArmor* const profiles = appArmor ? appArmor->get() : nullptr;
   auto containers = launcher::Containers::create({.groups = groups->get(),
                                                   .network = network->get(),
                                                   .layers = layers->get(),
                                                   .init = std::move(*init),
                                                   .records = options.run + "/containers",
-                                                  .appArmor = appArmor.ok()});
+                                                  .appArmor = profiles});
   if (!containers) return complain(containers.error());
   if (options.purge) {
-    const Status done = purge(**containers, **groups, options);
+    const Status done = purge(**containers, **groups, profiles, options);
     return done ? 0 : complain(done.error());
   }
   auto listener = seqpacket::listen(options.socket, 0660);
@@ -151,13 +140,21 @@ int serve(const Options& options) {
   if (::chown(options.socket.c_str(), 0, options.allowedGroup) != 0) {
     return complain(errnoError("launcher", "chown", options.socket));
   }
+  // Opened while the right to is there; without AppArmor nothing in the log is a tenant's.
+  std::optional<launcher::Denials> denials;
+  if (profiles != nullptr) {
+    if (auto log = launcher::Denials::open()) denials = std::move(*log);
+  }
   if (auto done = confine(); !done) return complain(done.error());
-  launcher::Server server(std::move(*listener), {.containers = containers->get(),
-                                                 .groups = groups->get(),
-                                                 .network = network->get(),
-                                                 .layers = layers->get(),
-                                                 .posture = launcher::Posture::detect(**groups, appArmor),
-                                                 .allowed = options.allowedUser});
+  launcher::Server server(std::move(*listener),
+                          {.containers = containers->get(),
+                           .groups = groups->get(),
+                           .network = network->get(),
+                           .layers = layers->get(),
+                           .appArmor = profiles,
+                           .denials = std::move(denials),
+                           .posture = launcher::Posture::detect(**groups, appArmor ? Status() : appArmor.error()),
+                           .allowed = options.allowedUser});
   std::printf("cloister-launcher: ready on %s\n", options.socket.c_str());
   std::fflush(stdout);
   const Status done = server.run();
@@ -168,7 +165,7 @@ int serve(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  enum Flag { socket = 1, user, group, run, store, cgroupRoot, init, appArmor, profile, purgeAll, help };
+  enum Flag { socket = 1, user, group, run, store, cgroupRoot, init, appArmor, profiles, purgeAll, help };
   const std::array<option, 12> flags = {{{"socket", required_argument, nullptr, socket},
                                          {"allow-uid", required_argument, nullptr, user},
                                          {"allow-gid", required_argument, nullptr, group},
@@ -177,7 +174,7 @@ int main(int argc, char** argv) {
                                          {"cgroup-root", required_argument, nullptr, cgroupRoot},
                                          {"init", required_argument, nullptr, init},
                                          {"apparmor", required_argument, nullptr, appArmor},
-                                         {"print-profile", required_argument, nullptr, profile},
+                                         {"print-profiles", no_argument, nullptr, profiles},
                                          {"purge", no_argument, nullptr, purgeAll},
                                          {"help", no_argument, nullptr, help},
                                          {nullptr, 0, nullptr, 0}}};
@@ -209,8 +206,9 @@ int main(int argc, char** argv) {
       case appArmor:
         options.appArmor = optarg;
         break;
-      case profile:
-        return printProfile(optarg);
+      case profiles:
+        std::fputs(cloister::policy::appArmorProfiles().c_str(), stdout);
+        return 0;
       case purgeAll:
         options.purge = true;
         break;

@@ -48,7 +48,7 @@ Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
                            "the kernel cannot kill a process from a filter"));
   const int abi = landlock::abi();
   checks.push_back(verdict("landlock", abi > 0, "ABI " + std::to_string(abi), "the kernel has no Landlock"));
-  checks.push_back(verdict("apparmor", appArmor.ok(), "a profile for each confinement class, entered by change-on-exec",
+  checks.push_back(verdict("apparmor", appArmor.ok(), "a profile for each tenant and class, entered by change-on-exec",
                            appArmor.ok() ? "" : appArmor.error().message()));
   checks.push_back(
       {"cgroups", CheckState::enforced,

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ namespace cloister::launcher {
 namespace {
 
 constexpr std::size_t kMostSessions = 32;
+// A caller who does not take a reply for so long has no session any more: nobody else waits longer because of them.
+constexpr timeval kReplyPatience{1, 0};
 
 std::string replyTo(const Status& done) {
   return done ? encodeDone() : encodeFailure(done.error());
@@ -67,6 +70,7 @@ void Server::acceptSession() {
   const auto who = seqpacket::peer(session->get());
   if (!who || (who->uid != 0 && who->uid != parts_.allowed) || sessions_.size() >= kMostSessions) return;
   const int fd = session->get();
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kReplyPatience, sizeof kReplyPatience) != 0) return;
   sessions_.emplace(fd, std::move(*session));
 }
 
@@ -85,7 +89,9 @@ std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& d
   const auto exact = [&](auto& request, std::size_t most) {
     return decode(reader, request) && message.descriptors.size() <= most;
   };
-  switch (static_cast<Verb>(reader.get<std::uint16_t>())) {
+  const auto verb = static_cast<Verb>(reader.get<std::uint16_t>());
+  const bool bare = reader.finish() && message.descriptors.empty();  // of a verb that says it all
+  switch (verb) {
     case Verb::launch: {
       LaunchRequest request;
       if (!exact(request, 5)) return {};
@@ -112,6 +118,7 @@ std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& d
       Status done = check(request);
       if (done) done = parts_.groups->removeTenant(request.tenant);
       if (done) done = parts_.network->removeTenant(request.tenant);
+      if (done && parts_.appArmor != nullptr) done = parts_.appArmor->remove(request.tenant);
       if (done) parts_.layers->forgetTenant(request.tenant);
       return replyTo(done);
     }
@@ -130,14 +137,19 @@ std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& d
       return replyTo(done);
     }
     case Verb::recover:
-      return reader.finish() ? answerRecover(session) : std::string();
+      return bare ? answerRecover(session) : std::string();
     case Verb::networkUsage: {
-      if (!reader.finish()) return {};
+      if (!bare) return {};
       auto usage = parts_.network->usage();
       return usage ? encode(NetworkUsageReply{std::move(*usage)}) : encodeFailure(usage.error());
     }
     case Verb::posture:
-      return reader.finish() ? encode(parts_.posture.reply()) : std::string();
+      return bare ? encode(parts_.posture.reply()) : std::string();
+    case Verb::denials: {
+      DenialsRequest request;
+      if (!exact(request, 0)) return {};
+      return encode(parts_.denials ? parts_.denials->after(request.since) : DenialsReply{});
+    }
   }
   return {};
 }

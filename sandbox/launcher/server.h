@@ -7,11 +7,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/containers.h"
+#include "sandbox/launcher/denials.h"
 #include "sandbox/launcher/posture.h"
 
 namespace cloister::launcher {
@@ -23,6 +25,8 @@ class Server {
     cgroups::Tree* groups = nullptr;
     network::Network* network = nullptr;
     rootfs::Layers* layers = nullptr;
+    AppArmor* appArmor = nullptr;    // null: the kernel has none
+    std::optional<Denials> denials;  // none: the kernel does not show its log
     Posture posture;
     uid_t allowed = 0;  // besides root
   };

@@ -30,18 +30,6 @@ std::string_view viewOf(const Mac& mac) {
   return bytesOf(mac);
 }
 
-bool parseLink(std::uint16_t type, std::string_view payload, Link& link) {
-  ifinfomsg info{};
-  if (type != RTM_NEWLINK || payload.size() < sizeof info) return false;
-  std::memcpy(&info, payload.data(), sizeof info);
-  const Attributes attributes(payload.substr(sizeof info));
-  link.index = info.ifi_index;
-  link.name = readText(attributes.find(IFLA_IFNAME));
-  link.group = 0;
-  (void)readU32(attributes.find(IFLA_GROUP), link.group);
-  return true;
-}
-
 void addUpOf(Batch& batch, const ifinfomsg& link, const std::string& name) {
   ifinfomsg info = link;
   info.ifi_flags = IFF_UP;
@@ -76,6 +64,18 @@ void neighbour(Batch& batch, std::uint16_t type, std::uint16_t flags, const char
 }
 
 }  // namespace
+
+bool parseLink(std::uint16_t type, std::string_view payload, Link& link) {
+  ifinfomsg info{};
+  if (type != RTM_NEWLINK || payload.size() < sizeof info) return false;
+  std::memcpy(&info, payload.data(), sizeof info);
+  const Attributes attributes(payload.substr(sizeof info));
+  link.index = info.ifi_index;
+  link.name = readText(attributes.find(IFLA_IFNAME));
+  link.group = 0;
+  (void)readU32(attributes.find(IFLA_GROUP), link.group);
+  return true;
+}
 
 Result<Link> getLink(Socket& route, const std::string& name) {
   Batch batch;

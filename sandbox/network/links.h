@@ -18,6 +18,8 @@ struct Link {
   std::uint32_t group = 0;
 };
 
+// One message of the kernel's; false when it is about no link.
+[[nodiscard]] bool parseLink(std::uint16_t type, std::string_view payload, Link& link);
 // ENODEV when there is none.
 [[nodiscard]] Result<Link> getLink(Socket& route, const std::string& name);
 [[nodiscard]] Result<std::vector<Link>> listLinks(Socket& route);

@@ -63,6 +63,7 @@ class FakeLauncher : public Launcher {
   Result<std::vector<sandbox::Container>> recover() override { return std::vector<sandbox::Container>(); }
   Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return std::vector<launcher::NetworkUsage>(); }
   Result<std::vector<launcher::PostureCheck>> posture() override { return std::vector<launcher::PostureCheck>(); }
+  Result<std::vector<launcher::Denial>> denials(std::uint64_t) override { return std::vector<launcher::Denial>(); }
 
   std::vector<std::string> mounted;
   std::vector<std::string> released;

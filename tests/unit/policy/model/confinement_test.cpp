@@ -15,7 +15,6 @@
 
 #include <gtest/gtest.h>
 
-#include "policy/model/apparmor.h"
 #include "policy/model/capabilities.h"
 #include "policy/model/kernel_views.h"
 #include "policy/model/landlock.h"
@@ -134,45 +133,6 @@ TEST(KernelViews, areSoundAndHideTheWorst) {
   for (const auto* path : {"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug",
                            "/proc/sys", "/proc/sysrq-trigger"}) {
     EXPECT_TRUE(seen.contains(path)) << path;
-  }
-}
-
-TEST(AppArmor, profilesAreCompleteAndNamed) {
-  std::set<std::string> texts;
-  for (const auto confinement : kClasses) {
-    const std::string name = appArmorProfileName(confinement);
-    const std::string text = appArmorProfile(confinement);
-    EXPECT_TRUE(name.starts_with("cloister-"));
-    EXPECT_NE(text.find("profile " + name + " "), std::string::npos) << text;
-    EXPECT_NE(text.find("deny mount,"), std::string::npos);
-    EXPECT_NE(text.find("deny ptrace,"), std::string::npos);
-    EXPECT_EQ(text.find("@CLASS@"), std::string::npos) << "a mark was left";
-    EXPECT_EQ(text.find("@CAPABILITIES@"), std::string::npos) << "a mark was left";
-    std::size_t rules = 0;
-    for (std::size_t at = text.find("  capability "); at != std::string::npos; at = text.find("  capability ", at + 1))
-      ++rules;
-    EXPECT_EQ(rules, capabilitiesOf(confinement).size()) << name << ": a capability has no AppArmor name";
-    EXPECT_EQ(std::count(text.begin(), text.end(), '{'), std::count(text.begin(), text.end(), '}'));
-    EXPECT_TRUE(texts.insert(text).second);
-  }
-}
-
-TEST(AppArmor, theParserAcceptsEveryProfile) {
-  const char* parser = "/sbin/apparmor_parser";
-  if (::access(parser, X_OK) != 0) GTEST_SKIP() << "apparmor_parser is not installed";
-  for (const auto confinement : kClasses) {
-    std::string path = (std::filesystem::temp_directory_path() / "cloister-profile-XXXXXX").string();
-    const UniqueFd file(::mkstemp(path.data()));
-    ASSERT_TRUE(files::writeAll(file.get(), appArmorProfile(confinement)));
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::execl(parser, parser, "--skip-kernel-load", "--skip-cache", "--quiet", path.c_str(), nullptr);
-      ::_exit(127);
-    }
-    int status = -1;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    std::filesystem::remove(path);
-    EXPECT_EQ(status, 0) << appArmorProfileName(confinement);
   }
 }
 

@@ -69,6 +69,9 @@ std::vector<Codec> codecs() {
       codec<TenantGroups>("tenant groups", encode(TenantGroups{1, {DescriptorKind::pids}}), kStatusBytes),
       codec<Recovered>("recovered", encode(Recovered{{launched(), launched()}}), kStatusBytes),
       codec<NetworkUsageReply>("network usage", encode(NetworkUsageReply{{{1, 2, 3}, {4, 5, 6}}}), kStatusBytes),
+      codec<DenialsRequest>("denials request", encode(DenialsRequest{7}), kVerbBytes),
+      codec<DenialsReply>("denials", encode(DenialsReply{{{8, 3, "open", "/x", "sh"}, {9, 3, "mount", "", ""}}}),
+                          kStatusBytes),
       codec<PostureReply>("posture", encode(PostureReply{{{"seccomp", CheckState::off, "why"}}}), kStatusBytes),
   };
 }
