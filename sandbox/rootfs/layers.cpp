@@ -11,7 +11,6 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <vector>
 
 #include "sandbox/base/files.h"
@@ -164,14 +163,22 @@ Status Layers::release(const std::string& digest) {
 
 Result<int> Layers::tenantNamespace(TenantIndex tenant) {
   if (const auto found = userns_.find(tenant); found != userns_.end()) return found->second.get();
+  // The child holds the namespace until the descriptor below does. It waits for the end of a pipe of which we have the
+  // only other end, so it is gone with us whatever ends us.
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return errnoError(kStage, "pipe2");
+  const UniqueFd waits(ends[0]);
+  UniqueFd holds(ends[1]);
   auto child = process::cloneProcess(CLONE_NEWUSER, -1);
   if (!child) return child.error();
   if (child->pid == 0) {
-    for (;;) ::pause();  // holds the namespace until the descriptor below does
+    holds.reset();
+    char byte = 0;
+    ::_exit(::read(waits.get(), &byte, 1) == 0 ? 0 : 1);
   }
   Status mapped = writeIdMaps(child->pid, tenant);
   auto space = files::openAt(AT_FDCWD, process::procPath(child->pid, "ns/user"), O_RDONLY);
-  ::kill(child->pid, SIGKILL);
+  holds.reset();
   ::waitpid(child->pid, nullptr, 0);
   if (!mapped) return mapped.error();
   if (!space) return space.error();

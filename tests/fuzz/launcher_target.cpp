@@ -58,6 +58,9 @@ int launcherRequest(const std::uint8_t* data, std::size_t size) {
     case Verb::layerRelease:
       layer(verb, reader, whole);
       break;
+    case Verb::denials:
+      request<launcher::DenialsRequest>(reader, whole);
+      break;
     case Verb::recover:
     case Verb::networkUsage:
     case Verb::posture:
@@ -71,7 +74,7 @@ int launcherReply(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view fields = viewOf(data, size).substr(1);
   wire::Reader reader(fields);
-  switch (data[0] % 7U) {
+  switch (data[0] % 8U) {
     case 0:
       reply<launcher::Launched>(reader, fields);
       break;
@@ -89,6 +92,9 @@ int launcherReply(const std::uint8_t* data, std::size_t size) {
       break;
     case 5:
       reply<launcher::PostureReply>(reader, fields);
+      break;
+    case 6:
+      reply<launcher::DenialsReply>(reader, fields);
       break;
     default: {
       Error error;

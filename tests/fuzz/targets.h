@@ -17,4 +17,15 @@ int launcherReply(const std::uint8_t* data, std::size_t size);
 // A profile file: parsed, laid over itself, compiled. What compiles must be a program that the kernel could take.
 int profile(const std::uint8_t* data, std::size_t size);
 
+// A record of the kernel's log. A denial names a tenant and has texts within their bounds.
+int kernelLogRecord(const std::uint8_t* data, std::size_t size);
+// A compiled AppArmor profile: what parses keeps its size and has a tenant's number instead of the hole.
+int compiledAppArmor(const std::uint8_t* data, std::size_t size);
+// Text of a control group's file or of mountinfo; the first byte picks its kind.
+int cgroupFile(const std::uint8_t* data, std::size_t size);
+// A netlink message's payload; the first byte picks its reader.
+int netlinkMessage(const std::uint8_t* data, std::size_t size);
+// What came over a child's report pipe: always an error, never one without an end.
+int execReport(const std::uint8_t* data, std::size_t size);
+
 }  // namespace cloister::fuzz

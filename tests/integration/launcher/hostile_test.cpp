@@ -1,0 +1,195 @@
+// The launcher and a caller who means it harm: whatever a session sends, that session alone ends.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/seqpacket.h"
+#include "tests/integration/launcher/harness.h"
+
+namespace cloister::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class HostileCaller : public LauncherTest {
+ protected:
+  [[nodiscard]] UniqueFd session() const {
+    auto socket = seqpacket::connect(path("run") + "/launcher.sock");
+    EXPECT_TRUE(socket) << socket.error().message();
+    const timeval patience{10, 0};
+    ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return std::move(*socket);
+  }
+  // End-of-file is what an ended session answers; a time-out is not.
+  static void expectEnded(int session, const std::string& what) {
+    char byte = 0;
+    const ssize_t got = ::recv(session, &byte, 1, 0);
+    EXPECT_TRUE(got == 0 || (got < 0 && errno == ECONNRESET)) << what << ": " << got << " " << errno;
+  }
+  void expectEnds(const std::string& bytes, std::size_t descriptors, const std::string& what) {
+    const UniqueFd mine = session();
+    const std::vector<int> given(descriptors, null_.get());
+    ASSERT_TRUE(seqpacket::send(mine.get(), bytes, given)) << what;
+    expectEnded(mine.get(), what);
+  }
+  // Everybody else, meanwhile and afterwards.
+  void expectServes() { EXPECT_TRUE(client_->posture()); }
+  [[nodiscard]] std::size_t descriptorsOfLauncher() const {
+    const fs::directory_iterator list("/proc/" + std::to_string(launcher_) + "/fd");
+    return static_cast<std::size_t>(std::distance(fs::begin(list), fs::end(list)));
+  }
+  [[nodiscard]] std::vector<std::string> goodRequests() const {
+    const std::string digest(64, 'a');
+    launcher::TenantPutRequest tenant;
+    tenant.tenant = 9;
+    return {encode(request("some", "exit 0")),
+            encode(launcher::ExecRequest{"some", {"sh"}, {}, "/", false}),
+            encode(launcher::SignalRequest{"some", SIGTERM, launcher::SignalTarget::init}),
+            encode(launcher::RemoveRequest{"some"}),
+            encode(tenant),
+            encode(launcher::TenantRemoveRequest{9}),
+            encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}),
+            encode(launcher::Verb::layerRelease, launcher::LayerRequest{digest}),
+            encode(launcher::Verb::recover),
+            encode(launcher::Verb::networkUsage),
+            encode(launcher::Verb::posture),
+            encode(launcher::DenialsRequest{})};
+  }
+
+  UniqueFd null_{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+};
+
+TEST_F(HostileCaller, UnknownVerbsEndTheSession) {
+  for (const unsigned verb : {0U, 13U, 14U, 255U, 256U, 0x7fffU, 0xffffU}) {
+    wire::Writer writer;
+    writer.put(static_cast<std::uint16_t>(verb));
+    expectEnds(writer.bytes(), 0, "verb " + std::to_string(verb));
+  }
+  expectServes();
+}
+
+TEST_F(HostileCaller, ShortAndLongRequestsEndTheSession) {
+  for (const auto& good : goodRequests()) {
+    const std::string what = "verb " + std::to_string(static_cast<int>(good[0]));
+    for (const std::size_t size : {std::size_t{1}, std::size_t{2}, good.size() / 2, good.size() - 1}) {
+      // Two bytes are a whole request where the verb says it all.
+      if (size == 0 || size >= good.size()) continue;
+      expectEnds(good.substr(0, size), 0, what + " cut to " + std::to_string(size));
+    }
+    expectEnds(good + '\0', 0, what + " and a byte more");
+    expectEnds(good + good, 0, what + " twice in one datagram");
+    expectEnds(good + std::string(wire::kMaxMessage - good.size(), 'x'), 0, what + " filled up");
+  }
+  expectServes();
+}
+
+TEST_F(HostileCaller, DescriptorsThatAVerbDoesNotTakeEndTheSession) {
+  const std::size_t before = descriptorsOfLauncher();
+  const std::vector<std::size_t> most = {5, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+  const auto requests = goodRequests();
+  ASSERT_EQ(requests.size(), most.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    expectEnds(requests[i], most[i] + 1, "verb " + std::to_string(i + 1) + " with one too many");
+    expectEnds(requests[i], 200, "verb " + std::to_string(i + 1) + " with 200");
+  }
+  expectServes();
+  EXPECT_LE(descriptorsOfLauncher(), before + 1) << "what strangers sent is closed";
+}
+
+TEST_F(HostileCaller, TooFewDescriptorsAreRefusedAndTheSessionGoesOn) {
+  const UniqueFd mine = session();
+  const std::string launch = encode(request("few", "exit 0"));
+  for (std::size_t count = 0; count < 4; ++count) {
+    const std::vector<int> given(count, null_.get());
+    ASSERT_TRUE(seqpacket::send(mine.get(), launch, given));
+    auto reply = seqpacket::receive(mine.get());
+    ASSERT_TRUE(reply);
+    wire::Reader reader(reply->bytes);
+    EXPECT_EQ(reader.get<std::uint8_t>(), 1U);
+    Error error;
+    ASSERT_TRUE(launcher::decodeFailure(reader, error));
+    EXPECT_EQ(error.path, "descriptors");
+  }
+  EXPECT_TRUE(fs::is_empty(path("run") + "/containers"));
+}
+
+TEST_F(HostileCaller, GarbageEndsTheSession) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    std::string bytes(1 + random() % 600, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random());
+    // A verb that exists, so that its decoder sees the rest; a request that says nothing more would be a good one.
+    bytes[0] = static_cast<char>(1 + random() % 8);
+    if (bytes.size() > 1) bytes[1] = '\0';
+    const UniqueFd mine = session();
+    ASSERT_TRUE(seqpacket::send(mine.get(), bytes, {}));
+    expectEnded(mine.get(), "round " + std::to_string(round));
+  }
+  expectServes();
+  EXPECT_TRUE(fs::is_empty(path("run") + "/containers"));
+}
+
+TEST_F(HostileCaller, RepeatedRequestsChangeNothingTwice) {
+  auto container = launch(request("twin", "sleep 60"));
+  ASSERT_TRUE(container) << container.error().message();
+  for (int round = 0; round < 20; ++round) {
+    auto again = launch(request("twin", "sleep 60"));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, EEXIST);
+  }
+  EXPECT_FALSE(waitFor(container->descriptor(launcher::DescriptorKind::pid), 0)) << "the first one lives on";
+  for (int round = 0; round < 5; ++round) EXPECT_TRUE(client_->remove("twin"));
+}
+
+TEST_F(HostileCaller, SessionsBeyondTheMostAreClosedAtOnce) {
+  std::vector<UniqueFd> many;
+  for (int i = 0; i < 200; ++i) many.push_back(session());
+  expectServes();
+  // Those that were let in still answer, the others are closed.
+  std::size_t answered = 0;
+  for (const auto& one : many) {
+    if (!seqpacket::send(one.get(), launcher::encode(launcher::Verb::posture), {})) continue;
+    auto reply = seqpacket::receive(one.get());
+    answered += reply && !reply->bytes.empty() ? 1U : 0U;
+  }
+  EXPECT_GT(answered, 0U);
+  EXPECT_LE(answered, 32U);
+  many.clear();
+  const UniqueFd later = session();
+  ASSERT_TRUE(seqpacket::send(later.get(), launcher::encode(launcher::Verb::posture), {}));
+  auto reply = seqpacket::receive(later.get());
+  EXPECT_TRUE(reply && !reply->bytes.empty()) << "their places are free again";
+}
+
+TEST_F(HostileCaller, HalfOpenSessionsHoldNobodyUp) {
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 10; ++i) {
+    silent.push_back(session());
+    if (i % 2 == 0) ::shutdown(silent.back().get(), SHUT_WR);
+  }
+  expectServes();
+  EXPECT_EQ(run(request("beside", "exit 0")).status, "exit 0\n");
+}
+
+// A caller that asks and never reads: its replies fill its socket, and then the launcher must not wait for it.
+TEST_F(HostileCaller, SlowReadersHoldNobodyUp) {
+  const UniqueFd deaf = session();
+  const std::string ask = launcher::encode(launcher::Verb::posture);
+  for (int i = 0; i < 5000; ++i) {
+    if (::send(deaf.get(), ask.data(), ask.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) break;
+  }
+  expectServes();
+  EXPECT_EQ(run(request("meanwhile", "exit 0")).status, "exit 0\n");
+}
+
+}  // namespace
+}  // namespace cloister::test
