@@ -13,7 +13,7 @@ namespace cloister::api {
 struct BootstrapOptions {
   std::string adminTokenFile;  // empty: none
   std::string nodeTokenFile;
-  std::string baseImage;  // a squashfs
+  std::string baseImage;  // an erofs
   std::string baseName = "debian-12";
 };
 

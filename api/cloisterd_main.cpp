@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
   boot->add_option("--admin-token-file", options.adminTokenFile,
                    "provider's token, made when missing or no longer valid");
   boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
-  boot->add_option("--base-image", options.baseImage, "squashfs of a base image");
+  boot->add_option("--base-image", options.baseImage, "erofs image of a base");
   boot->add_option("--base-name", options.baseName, "its name (default debian-12)");
   std::string bind = "*:8080";
   auto* edge =

@@ -129,11 +129,11 @@ as_cloister() { setpriv --reuid=cloister --regid=cloister --init-groups --no-new
 install_base_image() {
   local made
   made=$("$root/deploy/base-image.sh" "$build/images")
-  if ! cmp -s "${made%.squashfs}.digest" "$state/images/debian-12.digest"; then
-    cp --reflink=auto "$made" "$state/images/.debian-12.squashfs.new"
-    chmod 644 "$state/images/.debian-12.squashfs.new"
-    mv -f "$state/images/.debian-12.squashfs.new" "$state/images/debian-12.squashfs"
-    install -m 644 "${made%.squashfs}.digest" "$state/images/debian-12.digest"
+  if ! cmp -s "${made%.erofs}.digest" "$state/images/debian-12.digest"; then
+    cp --reflink=auto "$made" "$state/images/.debian-12.erofs.new"
+    chmod 644 "$state/images/.debian-12.erofs.new"
+    mv -f "$state/images/.debian-12.erofs.new" "$state/images/debian-12.erofs"
+    install -m 644 "${made%.erofs}.digest" "$state/images/debian-12.digest"
   fi
 }
 
@@ -144,7 +144,7 @@ bootstrap_store() {
     ! cmp -s "$state/images/debian-12.digest" "$stamp"; then
     as_cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" bootstrap \
       --admin-token-file "$state/cloisterd/admin-token" --node-token-file "$state/node/token" \
-      --base-image "$state/images/debian-12.squashfs" >&2 || die "cloisterd bootstrap failed"
+      --base-image "$state/images/debian-12.erofs" >&2 || die "cloisterd bootstrap failed"
     cp "$state/images/debian-12.digest" "$stamp"
   fi
   write_file "$etc/cli.toml" 600 root:root <<TOML

@@ -40,7 +40,7 @@ check_debian() {
   [ "$found" = "debian 12" ] || warn "made for Debian 12, this is $found"
 }
 
-# Debian 12's own 6.1 cannot show a squashfs through another user's ids, nor keep user attributes on tmpfs.
+# Debian 12's own 6.1 keeps no user attributes on tmpfs, which an overlay needs where a directory replaces another.
 check_kernel() {
   local release major minor
   release=$(uname -r)

@@ -1,7 +1,7 @@
 // Builds: runs the node's DesiredBuilds, at most kAtOnce at a time, and keeps their results until the server dropped
 // them.
 //
-// A build: source fetched -> build container runs the script -> freeze container makes its upper a squashfs image ->
+// A build: source fetched -> build container runs the script -> freeze container makes its upper an erofs image ->
 // the image gets its digest for a name, goes into the layer cache and to the server -> both containers are removed. A
 // build that was interrupted begins again; one that ended has left result.json and is only reported.
 // Threads: apply(), reports() by the main loop; one thread a build. `changed` is called from those threads. Failures:

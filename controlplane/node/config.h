@@ -4,7 +4,7 @@
 //   $STATE/node/
 //     work.json                      the last certified NodeWork, replaced atomically
 //     spool.db                       metering (metering/spool.h)
-//     layers/<sha256>                squashfs images; a ".part" beside is a download under way
+//     layers/<sha256>                erofs images; a ".part" beside is a download under way
 //     instances/<instance id>/       mode 0700
 //       spec.json                    NodeWork with the one instance and its tenant
 //       attempt                      "ATTEMPT BOOTID STATE STARTED": the latest attempt (instance_directory.h)

@@ -1,4 +1,4 @@
-// LayerCache: squashfs images by digest, downloaded once, verified, and made known to the launcher once in its life.
+// LayerCache: erofs images by digest, downloaded once, verified, and made known to the launcher once in its life.
 //
 //   <directory>/<sha256>          complete: hashed while it came, synced, renamed
 //   <directory>/<sha256>.part     a download under way; begun anew after a restart

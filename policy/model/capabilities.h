@@ -35,7 +35,7 @@ inline constexpr std::array kBuildCapabilities = {
 };
 
 inline constexpr std::array kFreezeCapabilities = {
-    Capability{CAP_DAC_READ_SEARCH, "dac_read_search", "mksquashfs reads every file of the build, whoever owns it"},
+    Capability{CAP_DAC_READ_SEARCH, "dac_read_search", "mkfs.erofs reads every file of the build, whoever owns it"},
 };
 
 // No CAP_KILL: the launcher made the containers' user namespaces, so it has every right over their processes already.

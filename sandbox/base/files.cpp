@@ -1,5 +1,6 @@
 #include "sandbox/base/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 
 namespace cloister::files {
 namespace {
@@ -70,6 +72,24 @@ Result<std::string> read(int dir, std::string_view path, std::size_t limit) {
 
 Result<std::string> read(std::string_view path, std::size_t limit) {
   return read(AT_FDCWD, path, limit);
+}
+
+Result<std::vector<std::string>> names(std::string_view directory) {
+  auto fd = openDirectory(directory);
+  if (!fd) return fd.error();
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd->get()), ::closedir);
+  if (!stream) return errnoError(kStage, "fdopendir", directory);
+  (void)fd->release();
+  std::vector<std::string> found;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
+    if (entry == nullptr) break;
+    const std::string_view name(entry->d_name);
+    if (name != "." && name != "..") found.emplace_back(name);
+  }
+  if (errno != 0) return errnoError(kStage, "readdir", directory);
+  return found;
 }
 
 Status writeControl(int dir, std::string_view path, std::string_view text) {

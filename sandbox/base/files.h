@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
@@ -26,6 +27,9 @@ enum class Resolve { anywhere, beneath, inRoot, noSymlinks };
 // The whole file, at most `limit` bytes (EFBIG beyond).
 [[nodiscard]] Result<std::string> read(int dir, std::string_view path, std::size_t limit = 1U << 20U);
 [[nodiscard]] Result<std::string> read(std::string_view path, std::size_t limit = 1U << 20U);
+
+// What a directory holds, without "." and "..", in the kernel's order.
+[[nodiscard]] Result<std::vector<std::string>> names(std::string_view directory);
 
 // One write(2) to an existing kernel interface file. No creation, no truncation.
 [[nodiscard]] Status writeControl(int dir, std::string_view path, std::string_view text);

@@ -35,7 +35,7 @@ enum class Verb : std::uint16_t {
 };
 
 // Which confinement a process gets. `app` and `exec`: ordinary user, no capability. `build`: root of the container with
-// what dpkg and npm need. `freeze`: Cloister's own mksquashfs over a finished build's upper, from the untouched base.
+// what dpkg and npm need. `freeze`: Cloister's own mkfs.erofs over a finished build's upper, from the untouched base.
 enum class Confinement : std::uint8_t { app, build, exec, freeze };
 inline constexpr Confinement kLastConfinement = Confinement::freeze;
 
@@ -148,7 +148,7 @@ struct TenantGroups {
   std::vector<DescriptorKind> descriptors;
 };
 
-// Descriptor with the request: the squashfs file. The launcher copies it into a store of its own while hashing, refuses
+// Descriptor with the request: the erofs image. The launcher copies it into a store of its own while hashing, refuses
 // if the bytes are not `digest` (EBADMSG), and mounts its copy read-only, nosuid, nodev. What it has already needs no
 // bytes.
 struct LayerRequest {

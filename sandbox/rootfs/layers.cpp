@@ -1,10 +1,8 @@
 #include "sandbox/rootfs/layers.h"
 
 #include <fcntl.h>
-#include <linux/loop.h>
 #include <sched.h>
 #include <sodium/crypto_hash_sha256.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/base/mounts.h"
 #include "sandbox/base/process.h"
+#include "sandbox/rootfs/erofs_image.h"
 
 namespace cloister::rootfs {
 namespace {
@@ -51,28 +50,6 @@ Result<std::string> copyHashed(int from, int to) {
   std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
   crypto_hash_sha256_final(&state, digest.data());
   return hexadecimal(digest.data(), digest.size());
-}
-
-// A read-only loop device over `image` that goes away with its last user. Another process may win the free number.
-Result<std::string> attachLoop(int image, UniqueFd& keep) {
-  auto control = files::openAt(AT_FDCWD, "/dev/loop-control", O_RDWR);
-  if (!control) return control.error();
-  for (int attempt = 0; attempt < 64; ++attempt) {
-    const int number = ::ioctl(control->get(), LOOP_CTL_GET_FREE);
-    if (number < 0) return errnoError(kStage, "LOOP_CTL_GET_FREE", "/dev/loop-control");
-    const std::string path = "/dev/loop" + std::to_string(number);
-    auto device = files::openAt(AT_FDCWD, path, O_RDONLY);
-    if (!device) return device.error();
-    loop_config config{};
-    config.fd = static_cast<unsigned>(image);
-    config.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
-    if (::ioctl(device->get(), LOOP_CONFIGURE, &config) == 0) {
-      keep = std::move(*device);
-      return path;
-    }
-    if (errno != EBUSY) return errnoError(kStage, "LOOP_CONFIGURE", path);
-  }
-  return Error{std::string(kStage), "LOOP_CONFIGURE", "", EBUSY};
 }
 
 }  // namespace
@@ -117,6 +94,8 @@ Status Layers::mount(const std::string& digest, int file) {
     done = actual.error();
   } else if (*actual != digest) {
     done = Error{std::string(kStage), "verify", digest, EBADMSG};
+  } else if (auto good = checkErofs(copy->get(), digest); !good) {
+    done = good;
   } else if (::fsync(copy->get()) != 0) {
     done = errnoError(kStage, "fsync", temporary);
   } else if (::rename(temporary.c_str(), (store_ + "/" + digest).c_str()) != 0) {
@@ -136,12 +115,11 @@ Status Layers::ensure(const std::string& digest) {
 }
 
 Status Layers::mountImage(const std::string& digest) {
-  auto image = files::openAt(AT_FDCWD, store_ + "/" + digest, O_RDONLY);
+  const std::string path = store_ + "/" + digest;
+  auto image = files::openAt(AT_FDCWD, path, O_RDONLY);
   if (!image) return image.error();
-  UniqueFd device;
-  auto path = attachLoop(image->get(), device);
-  if (!path) return path.error();
-  auto mounted = mounts::make("squashfs", {{"source", *path}, {"ro", ""}}, kLayerAttributes);
+  if (auto good = checkErofs(image->get(), digest); !good) return good;
+  auto mounted = mountErofs(path, kLayerAttributes);
   if (!mounted) return mounted.error();
   const std::string directory = mnt_ + "/layers/" + digest;
   if (auto made = files::makeDirectories(directory, 0700); !made) return made;
@@ -192,7 +170,7 @@ Result<UniqueFd> Layers::clone(const std::string& digest, TenantIndex tenant) {
   if (!tree) return tree;
   if (auto done = mounts::idMap(tree->get(), *space); !done) {
     if (done.error().code != EINVAL) return done.error();
-    return Error{std::string(kStage), "id-map squashfs (Linux 6.6 or later is needed)", digest, EINVAL};
+    return Error{std::string(kStage), "id-map erofs (Linux 5.19 or later is needed)", digest, EINVAL};
   }
   return tree;
 }

@@ -1,4 +1,4 @@
-// Layers: read-only squashfs images named by their SHA-256, verified, mounted once a host, shown to a tenant through an
+// Layers: read-only erofs images named by their SHA-256, verified, mounted once a host, shown to a tenant through an
 // id-mapped clone; and uppers: size-capped tmpfs that belong to one container.
 //
 // On disk, and in the launcher's own mount namespace (so that nothing is left when it ends):

@@ -102,9 +102,9 @@ void Host::startLauncher() {
   tenant.limits = {.memoryBytes = 512ULL << 20U, .cpuMillis = 2'000, .pids = 256, .networkBitsPerSecond = 0};
   if (auto put = client_->putTenant(tenant); !put) throw std::runtime_error(put.error().message());
 
-  const std::string image = path("layer.squashfs");
-  shell("mksquashfs " + rootfs() + " " + image + " -quiet -no-progress -noappend; sha256sum " + image +
-        " | cut -c1-64 >" + path("digest"));
+  const std::string image = path("layer.erofs");
+  shell("mkfs.erofs --quiet -zlz4 " + image + " " + rootfs() + " >/dev/null; sha256sum " + image + " | cut -c1-64 >" +
+        path("digest"));
   std::ifstream(path("digest")) >> digest_;
   const UniqueFd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
   if (auto mounted = client_->mountLayer(digest_, file.get()); !mounted)

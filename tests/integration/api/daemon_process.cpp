@@ -47,9 +47,9 @@ DaemonProcess::DaemonProcess(const std::string& toml)
       << "state = \"" << directory_ << "/state\"\nrun = \"" << directory_ << "/run\"\n"
       << "listen = \"127.0.0.1:" << port_ << "\"\nmetrics_listen = \"127.0.0.1:" << metricsPort_ << "\"\n"
       << toml << "\n";
-  std::ofstream(directory_ + "/base.squashfs") << "a base image, as far as cloisterd looks at it";
+  std::ofstream(directory_ + "/base.erofs") << "a base image, as far as cloisterd looks at it";
   const auto boot = launch({"bootstrap", "--admin-token-file", directory_ + "/admin", "--node-token-file",
-                            directory_ + "/node", "--base-image", directory_ + "/base.squashfs"});
+                            directory_ + "/node", "--base-image", directory_ + "/base.erofs"});
   if (boot.wait() != 0) throw std::runtime_error("bootstrap failed: " + log());
   start();
 }

@@ -36,8 +36,8 @@ bool waitFor(int pidfd, int seconds) {
 
 void LauncherTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  if (::access("/usr/bin/mksquashfs", X_OK) != 0 || ::access("/bin/busybox", X_OK) != 0) {
-    GTEST_SKIP() << "needs squashfs-tools and busybox-static";
+  if (::access("/usr/bin/mkfs.erofs", X_OK) != 0 || ::access("/bin/busybox", X_OK) != 0) {
+    GTEST_SKIP() << "needs erofs-utils and busybox-static";
   }
   std::string pattern = "/tmp/cloister-launcher-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
@@ -120,7 +120,7 @@ std::vector<std::string> LauncherTest::groups() const {
 
 std::string LauncherTest::makeLayer(const std::string& name, const std::string& script) {
   const std::string root = path(name + ".root");
-  const std::string image = path(name + ".squashfs");
+  const std::string image = path(name + ".erofs");
   const std::string prepare = name == "base"
                                   ? "mkdir -p $ROOT/bin $ROOT/etc $ROOT/proc $ROOT/dev $ROOT/sys $ROOT/tmp $ROOT/app "
                                     "$ROOT/usr/bin; cp /bin/busybox $ROOT/bin/; chmod 1777 $ROOT/tmp; "
@@ -128,7 +128,7 @@ std::string LauncherTest::makeLayer(const std::string& name, const std::string& 
                                     "readlink mknod touch wc head stat grep env ip ping nc; do ln -s busybox "
                                     "$ROOT/bin/$a; done; "
                                   : "mkdir -p $ROOT; ";
-  const std::string pack = "mksquashfs $ROOT " + image + " -quiet -no-progress -noappend >/dev/null";
+  const std::string pack = "mkfs.erofs --quiet -zlz4 " + image + " $ROOT >/dev/null";
   EXPECT_EQ(shell("ROOT=" + root + "; export ROOT; " + prepare + script + "; " + pack), 0);
   const std::string sum = path(name + ".sum");
   EXPECT_EQ(shell("sha256sum " + image + " | cut -c1-64 | tr -d '\\n' > " + sum), 0);

@@ -164,11 +164,45 @@ TEST_F(LauncherTest, LayersAreStackedTopmostFirst) {
 }
 
 TEST_F(LauncherTest, BytesThatAreNotTheirDigestAreRefused) {
-  const UniqueFd file(::open((path("base") + ".squashfs").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open((path("base.erofs")).c_str(), O_RDONLY | O_CLOEXEC));
   const Status mounted = client_->mountLayer(std::string(64, 'a'), file.get());
   ASSERT_FALSE(mounted);
   EXPECT_EQ(mounted.error().code, EBADMSG);
 }
+
+struct ForeignImage {
+  const char* name;
+  const char* change;  // of a good image in $IMAGE
+  const char* why;
+};
+class ForeignImageTest : public LauncherTest, public ::testing::WithParamInterface<ForeignImage> {};
+
+// Their digest is right, but they are not what mkfs.erofs makes for us: the kernel's own reader never sees them.
+TEST_P(ForeignImageTest, IsRefused) {
+  const std::string image = path("foreign");
+  const std::string put = "put() { printf \"$2\" | dd of=$IMAGE bs=1 seek=$1 conv=notrunc 2>/dev/null; }; ";
+  ASSERT_EQ(shell("IMAGE=" + image + "; cp " + path("base.erofs") + " $IMAGE; " + put + GetParam().change), 0);
+  ASSERT_EQ(shell("sha256sum " + image + " | cut -c1-64 | tr -d '\\n' >" + path("foreign.sum")), 0);
+  const UniqueFd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
+  const Status mounted = client_->mountLayer(readWhole(path("foreign.sum")), file.get());
+  ASSERT_FALSE(mounted);
+  EXPECT_EQ(mounted.error().code, EPROTO) << mounted.error().message();
+  EXPECT_EQ(mounted.error().operation, std::string("check image: ") + GetParam().why);
+  EXPECT_NE(::access(path("store/" + readWhole(path("foreign.sum"))).c_str(), F_OK), 0) << "the launcher kept it";
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, ForeignImageTest,
+                         ::testing::Values(ForeignImage{"Empty", ": >$IMAGE", "not erofs"},
+                                           ForeignImage{"OtherFileSystem", "put 1024 hsqs", "not erofs"},
+                                           ForeignImage{"WithoutChecksum", "put 1032 '\\0'", "no checksum"},
+                                           ForeignImage{"LargeBlocks", "put 1036 '\\016'", "blocks are not of 4 KiB"},
+                                           ForeignImage{"CutShort", "truncate -s -4096 $IMAGE", "not its own length"},
+                                           ForeignImage{"Longer", "truncate -s +1 $IMAGE", "not its own length"},
+                                           ForeignImage{"Fragments", "put 1104 '\\043'", "unknown features"},
+                                           ForeignImage{"Lzma", "put 1104 '\\003'; put 1108 '\\003'",
+                                                        "compressed, and not by LZ4"},
+                                           ForeignImage{"OtherDevices", "put 1110 '\\001'", "data on other devices"}),
+                         [](const auto& instance) { return instance.param.name; });
 
 struct HostileLayer {
   const char* name;

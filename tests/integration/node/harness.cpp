@@ -47,17 +47,17 @@ chmod 1777 $ROOT/tmp
 printf 'root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/app:/bin/sh\n' > $ROOT/etc/passwd
 printf 'root:x:0:\napp:x:1000:\n' > $ROOT/etc/group
 chown 1000:1000 $ROOT/app
-cp /usr/bin/mksquashfs $ROOT/usr/bin/
-for l in $(ldd /usr/bin/mksquashfs | grep -o '/[^ ]*') $(ls /lib/*-linux-gnu/libgcc_s.so.1); do mkdir -p $ROOT$(dirname $l); cp -L $l $ROOT$l; done
-mksquashfs $ROOT $IMAGE -quiet -no-progress -noappend -comp gzip >/dev/null
+cp /usr/bin/mkfs.erofs $ROOT/usr/bin/
+for l in $(ldd /usr/bin/mkfs.erofs | grep -o '/[^ ]*') $(ls /lib/*-linux-gnu/libgcc_s.so.1); do mkdir -p $ROOT$(dirname $l); cp -L $l $ROOT$l; done
+mkfs.erofs --quiet $IMAGE $ROOT >/dev/null
 )";
 
 }  // namespace
 
 void NodeTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  if (::access("/usr/bin/mksquashfs", X_OK) != 0 || ::access("/bin/busybox", X_OK) != 0) {
-    GTEST_SKIP() << "needs squashfs-tools and busybox-static";
+  if (::access("/usr/bin/mkfs.erofs", X_OK) != 0 || ::access("/bin/busybox", X_OK) != 0) {
+    GTEST_SKIP() << "needs erofs-utils and busybox-static";
   }
   std::string pattern = "/tmp/cloister-node-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
@@ -65,12 +65,12 @@ void NodeTest::SetUp() {
   fs::permissions(directory_, static_cast<fs::perms>(0755));
   cgroupRoot_ = "cloister-node-test-" + std::to_string(::getpid());
   server_ = std::make_unique<FakeServer>(path("node-api.sock"));
-  shell("ROOT=" + path("base") + "; IMAGE=" + path("base.squashfs") + "; export ROOT IMAGE; " + kBaseScript);
+  shell("ROOT=" + path("base") + "; IMAGE=" + path("base.erofs") + "; export ROOT IMAGE; " + kBaseScript);
   shell("mkdir " + path("src") + "; echo from-source > " + path("src/file.txt") + "; tar -czf " + path("src.tar.gz") +
         " -C " + path("src") + " .");
-  base_ = node::sha256OfFile(path("base.squashfs"));
+  base_ = node::sha256OfFile(path("base.erofs"));
   source_ = node::sha256OfFile(path("src.tar.gz"));
-  server_->addBlob(base_, readWhole(path("base.squashfs")));
+  server_->addBlob(base_, readWhole(path("base.erofs")));
   server_->addBlob(source_, readWhole(path("src.tar.gz")));
   ASSERT_EQ(::mkdir(path("state").c_str(), 0755), 0);
   ASSERT_EQ(::chown(path("state").c_str(), kNodeUser, kNodeUser), 0);

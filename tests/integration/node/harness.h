@@ -1,5 +1,5 @@
 // NodeTest: a real cloister-launcher and a real, unprivileged cloister-node in a network namespace, a cgroup root and
-// directories of their own, against a FakeServer; the base image is busybox and mksquashfs.
+// directories of their own, against a FakeServer; the base image is busybox and mkfs.erofs.
 //
 // Threads: one test at a time. Failures: gtest assertions; SetUp() says by name what this machine lacks.
 #pragma once
