@@ -16,6 +16,34 @@
 #include "tests/integration/patience.h"
 
 namespace cloister::test {
+namespace {
+
+// The profiles that a launcher wants where the kernel has AppArmor, compiled once for all tests as `up` does it.
+class AppArmorProfiles {
+ public:
+  AppArmorProfiles() {
+    std::string pattern = "/tmp/cloister-apparmor-XXXXXX";
+    if (readWhole("/sys/module/apparmor/parameters/enabled") != "Y\n" || ::mkdtemp(pattern.data()) == nullptr) return;
+    directory_ = pattern;
+    EXPECT_EQ(shell(CLOISTER_LAUNCHER " --print-profiles >" + directory_ +
+                    "/text; apparmor_parser --quiet "
+                    "--skip-kernel-load --skip-cache --ofile " +
+                    file() + " " + directory_ + "/text"),
+              0);
+  }
+  AppArmorProfiles(const AppArmorProfiles&) = delete;
+  AppArmorProfiles& operator=(const AppArmorProfiles&) = delete;
+  ~AppArmorProfiles() {
+    if (!directory_.empty()) std::filesystem::remove_all(directory_);
+  }
+  // Empty: the kernel has no AppArmor.
+  [[nodiscard]] std::string file() const { return directory_.empty() ? "" : directory_ + "/profiles"; }
+
+ private:
+  std::string directory_;
+};
+
+}  // namespace
 
 int shell(const std::string& command) {
   const int status = std::system(("set -e; " + command).c_str());
@@ -44,6 +72,8 @@ void LauncherTest::SetUp() {
   directory_ = pattern;
   ASSERT_EQ(::chmod(directory_.c_str(), 0755), 0);
   cgroupRoot_ = "cloister-test-" + std::to_string(::getpid());
+  static const AppArmorProfiles profiles;
+  appArmor_ = profiles.file();
   startLauncher();
   if (HasFatalFailure()) return;
   base_ = makeLayer("base", "true");
@@ -65,11 +95,7 @@ void LauncherTest::startLauncher() {
   if (launcher_ == 0) {
     if ((first ? ::unshare(CLONE_NEWNET) : ::setns(netns_.get(), CLONE_NEWNET)) != 0) ::_exit(90);
     ::dup2(writeEnd.get(), 1);
-    const std::string run = path("run");
-    const std::string store = path("store");
-    ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--run", run.c_str(), "--store", store.c_str(), "--cgroup-root",
-            cgroupRoot_.c_str(), nullptr);
-    ::_exit(91);
+    executeLauncher({});
   }
   writeEnd.reset();
   char byte = 0;
@@ -77,6 +103,20 @@ void LauncherTest::startLauncher() {
   // Held by us, so that a launcher that is killed and started again finds its links.
   if (first) netns_.reset(::open(("/proc/" + std::to_string(launcher_) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
   client_ = std::make_unique<sandbox::LauncherClient>(path("run") + "/launcher.sock");
+}
+
+void LauncherTest::executeLauncher(std::vector<std::string> options) const {
+  for (const auto& [option, value] : {std::pair<std::string, std::string>{"--run", path("run")},
+                                      {"--store", path("store")},
+                                      {"--cgroup-root", cgroupRoot_},
+                                      {"--apparmor", appArmor_}}) {
+    if (!value.empty()) options.insert(options.end(), {option, value});
+  }
+  std::vector<char*> arguments{const_cast<char*>("cloister-launcher")};
+  for (auto& option : options) arguments.push_back(option.data());
+  arguments.push_back(nullptr);
+  ::execv(CLOISTER_LAUNCHER, arguments.data());
+  ::_exit(91);
 }
 
 void LauncherTest::killLauncher(int signal) {
@@ -89,11 +129,7 @@ int LauncherTest::purge() {
   const pid_t child = ::fork();
   if (child == 0) {
     if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(90);
-    const std::string run = path("run");
-    const std::string store = path("store");
-    ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--purge", "--run", run.c_str(), "--store", store.c_str(),
-            "--cgroup-root", cgroupRoot_.c_str(), nullptr);
-    ::_exit(91);
+    executeLauncher({"--purge"});
   }
   int status = 0;
   ::waitpid(child, &status, 0);

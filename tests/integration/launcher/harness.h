@@ -29,6 +29,8 @@ class LauncherTest : public ::testing::Test {
   void TearDown() override;
 
   void startLauncher();
+  // In a child: becomes a launcher of this test, with more options than the usual.
+  [[noreturn]] void executeLauncher(std::vector<std::string> options) const;
   void killLauncher(int signal);
   [[nodiscard]] int purge();
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
@@ -46,7 +48,8 @@ class LauncherTest : public ::testing::Test {
 
   std::string directory_;
   std::string cgroupRoot_;
-  std::string base_;  // digest
+  std::string appArmor_;  // empty: the kernel has none
+  std::string base_;      // digest
   std::unique_ptr<sandbox::LauncherClient> client_;
   pid_t launcher_ = -1;
   UniqueFd netns_;  // of the launcher
