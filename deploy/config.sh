@@ -123,6 +123,10 @@ remove_own_profiles() {
   done
 }
 
+make_upper_pool() {
+  "$root/deploy/upper-pool.sh" "$state/launcher/uppers.ext4" "${CLOISTER_POOL_MIB-}"
+}
+
 as_cloister() { setpriv --reuid=cloister --regid=cloister --init-groups --no-new-privs -- "$@"; }
 
 # An image made from the same inputs is used again; the build directory keeps it over a --purge.

@@ -198,7 +198,8 @@ end_containers() {
   [ -x "$launcher" ] || launcher=$build/bin/cloister-launcher
   [ -x "$launcher" ] || return 0
   "$launcher" --purge --run "$run" --store "$state/launcher/layers" --cgroup-root "$cgroup_root" \
-    --apparmor "$state/launcher/apparmor/profiles" >&2 || die "cloister-launcher --purge failed; containers may be left"
+    --pool "$state/launcher/uppers.ext4" --apparmor "$state/launcher/apparmor/profiles" >&2 ||
+    die "cloister-launcher --purge failed; containers may be left"
 }
 
 remove_services() {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "sandbox/base/files.h"
 
@@ -14,6 +15,7 @@ namespace cloister::loop {
 namespace {
 
 constexpr std::string_view kStage = "loop";
+constexpr std::uint32_t kBlock = 4096;
 constexpr int kAttempts = 64;  // another process may win a free number
 
 int openFlags(Access access) {
@@ -28,7 +30,13 @@ Result<Device> attach(int file, Access access) {
   loop_config config{};
   config.fd = static_cast<unsigned>(file);
   config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
-  if (access == Access::readOnly) config.info.lo_flags |= LO_FLAGS_READ_ONLY;
+  if (access == Access::readOnly) {
+    config.info.lo_flags |= LO_FLAGS_READ_ONLY;
+  } else {
+    // Past the host's page cache, where its file system can: the device has a cache of its own.
+    config.info.lo_flags |= LO_FLAGS_DIRECT_IO;
+    config.block_size = kBlock;
+  }
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const int number = ::ioctl(control->get(), LOOP_CTL_GET_FREE);
     if (number < 0) return errnoError(kStage, "LOOP_CTL_GET_FREE", "/dev/loop-control");

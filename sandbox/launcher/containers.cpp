@@ -126,20 +126,20 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
     if (!layer) return layer.error();
     tree.layers.push_back(std::move(*layer));
   }
-  auto upper = parts_.layers->makeUpper(request.tenant, request.limits.diskBytes, request.limits.inodes);
+  auto upper = parts_.uppers->make(request.instance, request.tenant, request.limits.diskBytes, request.limits.inodes);
   if (!upper) return upper.error();
   auto meter = files::openAt(upper->get(), ".", O_PATH | O_DIRECTORY);
   if (!meter) return meter.error();
   tree.upper = std::move(*upper);
   if (request.confinement == Confinement::build) {
     // The build's own mount stays in the launcher for the freeze; the child gets a clone of it.
-    if (auto kept = parts_.layers->keepUpper(request.instance, tree.upper.get()); !kept) return kept.error();
+    if (auto kept = parts_.uppers->keep(request.instance, tree.upper.get()); !kept) return kept.error();
     auto shared = mounts::clone(tree.upper.get(), "");
     if (!shared) return shared.error();
     tree.upper = std::move(*shared);
   }
   if (request.confinement == Confinement::freeze) {
-    auto frozen = parts_.layers->cloneUpper(request.freezeOf);
+    auto frozen = parts_.uppers->cloneReadOnly(request.freezeOf);
     if (!frozen) return frozen.error();
     tree.frozen = std::move(*frozen);
   }
@@ -316,7 +316,7 @@ Status Containers::remove(const std::string& instance) {
   if (record->address != 0) {
     if (auto done = parts_.network->unlink(record->tenant, record->address); !done) return done;
   }
-  if (auto done = parts_.layers->dropUpper(instance); !done) return done;
+  if (auto done = parts_.uppers->drop(instance); !done) return done;
   if (::unlink((parts_.records + "/" + instance).c_str()) != 0 && errno != ENOENT) {
     return errnoError("remove", "unlink", instance);
   }

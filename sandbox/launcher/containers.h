@@ -22,6 +22,7 @@
 #include "sandbox/launcher/apparmor.h"
 #include "sandbox/network/network.h"
 #include "sandbox/rootfs/layers.h"
+#include "sandbox/rootfs/uppers.h"
 
 namespace cloister::launcher {
 
@@ -38,6 +39,7 @@ class Containers {
     cgroups::Tree* groups = nullptr;
     network::Network* network = nullptr;
     rootfs::Layers* layers = nullptr;
+    rootfs::Uppers* uppers = nullptr;
     UniqueFd init;                 // cloister-init, sealed
     std::string records;           // <run>/containers
     AppArmor* appArmor = nullptr;  // null: the kernel has none

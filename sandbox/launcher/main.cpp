@@ -40,6 +40,8 @@ constexpr const char* kUsage =
   --allow-gid N       group of the socket (default 0)
   --run DIR           run files (default /run/cloister)
   --store DIR         verified layer images (default /var/lib/cloister/launcher/layers)
+  --uppers KIND       where containers write: memory, disk, or auto: memory where the kernel can (default auto)
+  --pool FILE         an empty ext4 image for uppers on disk, as deploy/upper-pool.sh makes it (default: none)
   --cgroup-root NAME  our group in every hierarchy (default cloister)
   --init PATH         cloister-init (default: beside this program)
   --apparmor FILE     compiled AppArmor profiles of tenants (required where the kernel has AppArmor)
@@ -54,6 +56,8 @@ struct Options {
   gid_t allowedGroup = 0;
   std::string run = "/run/cloister";
   std::string store = "/var/lib/cloister/launcher/layers";
+  cloister::rootfs::Uppers::Wanted uppers = cloister::rootfs::Uppers::Wanted::automatic;
+  std::string pool;
   std::string cgroupRoot = "cloister";
   std::string init;
   std::string appArmor;
@@ -69,6 +73,17 @@ bool parseNumber(const char* text, std::uint32_t& number) {
   const char* end = text + std::strlen(text);
   const auto [stop, error] = std::from_chars(text, end, number);
   return error == std::errc{} && stop == end;
+}
+
+bool parseKind(const std::string& text, cloister::rootfs::Uppers::Wanted& wanted) {
+  using Wanted = cloister::rootfs::Uppers::Wanted;
+  for (const auto& [name, kind] :
+       {std::pair{"auto", Wanted::automatic}, {"memory", Wanted::memory}, {"disk", Wanted::disk}}) {
+    if (text != name) continue;
+    wanted = kind;
+    return true;
+  }
+  return false;
 }
 
 std::string besideThisProgram(const char* name) {
@@ -91,7 +106,7 @@ Status confine() {
 }
 
 Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree& groups,
-             cloister::launcher::AppArmor* profiles, const Options& options) {
+             cloister::rootfs::Uppers& uppers, cloister::launcher::AppArmor* profiles, const Options& options) {
   auto found = groups.scan();
   if (!found) return found.error();
   for (const auto& [tenant, instance] : *found) {
@@ -99,6 +114,7 @@ Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree
     if (auto removed = containers.remove(instance); !removed) return removed;
     if (auto removed = groups.removeInstance(tenant, instance, 5'000); !removed) return removed;
   }
+  if (auto done = uppers.close(); !done) return done;
   if (auto done = groups.removeAll(); !done) return done;
   if (profiles != nullptr) {
     if (auto done = profiles->removeAll(); !done) return done;
@@ -116,6 +132,8 @@ int serve(const Options& options) {
   if (!groups) return complain(groups.error());
   auto layers = rootfs::Layers::open(options.store, options.run);
   if (!layers) return complain(layers.error());
+  auto uppers = rootfs::Uppers::open({(*layers)->mnt(), options.pool, options.uppers});
+  if (!uppers) return complain(uppers.error());
   auto network = network::Network::open();
   if (!network) return complain(network.error());
   auto init = process::sealedCopy(options.init, "cloister-init");
@@ -127,12 +145,13 @@ int serve(const Options& options) {
   auto containers = launcher::Containers::create({.groups = groups->get(),
                                                   .network = network->get(),
                                                   .layers = layers->get(),
+                                                  .uppers = uppers->get(),
                                                   .init = std::move(*init),
                                                   .records = options.run + "/containers",
                                                   .appArmor = profiles});
   if (!containers) return complain(containers.error());
   if (options.purge) {
-    const Status done = purge(**containers, **groups, profiles, options);
+    const Status done = purge(**containers, **groups, **uppers, profiles, options);
     return done ? 0 : complain(done.error());
   }
   auto listener = seqpacket::listen(options.socket, 0660);
@@ -146,15 +165,16 @@ int serve(const Options& options) {
     if (auto log = launcher::Denials::open()) denials = std::move(*log);
   }
   if (auto done = confine(); !done) return complain(done.error());
-  launcher::Server server(std::move(*listener),
-                          {.containers = containers->get(),
-                           .groups = groups->get(),
-                           .network = network->get(),
-                           .layers = layers->get(),
-                           .appArmor = profiles,
-                           .denials = std::move(denials),
-                           .posture = launcher::Posture::detect(**groups, appArmor ? Status() : appArmor.error()),
-                           .allowed = options.allowedUser});
+  if (auto done = (*uppers)->startDeleting(); !done) return complain(done.error());
+  launcher::Server server(std::move(*listener), {.containers = containers->get(),
+                                                 .groups = groups->get(),
+                                                 .network = network->get(),
+                                                 .layers = layers->get(),
+                                                 .appArmor = profiles,
+                                                 .denials = std::move(denials),
+                                                 .posture = launcher::Posture::detect(
+                                                     **groups, **uppers, appArmor ? Status() : appArmor.error()),
+                                                 .allowed = options.allowedUser});
   std::printf("cloister-launcher: ready on %s\n", options.socket.c_str());
   std::fflush(stdout);
   const Status done = server.run();
@@ -165,12 +185,14 @@ int serve(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  enum Flag { socket = 1, user, group, run, store, cgroupRoot, init, appArmor, profiles, purgeAll, help };
-  const std::array<option, 12> flags = {{{"socket", required_argument, nullptr, socket},
+  enum Flag { socket = 1, user, group, run, store, uppers, pool, cgroupRoot, init, appArmor, profiles, purgeAll, help };
+  const std::array<option, 14> flags = {{{"socket", required_argument, nullptr, socket},
                                          {"allow-uid", required_argument, nullptr, user},
                                          {"allow-gid", required_argument, nullptr, group},
                                          {"run", required_argument, nullptr, run},
                                          {"store", required_argument, nullptr, store},
+                                         {"uppers", required_argument, nullptr, uppers},
+                                         {"pool", required_argument, nullptr, pool},
                                          {"cgroup-root", required_argument, nullptr, cgroupRoot},
                                          {"init", required_argument, nullptr, init},
                                          {"apparmor", required_argument, nullptr, appArmor},
@@ -196,6 +218,13 @@ int main(int argc, char** argv) {
         break;
       case store:
         options.store = optarg;
+        break;
+      case uppers:
+        if (!parseKind(optarg, options.uppers))
+          return std::fputs("cloister-launcher: --uppers: auto, memory or disk\n", stderr), 2;
+        break;
+      case pool:
+        options.pool = optarg;
         break;
       case cgroupRoot:
         options.cgroupRoot = optarg;

@@ -26,7 +26,7 @@ bool seccompActionKnown(std::uint32_t action) {
 
 }  // namespace
 
-Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
+Posture Posture::detect(const cgroups::Tree& groups, const rootfs::Uppers& uppers, const Status& appArmor) {
   Posture posture;
   auto& checks = posture.reply_.checks;
   utsname kernel{};
@@ -56,6 +56,7 @@ Posture Posture::detect(const cgroups::Tree& groups, const Status& appArmor) {
   for (const auto& ability : groups.abilities()) {
     checks.push_back(verdict("cgroup-" + ability.name, ability.there, ability.how, ability.how));
   }
+  checks.push_back({"disk-limits", CheckState::enforced, uppers.reason()});
   checks.push_back(verdict("core-scheduling",
                            ::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, 0) == 0 || errno != EINVAL, "available",
                            "the kernel has no core scheduling: SMT siblings may serve two tenants"));

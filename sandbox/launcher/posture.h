@@ -5,12 +5,14 @@
 
 #include "sandbox/base/launcher_protocol.h"
 #include "sandbox/cgroups/cgroups.h"
+#include "sandbox/rootfs/uppers.h"
 
 namespace cloister::launcher {
 
 class Posture {
  public:
-  [[nodiscard]] static Posture detect(const cgroups::Tree& groups, const Status& appArmor);
+  [[nodiscard]] static Posture detect(const cgroups::Tree& groups, const rootfs::Uppers& uppers,
+                                      const Status& appArmor);
   [[nodiscard]] const PostureReply& reply() const { return reply_; }
 
  private:

@@ -75,7 +75,7 @@ Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std
   auto target = files::openDirectory(mnt);
   if (!target) return target.error();
   if (auto done = mounts::attach(workshop->get(), target->get(), mnt); !done) return done.error();
-  for (const char* part : {"/layers", "/uppers", "/stage"}) {
+  for (const char* part : {"/layers", "/stage"}) {
     // A child steps through these as root of its own user namespace, a stranger here: search permission is all it gets.
     if (auto made = files::makeDirectories(mnt + part, 0711); !made) return made.error();
   }
@@ -173,48 +173,6 @@ Result<UniqueFd> Layers::clone(const std::string& digest, TenantIndex tenant) {
     return Error{std::string(kStage), "id-map erofs (Linux 5.19 or later is needed)", digest, EINVAL};
   }
   return tree;
-}
-
-Result<UniqueFd> Layers::makeUpper(TenantIndex tenant, std::uint64_t bytes, std::uint64_t inodes) {
-  const std::string owner = std::to_string(firstUid(tenant));
-  auto upper = mounts::make("tmpfs",
-                            {{"size", std::to_string(bytes)},
-                             {"nr_inodes", std::to_string(inodes)},
-                             {"mode", "0700"},
-                             {"uid", owner},
-                             {"gid", owner}},
-                            mounts::kNoSuid | mounts::kNoDev);
-  if (!upper) return upper;
-  for (const char* part : {"upper", "work"}) {
-    if (::mkdirat(upper->get(), part, 0755) != 0) return errnoError(kStage, "mkdir", part);
-    if (::fchownat(upper->get(), part, firstUid(tenant), firstUid(tenant), AT_SYMLINK_NOFOLLOW) != 0) {
-      return errnoError(kStage, "chown", part);
-    }
-  }
-  return upper;
-}
-
-Status Layers::keepUpper(const std::string& instance, int upper) {
-  const std::string directory = mnt_ + "/uppers/" + instance;
-  if (auto made = files::makeDirectories(directory, 0700); !made) return made;
-  auto target = files::openDirectory(directory);
-  if (!target) return target.error();
-  return mounts::attach(upper, target->get(), directory);
-}
-
-Result<UniqueFd> Layers::cloneUpper(const std::string& instance) {
-  auto tree = mounts::clone(AT_FDCWD, mnt_ + "/uppers/" + instance);
-  if (!tree) return tree;
-  if (auto done = mounts::restrict(tree->get(), mounts::kReadOnly); !done) return done.error();
-  return tree;
-}
-
-Status Layers::dropUpper(const std::string& instance) {
-  const std::string directory = mnt_ + "/uppers/" + instance;
-  if (::access(directory.c_str(), F_OK) != 0) return {};
-  if (auto done = mounts::detach(directory); !done) return done;
-  if (::rmdir(directory.c_str()) != 0) return errnoError(kStage, "rmdir", directory);
-  return {};
 }
 
 }  // namespace cloister::rootfs

@@ -1,12 +1,12 @@
 // Layers: read-only erofs images named by their SHA-256, verified, mounted once a host, shown to a tenant through an
-// id-mapped clone; and uppers: size-capped tmpfs that belong to one container.
+// id-mapped clone.
 //
 // On disk, and in the launcher's own mount namespace (so that nothing is left when it ends):
 //   <store>/<digest>          root's own copy of the image: the bytes that were hashed are the bytes that are mounted
 //   <run>/mnt/                tmpfs
 //           layers/<digest>/  the mounted image
-//           uppers/<build>/   the upper of a build that a freeze will read
 //           stage/            where a child lays its tree out, in its own mount namespace
+//           uppers/ pool/     uppers.h
 //
 // Threads: not shared. Failures: Error{stage "layer", operation, path, errno}; a failed mount leaves nothing behind.
 // Preconditions: root in the first user namespace, in a mount namespace of its own (privatise()).
@@ -38,17 +38,11 @@ class Layers {
   // A detached, read-only clone of the layer whose ids are the tenant's. ENOENT: not mounted.
   [[nodiscard]] Result<UniqueFd> clone(const std::string& digest, TenantIndex tenant);
 
-  // A detached tmpfs of the given bounds with "upper" and "work" inside, owned by the tenant's root, closed to all
-  // others.
-  [[nodiscard]] Result<UniqueFd> makeUpper(TenantIndex tenant, std::uint64_t bytes, std::uint64_t inodes);
-  // Keeps a build's upper for its freeze; clones it read-only for one; lets it go (ENOENT counts as done).
-  [[nodiscard]] Status keepUpper(const std::string& instance, int upper);
-  [[nodiscard]] Result<UniqueFd> cloneUpper(const std::string& instance);
-  [[nodiscard]] Status dropUpper(const std::string& instance);
-
   // Forgets a tenant's cached user namespace.
   void forgetTenant(TenantIndex tenant) { userns_.erase(tenant); }
   [[nodiscard]] const std::string& stage() const { return stage_; }
+  // <run>/mnt
+  [[nodiscard]] const std::string& mnt() const { return mnt_; }
 
  private:
   Layers(std::string store, std::string mnt);

@@ -74,6 +74,7 @@ void LauncherTest::SetUp() {
   cgroupRoot_ = "cloister-test-" + std::to_string(::getpid());
   static const AppArmorProfiles profiles;
   appArmor_ = profiles.file();
+  ASSERT_EQ(shell(CLOISTER_UPPER_POOL " " + path("pool") + " 512"), 0);
   startLauncher();
   if (HasFatalFailure()) return;
   base_ = makeLayer("base", "true");
@@ -109,6 +110,8 @@ void LauncherTest::executeLauncher(std::vector<std::string> options) const {
   for (const auto& [option, value] : {std::pair<std::string, std::string>{"--run", path("run")},
                                       {"--store", path("store")},
                                       {"--cgroup-root", cgroupRoot_},
+                                      {"--pool", path("pool")},
+                                      {"--uppers", uppers_},
                                       {"--apparmor", appArmor_}}) {
     if (!value.empty()) options.insert(options.end(), {option, value});
   }
@@ -141,6 +144,8 @@ void LauncherTest::TearDown() {
   client_.reset();
   if (launcher_ > 0) killLauncher(SIGTERM);
   EXPECT_EQ(purge(), 0);
+  for (int wait = 0; wait < patient(100) && !poolDevices().empty(); ++wait) ::usleep(10'000);
+  EXPECT_TRUE(poolDevices().empty());
   EXPECT_TRUE(groups().empty()) << groups().front();
   std::filesystem::remove_all(directory_);
 }
@@ -150,6 +155,16 @@ std::vector<std::string> LauncherTest::groups() const {
   for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup")) {
     const auto group = entry.path() / cgroupRoot_;
     if (std::filesystem::exists(group)) found.push_back(group);
+  }
+  return found;
+}
+
+std::vector<std::string> LauncherTest::poolDevices() const {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/block")) {
+    if (readWhole(entry.path() / "loop/backing_file").starts_with(path("pool.live"))) {
+      found.push_back(entry.path().filename());
+    }
   }
   return found;
 }

@@ -43,12 +43,15 @@ class LauncherTest : public ::testing::Test {
   [[nodiscard]] Result<sandbox::Container> launch(const launcher::LaunchRequest& request);
   [[nodiscard]] Outcome finish(const std::string& instance, const sandbox::Container& container);
   [[nodiscard]] std::string output(const std::string& instance) const;
+  // Loop devices over this launcher's pool.
+  [[nodiscard]] std::vector<std::string> poolDevices() const;
   // Cgroup directories of this test's root, in all hierarchies.
   [[nodiscard]] std::vector<std::string> groups() const;
 
   std::string directory_;
   std::string cgroupRoot_;
   std::string appArmor_;  // empty: the kernel has none
+  std::string uppers_;    // --uppers; empty: what fits this kernel
   std::string base_;      // digest
   std::unique_ptr<sandbox::LauncherClient> client_;
   pid_t launcher_ = -1;

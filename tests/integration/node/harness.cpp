@@ -65,6 +65,7 @@ void NodeTest::SetUp() {
   fs::permissions(directory_, static_cast<fs::perms>(0755));
   cgroupRoot_ = "cloister-node-test-" + std::to_string(::getpid());
   server_ = std::make_unique<FakeServer>(path("node-api.sock"));
+  shell(CLOISTER_UPPER_POOL " " + path("pool") + " 512");
   shell("ROOT=" + path("base") + "; IMAGE=" + path("base.erofs") + "; export ROOT IMAGE; " + kBaseScript);
   shell("mkdir " + path("src") + "; echo from-source > " + path("src/file.txt") + "; tar -czf " + path("src.tar.gz") +
         " -C " + path("src") + " .");
@@ -93,8 +94,10 @@ void NodeTest::startLauncher() {
     const std::string run = path("run");
     const std::string store = path("store");
     const std::string user = std::to_string(kNodeUser);
+    const std::string pool = path("pool");
     ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--run", run.c_str(), "--store", store.c_str(), "--cgroup-root",
-            cgroupRoot_.c_str(), "--allow-uid", user.c_str(), "--allow-gid", user.c_str(), nullptr);
+            cgroupRoot_.c_str(), "--pool", pool.c_str(), "--allow-uid", user.c_str(), "--allow-gid", user.c_str(),
+            nullptr);
     ::_exit(91);
   }
   writeEnd.reset();
@@ -146,8 +149,9 @@ void NodeTest::TearDown() {
     if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(90);
     const std::string run = path("run");
     const std::string store = path("store");
+    const std::string pool = path("pool");
     ::execl(CLOISTER_LAUNCHER, "cloister-launcher", "--purge", "--run", run.c_str(), "--store", store.c_str(),
-            "--cgroup-root", cgroupRoot_.c_str(), nullptr);
+            "--cgroup-root", cgroupRoot_.c_str(), "--pool", pool.c_str(), nullptr);
     ::_exit(91);
   }
   int status = 0;
