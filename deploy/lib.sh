@@ -40,13 +40,13 @@ check_debian() {
   [ "$found" = "debian 12" ] || warn "made for Debian 12, this is $found"
 }
 
-# Debian 12's own 6.1 keeps no user attributes on tmpfs, which an overlay needs where a directory replaces another.
+# Debian 12's own. What else a kernel must have, the launcher asks it for at start.
 check_kernel() {
   local release major minor
   release=$(uname -r)
   IFS=. read -r major minor _ <<<"$release"
-  [ "$major" -gt 6 ] || { [ "$major" -eq 6 ] && [ "${minor%%[!0-9]*}" -ge 6 ]; } ||
-    die "Linux 6.6 or later is needed, this is $release; on Debian 12: apt-get install -t bookworm-backports linux-image-amd64"
+  [ "$major" -gt 6 ] || { [ "$major" -eq 6 ] && [ "${minor%%[!0-9]*}" -ge 1 ]; } ||
+    die "Linux 6.1 or later is needed, this is $release"
 }
 
 have_systemd() { [ -d /run/systemd/system ]; }
