@@ -48,7 +48,7 @@ Status copySparse(int from, int to, const std::string& name) {
 Status makeCopy(const std::string& image) {
   auto from = files::openAt(AT_FDCWD, image, O_RDONLY);
   if (!from) return from.error();
-  const std::string temporary = image + ".new";
+  const std::string temporary = liveCopy(image) + ".new";
   ::unlink(temporary.c_str());
   auto to = files::openAt(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, 0600);
   if (!to) return to.error();
