@@ -38,12 +38,12 @@ inline constexpr std::array kFreezeCapabilities = {
     Capability{CAP_DAC_READ_SEARCH, "dac_read_search", "mkfs.erofs reads every file of the build, whoever owns it"},
 };
 
-// No CAP_KILL: the launcher made the containers' user namespaces, so it has every right over their processes already.
 inline constexpr std::array kLauncherCapabilities = {
     Capability{CAP_CHOWN, "chown", "uppers belong to the tenant's root"},
     Capability{CAP_DAC_OVERRIDE, "dac_override", "delegated cgroup files, directories that belong to a tenant"},
+    Capability{CAP_KILL, "kill", "signals to containers, whose user namespaces are their tenants' own"},
     Capability{CAP_SETGID, "setgid", "gid maps of tenants' ranges"},
-    Capability{CAP_SETUID, "setuid", "uid maps of tenants' ranges"},
+    Capability{CAP_SETUID, "setuid", "uid maps of tenants' ranges; user namespaces in their names"},
     Capability{CAP_SETPCAP, "setpcap", "its own bounding set"},
     Capability{CAP_NET_ADMIN, "net_admin", "links, addresses, nftables"},
     Capability{CAP_SYS_ADMIN, "sys_admin", "namespaces, mounts, loop devices"},

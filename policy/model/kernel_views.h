@@ -1,7 +1,14 @@
-// What of /proc a container does not see, and what it sees but cannot change. /sys is not there at all.
+// What a container sees of the kernel: which entries of /proc stay, which are the container's own files, what it sees
+// but cannot change. /sys is not there at all.
 //
-// Data, applied by sandbox/rootfs. Paths are absolute; one that a kernel lacks needs no cover.
-// Threads and failures: constants.
+// An allow-list: every other entry that this kernel has at the top of /proc, known to us or not, is covered. LXCFS was
+// left after looking at it: a root daemon that parses each tenant's reads, whose end turns /proc/meminfo of every
+// container into ENOTCONN until it is launched again, and seven FUSE mounts a container. Files written at launch cost
+// one tmpfs page each and cannot fail later; they tell limits, which do not change while a container runs, and no use.
+// Refusing sysinfo(2) was left too: glibc's sysconf(_SC_PHYS_PAGES) then returns what lay on the stack (a Java heap of
+// 7 GiB, a negative number of pages). So cloister-init answers it, see answered_calls.h.
+//
+// Data, applied by sandbox/rootfs. Threads and failures: constants.
 #pragma once
 
 #include <array>
@@ -13,42 +20,41 @@ struct KernelView {
   const char* reason;
 };
 
-inline constexpr std::array kMaskedPaths = {
-    KernelView{"/proc/acpi", "firmware tables and events of the host"},
-    KernelView{"/proc/asound", "the host's sound devices"},
-    KernelView{"/proc/config.gz", "what the kernel was built with: a map for an attacker"},
-    KernelView{"/proc/interrupts", "a timing side channel on the neighbours' work"},
-    KernelView{"/proc/kallsyms", "kernel addresses"},
-    KernelView{"/proc/kcore", "the kernel's memory"},
-    KernelView{"/proc/key-users", "key counts of other users"},
-    KernelView{"/proc/keys", "descriptions of other users' keys"},
-    KernelView{"/proc/kmsg", "the kernel's log"},
-    KernelView{"/proc/kpagecgroup", "which group owns a page"},
-    KernelView{"/proc/kpagecount", "page reference counts: a side channel on shared pages"},
-    KernelView{"/proc/kpageflags", "page states: a side channel on shared pages"},
-    KernelView{"/proc/latency_stats", "stack traces of other processes"},
-    KernelView{"/proc/modules", "loaded kernel modules"},
-    KernelView{"/proc/partitions", "the host's disks"},
-    KernelView{"/proc/diskstats", "the neighbours' disk activity"},
-    KernelView{"/proc/pagetypeinfo", "physical memory layout"},
-    KernelView{"/proc/sched_debug", "names of all processes of the host"},
-    KernelView{"/proc/schedstat", "the neighbours' scheduling"},
-    KernelView{"/proc/scsi", "the host's disks, and commands to remove them"},
-    KernelView{"/proc/slabinfo", "kernel heap layout"},
-    KernelView{"/proc/softirqs", "a timing side channel"},
-    KernelView{"/proc/swaps", "the host's swap files"},
-    KernelView{"/proc/timer_list", "kernel addresses and names of other processes"},
-    KernelView{"/proc/timer_stats", "names of other processes"},
-    KernelView{"/proc/vmallocinfo", "kernel heap layout"},
-    KernelView{"/proc/zoneinfo", "physical memory layout"},
+// Entries of /proc that a container sees as the kernel has them; processes and links to them besides.
+inline constexpr std::array kKeptEntries = {
+    KernelView{"filesystems", "libselinux and mount ask which types the kernel has; nothing of this host"},
+    KernelView{"locks", "the kernel shows those of the own pid namespace"},
+    KernelView{"mounts", "a link to the process's own"},
+    KernelView{"net", "a link to the own network namespace"},
+    KernelView{"self", "the process itself"},
+    KernelView{"sys", "settings that programs read; read-only, see kReadOnlyPaths"},
+    KernelView{"sysvipc", "of the own ipc namespace"},
+    KernelView{"thread-self", "the thread itself"},
+};
+
+// Entries whose text Cloister writes at launch, from the container's limits.
+inline constexpr std::array kOwnEntries = {
+    KernelView{"cpuinfo", "as many processors as the container may use"},
+    KernelView{"loadavg", "the neighbours' load"},
+    KernelView{"meminfo", "the memory that the container may use"},
+    KernelView{"stat", "the neighbours' CPU time, interrupts and forks"},
+    KernelView{"sys/kernel/random/boot_id", "an identity of the host, by which tenants could tell that they share it"},
+    KernelView{"uptime", "the host's idle time"},
+    KernelView{"version", "who built the kernel, and where"},
 };
 
 inline constexpr std::array kReadOnlyPaths = {
-    KernelView{"/proc/bus", "device registers"},
-    KernelView{"/proc/fs", "file system settings"},
-    KernelView{"/proc/irq", "interrupt affinity"},
-    KernelView{"/proc/sys", "kernel settings, core_pattern and modprobe among them"},
-    KernelView{"/proc/sysrq-trigger", "reboots the host"},
+    KernelView{"sys", "kernel settings, core_pattern and modprobe among them"},
+};
+
+// Settings below /proc/sys that tell of the host and of nothing that a program needs: covered with an empty file.
+inline constexpr std::array kCoveredSettings = {
+    KernelView{"sys/fs/dentry-state", "the host's caches"},
+    KernelView{"sys/fs/file-nr", "how many files all tenants hold"},
+    KernelView{"sys/fs/inode-nr", "the host's caches"},
+    KernelView{"sys/fs/inode-state", "the host's caches"},
+    KernelView{"sys/kernel/core_pattern", "a program of the host and its path"},
+    KernelView{"sys/kernel/pty/nr", "how many terminals all tenants hold"},
 };
 
 }  // namespace cloister::policy

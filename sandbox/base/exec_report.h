@@ -22,6 +22,7 @@ inline constexpr int kOutputDescriptor = 3;  // freeze only: where the image goe
 inline constexpr int kStatusDescriptor = 4;  // gets "exit N\n" or "signal N\n"
 inline constexpr int kReportDescriptor = 5;  // the pipe of ExecReport
 inline constexpr int kInitDescriptor = 6;    // cloister-init's own image, close-on-exec
+inline constexpr int kAnswerDescriptor = 7;  // where the calls arrive that cloister-init answers
 
 // Fills `to` with at most size - 1 bytes of `from` and a zero.
 inline void copyText(char* to, std::size_t size, const char* from) {

@@ -56,6 +56,13 @@ Status attach(int mounted, int target, std::string_view what) {
   return {};
 }
 
+Status attachBelow(int mounted, int dir, const std::string& name) {
+  if (::syscall(SYS_move_mount, mounted, "", dir, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+    return errnoError(kStage, "move_mount", name);
+  }
+  return {};
+}
+
 Status restrict(int mounted, std::uint64_t attributes) {
   mount_attr change{};
   change.attr_set = attributes;

@@ -33,6 +33,9 @@ inline constexpr std::uint64_t kNoExec = 0x8;
 [[nodiscard]] Result<UniqueFd> clone(int dir, std::string_view path);
 // Attaches a detached mount on the directory or file `target` (an O_PATH descriptor).
 [[nodiscard]] Status attach(int mount, int target, std::string_view what);
+// The same onto `name` below `dir`, where no name is a tenant's choice: our own /proc. Its last component is not
+// followed.
+[[nodiscard]] Status attachBelow(int mount, int dir, const std::string& name);
 // Adds attributes to one mount.
 [[nodiscard]] Status restrict(int mount, std::uint64_t attributes);
 // Shows the mount's ids through the user namespace `userns`. EINVAL: this file system cannot.

@@ -6,9 +6,11 @@
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <string>
 
 #include "sandbox/base/files.h"
@@ -54,6 +57,21 @@ Result<Child> cloneProcess(std::uint64_t flags, int cgroup) {
   child.pid = static_cast<pid_t>(pid);
   if (pid > 0) child.pidfd.reset(pidfd);
   return child;
+}
+
+Result<Child> cloneProcessFor(uid_t owner, std::uint64_t flags, int cgroup) {
+  const uid_t own = ::geteuid();
+  // The raw call: glibc's would stop other threads, of which there are none.
+  if (::syscall(SYS_setresuid, -1, owner, -1) != 0) return errnoError(kStage, "setresuid", std::to_string(owner));
+  auto child = cloneProcess(flags | CLONE_NEWUSER, cgroup);
+  if (child && child->pid == 0) return child;
+  if (::syscall(SYS_setresuid, -1, own, -1) != 0) return errnoError(kStage, "setresuid", std::to_string(own));
+  return child;
+}
+
+Status keepCapabilitiesOverIdentity() {
+  if (::prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) != 0) return errnoError(kStage, "securebits");
+  return {};
 }
 
 Result<UniqueFd> openPidfd(pid_t pid) {
@@ -122,6 +140,49 @@ Status installFilter(const void* program, std::size_t instructions) {
   return {};
 }
 
+Result<UniqueFd> installAnsweredFilter(const void* program, std::size_t instructions) {
+  sock_fprog filter{};
+  filter.len = static_cast<unsigned short>(instructions);
+  filter.filter = static_cast<sock_filter*>(const_cast<void*>(program));
+  const long fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  if (fd < 0) return errnoError(kStage, "seccomp");
+  return UniqueFd(static_cast<int>(fd));
+}
+
+Status keepCoresApart() {
+  constexpr unsigned long kThreadGroup = 1;  // PIDTYPE_TGID
+  if (::prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, kThreadGroup, 0) == 0) return {};
+  if (errno == EINVAL || errno == ENODEV) return {};
+  return errnoError(kStage, "core scheduling");
+}
+
+Result<std::uint64_t> coreCookie(pid_t pid) {
+  unsigned long cookie = 0;
+  if (::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, pid, 0, &cookie) != 0) return errnoError(kStage, "core scheduling");
+  return cookie;
+}
+
+Status startOwnClock() {
+  if (::access("/proc/self/ns/time_for_children", F_OK) != 0) return {};
+  if (::unshare(CLONE_NEWTIME) != 0) return errnoError(kStage, "unshare", "time");
+  std::string offsets;
+  for (const auto& [name, clock] : {std::pair{"monotonic", CLOCK_MONOTONIC}, {"boottime", CLOCK_BOOTTIME}}) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    offsets += std::string(name) + " -" + std::to_string(now.tv_sec) + " 0\n";
+  }
+  // An undumpable process's files in /proc are the host root's, also to itself.
+  const int dumpable = ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+  if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return errnoError(kStage, "dumpable");
+  auto done = files::writeControl("/proc/self/timens_offsets", offsets);
+  if (::prctl(PR_SET_DUMPABLE, dumpable == 1 ? 1 : 0, 0, 0, 0) != 0) return errnoError(kStage, "dumpable");
+  if (!done) return done;
+  auto own = files::openAt(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY);
+  if (!own) return own.error();
+  if (::setns(own->get(), CLONE_NEWTIME) != 0) return errnoError(kStage, "setns", "time");
+  return {};
+}
+
 Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name) {
   auto source = files::openAt(AT_FDCWD, path, O_RDONLY);
   if (!source) return source.error();
@@ -139,6 +200,22 @@ Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name) {
     return errnoError(kStage, "seal", path);
   }
   return copy;
+}
+
+Status limitResources(std::initializer_list<ResourceLimit> limits) {
+  for (const auto& [resource, most] : limits) {
+    rlimit limit{most, most};
+    if (::prlimit(0, static_cast<__rlimit_resource>(resource), &limit, nullptr) == 0) continue;
+    rlimit present{};
+    if (errno != EPERM || ::prlimit(0, static_cast<__rlimit_resource>(resource), nullptr, &present) != 0) {
+      return errnoError(kStage, "prlimit", std::to_string(resource));
+    }
+    limit.rlim_cur = limit.rlim_max = std::min<rlim_t>(most, present.rlim_max);
+    if (::prlimit(0, static_cast<__rlimit_resource>(resource), &limit, nullptr) != 0) {
+      return errnoError(kStage, "prlimit", std::to_string(resource));
+    }
+  }
+  return {};
 }
 
 std::string procPath(pid_t pid, std::string_view entry) {

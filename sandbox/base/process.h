@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,12 @@ struct Child {
 };
 // clone3(2) as a fork: `flags` are CLONE_NEW* (and CLONE_PARENT); `cgroup` >= 0 adds CLONE_INTO_CGROUP.
 [[nodiscard]] Result<Child> cloneProcess(std::uint64_t flags, int cgroup);
+// The same with CLONE_NEWUSER, the new user namespace being `owner`'s: what the kernel counts a user is charged to that
+// id for the namespace's sum. Preconditions: CAP_SETUID, and keepCapabilitiesOverIdentity() before; effective and saved
+// user id are the same. The child's effective user id is `owner` until it takes one of its namespace.
+[[nodiscard]] Result<Child> cloneProcessFor(uid_t owner, std::uint64_t flags, int cgroup);
+// A change of the effective user id leaves this process its capabilities. A new user namespace starts without this.
+[[nodiscard]] Status keepCapabilitiesOverIdentity();
 
 [[nodiscard]] Result<UniqueFd> openPidfd(pid_t pid);
 [[nodiscard]] Status sendSignal(int pidfd, int signal);
@@ -44,9 +51,27 @@ struct Child {
 [[nodiscard]] Status newSessionKeyring();
 // Installs a seccomp filter for this thread. Needs no_new_privs or CAP_SYS_ADMIN. `program` points to sock_filter[].
 [[nodiscard]] Status installFilter(const void* program, std::size_t instructions);
+// The same, and the descriptor that gets the calls which the filter answers with SECCOMP_RET_USER_NOTIF.
+[[nodiscard]] Result<UniqueFd> installAnsweredFilter(const void* program, std::size_t instructions);
+// No other container's threads beside this one's on the two halves of a core. Without SMT, or without core scheduling
+// in the kernel, nothing happens.
+[[nodiscard]] Status keepCoresApart();
+// What core scheduling has for `pid` (0: this process): its cookie. ENODEV: no SMT; EINVAL: not in this kernel.
+[[nodiscard]] Result<std::uint64_t> coreCookie(pid_t pid);
+// A time namespace of this process's own, whose clocks since boot start now. Without one in the kernel nothing happens.
+// Preconditions: CAP_SYS_ADMIN and CAP_SYS_TIME in the current user namespace, one thread, a /proc that shows this
+// process.
+[[nodiscard]] Status startOwnClock();
 
 // `path` as a sealed memory file: no one can write it any more, whoever opens it again.
 [[nodiscard]] Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name);
+
+struct ResourceLimit {
+  int resource = 0;  // RLIMIT_*
+  std::uint64_t most = 0;
+};
+// Soft and hard limit alike. A limit above the present hard one needs CAP_SYS_RESOURCE; without it the hard one stays.
+[[nodiscard]] Status limitResources(std::initializer_list<ResourceLimit> limits);
 
 // "/proc/<pid>/<entry>" as a path.
 [[nodiscard]] std::string procPath(pid_t pid, std::string_view entry);

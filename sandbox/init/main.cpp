@@ -1,8 +1,9 @@
 // cloister-init: the first process of every container, and the parent of every `exec` in one.
 //
-// Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group
-// and writes how the command ended. It is static, holds no capability, cannot be dumped, and runs under the app's own
-// filter.
+// Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group,
+// answers the calls that the filter hands to it (answers.h) and writes how the command ended. It is static, cannot be
+// dumped, runs under the app's own filter and has no capability that the command does not have: none for an app, and
+// for a build those without which it could not answer the build's processes.
 //
 //   cloister-init MODE COMMAND [ARG...]     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
 //
@@ -10,10 +11,10 @@
 // When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded
 // SIGTERM it waits for all of them, so that "a && b" in a shell does not cut the grace period of b short.
 #include <fcntl.h>
-#include <linux/capability.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include <cstring>
 
 #include "sandbox/base/exec_report.h"
+#include "sandbox/init/answers.h"
 
 namespace {
 
@@ -81,12 +83,6 @@ void recordEnd(int status) {
   failStart("execve", command[0]);
 }
 
-void dropCapabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct none[2] = {};
-  syscall(SYS_capset, &header, none);
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -95,6 +91,7 @@ int main(int count, char** arguments) {
   sigfillset(&all);
   if (sigprocmask(SIG_SETMASK, &all, nullptr) != 0) failStart("sigprocmask", "");
 
+  fcntl(cloister::kAnswerDescriptor, F_SETFD, FD_CLOEXEC);
   // vfork's cheaper sibling is not worth it: init has a handful of pages.
   const pid_t command = fork();
   if (command < 0) failStart("fork", "");
@@ -104,15 +101,19 @@ int main(int count, char** arguments) {
   for (int fd = 0; fd <= cloister::kOutputDescriptor; ++fd) close(fd);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   prctl(PR_SET_NAME, "cloister-init", 0, 0, 0);
-  dropCapabilities();
-
   bool terminating = false;
   bool commandEnded = false;
   int commandStatus = 0;
+  const int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) return 2;
+  pollfd watched[] = {{signals, POLLIN, 0}, {cloister::kAnswerDescriptor, POLLIN, 0}};
   for (;;) {
-    siginfo_t info{};
-    const int number = sigwaitinfo(&all, &info);
-    if (number < 0) continue;
+    if (poll(watched, 2, -1) < 0) continue;
+    if ((watched[1].revents & POLLIN) != 0) cloister::answerCall(cloister::kAnswerDescriptor);
+    if ((watched[1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) watched[1].fd = -1;
+    signalfd_siginfo info{};
+    if (read(signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
+    const int number = static_cast<int>(info.ssi_signo);
     if (number != SIGCHLD) {
       terminating = terminating || number == SIGTERM || number == SIGINT || number == SIGQUIT;
       // kill(-1) would reach the exec'd strangers too; the command's own group is what was asked for.

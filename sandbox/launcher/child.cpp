@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "policy/model/budgets.h"
 #include "policy/model/capabilities.h"
 #include "policy/model/landlock.h"
 #include "sandbox/base/exec_report.h"
@@ -96,15 +97,12 @@ Status arrangeDescriptors(ChildPlan& plan) {
 }
 
 Status limitResources(const ChildPlan& plan) {
-  const rlimit files{plan.openFiles, plan.openFiles};
-  const rlimit none{0, 0};
-  const rlimit pinned{64UL << 10U, 64UL << 10U};
-  const rlimit queues{256UL << 10U, 256UL << 10U};
-  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) return errnoError(kStage, "setrlimit", "nofile");
-  if (::setrlimit(RLIMIT_CORE, &none) != 0) return errnoError(kStage, "setrlimit", "core");
-  if (::setrlimit(RLIMIT_MEMLOCK, &pinned) != 0) return errnoError(kStage, "setrlimit", "memlock");
-  if (::setrlimit(RLIMIT_MSGQUEUE, &queues) != 0) return errnoError(kStage, "setrlimit", "msgqueue");
-  return {};
+  using Budget = policy::ContainerBudget;
+  return process::limitResources({{RLIMIT_NOFILE, plan.openFiles},
+                                  {RLIMIT_CORE, Budget::kCoreBytes},
+                                  {RLIMIT_MEMLOCK, Budget::kPinnedBytes},
+                                  {RLIMIT_MSGQUEUE, Budget::kMessageQueueBytes},
+                                  {RLIMIT_SIGPENDING, Budget::kPendingSignals}});
 }
 
 Status restrictFiles(Confinement confinement) {
@@ -160,8 +158,8 @@ Status enterDirectory(const std::string& path) {
     require(plan, files::writeAll(attribute->get(), "exec " + plan.appArmorProfile));
   }
   if (::setsid() < 0 && errno != EPERM) fail(plan.report, errnoError(kStage, "setsid"));
-  require(plan, process::newSessionKeyring());
   require(plan, limitResources(plan));
+  require(plan, process::keepCoresApart());
   ::umask(022);
   require(plan, arrangeDescriptors(plan));
   require(plan, enterDirectory(plan.workingDirectory));
@@ -170,7 +168,13 @@ Status enterDirectory(const std::string& path) {
   require(plan, dropPrivileges(plan.confinement));
   std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app"};
   argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());
-  require(plan, process::installFilter(plan.filter->data(), plan.filter->size()));
+  auto answers = process::installAnsweredFilter(plan.filter->data(), plan.filter->size());
+  if (!answers) fail(plan.report, answers.error());
+  // It comes close-on-exec, and perhaps in its place already.
+  if (answers->get() != kAnswerDescriptor && ::dup2(answers->get(), kAnswerDescriptor) < 0) {
+    fail(plan.report, errnoError(kStage, "dup2", "answers"));
+  }
+  if (::fcntl(kAnswerDescriptor, F_SETFD, 0) != 0) fail(plan.report, errnoError(kStage, "fcntl", "answers"));
   fail(plan.report, process::executeDescriptor(plan.init, argv, plan.environment).error());
 }
 
@@ -178,7 +182,10 @@ Status enterDirectory(const std::string& path) {
 
 void runContainer(ChildPlan& plan, rootfs::Tree& tree) {
   require(plan, await(plan.proceed, 'm'));
+  // Still as the host's root, whose key budget is no tenant's.
+  require(plan, process::newSessionKeyring());
   require(plan, becomeContainerRoot());
+  require(plan, process::startOwnClock());
   require(plan, rootfs::enter(tree));
   require(plan, await(plan.proceed, 'g'));
   // Only now is the current group the container's own, so only now does a new namespace hide everything above it.
@@ -188,9 +195,15 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree) {
 
 void runExec(ChildPlan& plan, int target, int handover) {
   require(plan, await(plan.proceed, 'g'));
+  require(plan, process::newSessionKeyring());
   constexpr int kAll =
       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  require(plan, process::enterNamespaces(target, kAll));
+  // Who enters must be able to do all in the user namespace; its owner is.
+  if (::setresuid(static_cast<uid_t>(-1), plan.owner, static_cast<uid_t>(-1)) != 0) {
+    fail(plan.report, errnoError(kStage, "setresuid", "owner"));
+  }
+  const int clock = ::access("/proc/self/ns/time", F_OK) == 0 ? CLONE_NEWTIME : 0;
+  require(plan, process::enterNamespaces(target, kAll | clock));
   auto born = process::cloneProcess(CLONE_PARENT, -1);
   if (!born) fail(plan.report, born.error());
   if (born->pid > 0) {

@@ -25,6 +25,7 @@ struct ChildPlan {
   std::vector<std::string> environment;
   std::string workingDirectory;
   std::uint64_t openFiles = 0;
+  uid_t owner = 0;  // exec: of the container's user namespace
   bool terminal = false;
   std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output
   int init = -1;              // cloister-init's image

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <csignal>
 
+#include "policy/model/answered_calls.h"
 #include "policy/model/apparmor.h"
 #include "policy/model/seccomp.h"
 #include "sandbox/base/exec_report.h"
@@ -81,7 +82,7 @@ Result<std::unique_ptr<Containers>> Containers::create(Parts parts) {
   for (const auto confinement : {Confinement::app, Confinement::build, Confinement::exec, Confinement::freeze}) {
     auto filter = policy::compile(policy::profileFor(confinement));
     if (!filter) return filter.error();
-    containers->filters_[confinement] = std::move(*filter);
+    containers->filters_[confinement] = policy::withAnsweredCalls(*filter);
   }
   if (auto made = files::makeDirectories(containers->parts_.records, 0700); !made) return made.error();
   return containers;
@@ -144,6 +145,8 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
     tree.frozen = std::move(*frozen);
   }
   tree.stage = parts_.layers->stage();
+  tree.views = &parts_.views;
+  tree.own = parts_.views.files({request.limits.memoryBytes, request.limits.cpuMillis});
   tree.hostname = request.hostname;
   tree.address = request.address;
 
@@ -166,7 +169,7 @@ Result<Reply<Launched>> Containers::start(const LaunchRequest& request, const st
   plan.report = report->write.get();
   plan.proceed = proceed->read.get();
 
-  auto child = process::cloneProcess(kNamespaces, group.unified());
+  auto child = process::cloneProcessFor(firstUid(request.tenant), kNamespaces, group.unified());
   if (!child) return child.error();
   if (child->pid == 0) {
     proceed->write.reset();
@@ -246,6 +249,7 @@ Result<Reply<Executed>> Containers::exec(const ExecRequest& request, const std::
 
   ChildPlan plan;
   plan.confinement = Confinement::exec;
+  plan.owner = firstUid(record->tenant);
   plan.filter = &filters_.at(Confinement::exec);
   plan.appArmorProfile = std::move(*profile);
   plan.argv = request.argv;

@@ -21,6 +21,7 @@
 #include "sandbox/cgroups/cgroups.h"
 #include "sandbox/launcher/apparmor.h"
 #include "sandbox/network/network.h"
+#include "sandbox/rootfs/kernel_views.h"
 #include "sandbox/rootfs/layers.h"
 #include "sandbox/rootfs/uppers.h"
 
@@ -40,6 +41,7 @@ class Containers {
     network::Network* network = nullptr;
     rootfs::Layers* layers = nullptr;
     rootfs::Uppers* uppers = nullptr;
+    rootfs::KernelViews views;
     UniqueFd init;                 // cloister-init, sealed
     std::string records;           // <run>/containers
     AppArmor* appArmor = nullptr;  // null: the kernel has none

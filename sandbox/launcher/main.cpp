@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "policy/model/apparmor.h"
+#include "policy/model/budgets.h"
 #include "policy/model/capabilities.h"
 #include "policy/model/seccomp.h"
 #include "sandbox/base/files.h"
@@ -100,6 +102,14 @@ Status confine() {
   for (const unsigned capability : cloister::policy::launcherCapabilities()) {
     if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1) keep.push_back(capability);
   }
+  using Budget = cloister::policy::TenantBudget;
+  if (auto done = cloister::process::limitResources({{RLIMIT_SIGPENDING, Budget::kPendingSignals},
+                                                     {RLIMIT_MSGQUEUE, Budget::kMessageQueueBytes},
+                                                     {RLIMIT_MEMLOCK, Budget::kPinnedBytes}});
+      !done) {
+    return done;
+  }
+  if (auto done = cloister::process::keepCapabilitiesOverIdentity(); !done) return done;
   auto filter = cloister::policy::compile(cloister::policy::profileFor(cloister::policy::OwnProcess::launcher));
   if (!filter) return filter.error();
   return cloister::process::confineSelf(keep, *filter);
@@ -142,10 +152,13 @@ int serve(const Options& options) {
   auto appArmor = launcher::AppArmor::open(options.appArmor);
   if (!appArmor && appArmor.error().code != ENOSYS) return complain(appArmor.error());
   launcher::AppArmor* const profiles = appArmor ? appArmor->get() : nullptr;
+  auto views = rootfs::KernelViews::open("/proc");
+  if (!views) return complain(views.error());
   auto containers = launcher::Containers::create({.groups = groups->get(),
                                                   .network = network->get(),
                                                   .layers = layers->get(),
                                                   .uppers = uppers->get(),
+                                                  .views = std::move(*views),
                                                   .init = std::move(*init),
                                                   .records = options.run + "/containers",
                                                   .appArmor = profiles});

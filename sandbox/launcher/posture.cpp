@@ -11,6 +11,7 @@
 #include "policy/model/seccomp.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/landlock.h"
+#include "sandbox/base/process.h"
 
 namespace cloister::launcher {
 namespace {
@@ -57,9 +58,16 @@ Posture Posture::detect(const cgroups::Tree& groups, const rootfs::Uppers& upper
     checks.push_back(verdict("cgroup-" + ability.name, ability.there, ability.how, ability.how));
   }
   checks.push_back({"disk-limits", CheckState::enforced, uppers.reason()});
-  checks.push_back(verdict("core-scheduling",
-                           ::prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0, 0) == 0 || errno != EINVAL, "available",
-                           "the kernel has no core scheduling: SMT siblings may serve two tenants"));
+  const auto cookie = process::coreCookie(0);
+  checks.push_back(verdict("core-scheduling", cookie.ok(),
+                           "a cookie for every container: SMT siblings serve one at a time",
+                           cookie.ok() || cookie.error().code == ENODEV
+                               ? "this machine has no SMT: no two containers share a core at a time"
+                               : "the kernel has no core scheduling: SMT siblings may serve two tenants"));
+  const bool clocks = ::access("/proc/self/ns/time", F_OK) == 0;
+  checks.push_back(verdict("time-namespace", clocks, "uptime begins with the container", "the kernel has none"));
+  checks.push_back({"kernel-views", CheckState::enforced,
+                    "memory, processors and uptime are the container's; of /proc an allow-list, of /sys nothing"});
   checks.push_back({"no-new-privs", CheckState::enforced, "set before every app, build and exec"});
   checks.push_back(
       {"capabilities", CheckState::enforced, "none for an app; a bounded set inside the namespace for a build"});

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "policy/model/budgets.h"
 #include "policy/model/kernel_views.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/mounts.h"
@@ -46,7 +47,7 @@ Status attachAt(int root, const char* path, int mounted) {
 // On a small tmpfs of the child's own: the mount points that overlay wants as paths, and the overlay itself at "root".
 Status stackLayers(Tree& tree) {
   if (auto done = mounts::makePrivate(); !done) return done;
-  auto bench = mounts::make("tmpfs", {{"mode", "0700"}, {"size", "64k"}}, mounts::kNoSuid | mounts::kNoDev);
+  auto bench = mounts::make("tmpfs", {{"mode", "0700"}, {"size", "1m"}}, mounts::kNoSuid | mounts::kNoDev);
   if (!bench) return bench.error();
   auto stage = files::openAt(AT_FDCWD, tree.stage, O_PATH | O_DIRECTORY);  // search permission is all we have
   if (!stage) return stage.error();
@@ -80,35 +81,61 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
   for (const auto& link : kDeviceLinks) {
     if (::symlinkat(link.target, directory->get(), link.name) != 0) return errnoError(kStage, "symlink", link.name);
   }
-  auto terminals = mounts::make("devpts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
+  auto terminals = mounts::make("devpts",
+                                {{"newinstance", ""},
+                                 {"ptmxmode", "0666"},
+                                 {"mode", "0620"},
+                                 {"gid", "5"},
+                                 {"max", std::to_string(policy::ContainerBudget::kTerminals)}},
                                 mounts::kNoSuid | mounts::kNoExec);
   if (!terminals) return terminals.error();
   if (auto done = attachAt(directory->get(), "pts", terminals->get()); !done) return done;
-  auto shared = mounts::make("tmpfs", {{"mode", "1777"}, {"size", "64m"}, {"nr_inodes", "4096"}}, kQuiet);
+  auto shared = mounts::make("tmpfs",
+                             {{"mode", "1777"},
+                              {"size", std::to_string(policy::ContainerBudget::kSharedMemoryBytes)},
+                              {"nr_inodes", std::to_string(policy::ContainerBudget::kSharedMemoryFiles)}},
+                             kQuiet);
   if (!shared) return shared.error();
   return attachAt(directory->get(), "shm", shared->get());
 }
 
-// Masks hide a file behind /dev/null and a directory behind an empty one; what this kernel lacks needs no mask.
-Status narrowProc(int root, int null, int empty) {
-  for (const auto& view : policy::kMaskedPaths) {
-    auto where = target(root, std::string_view(view.path).substr(1), 0);
-    if (!where && where.error().code == ENOENT) continue;
-    if (!where) return where.error();
-    struct stat info {};
-    if (::fstat(where->get(), &info) != 0) return errnoError(kStage, "fstat", view.path);
-    auto cover = mounts::clone(S_ISDIR(info.st_mode) ? empty : null, "");
-    if (!cover) return cover.error();
-    if (auto done = mounts::attach(cover->get(), where->get(), view.path); !done) return done;
+// The texts of the container's own files, as detached mounts that can be attached when /proc is there.
+Result<std::vector<UniqueFd>> makeOwnFiles(const std::vector<OwnFile>& own) {
+  std::vector<UniqueFd> mounted;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const std::string name = "v" + std::to_string(i);
+    auto file = files::openAt(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0444);
+    if (!file) return file.error();
+    if (auto wrote = files::writeAll(file->get(), own[i].text); !wrote) return wrote.error();
+    auto tree = mounts::clone(AT_FDCWD, name);
+    if (!tree) return tree.error();
+    mounted.push_back(std::move(*tree));
   }
+  return mounted;
+}
+
+// An entry that the container's kernel view lacks needs no cover.
+Status attachInProc(int mounted, int proc, const std::string& name) {
+  auto done = mounts::attachBelow(mounted, proc, name);
+  if (!done && done.error().code == ENOENT) return {};
+  return done;
+}
+
+// Covers hide a file behind /dev/null and a directory behind an empty one.
+Status narrowProc(const Tree& tree, int proc, int null, int empty, const std::vector<UniqueFd>& own) {
   for (const auto& view : policy::kReadOnlyPaths) {
-    auto where = target(root, std::string_view(view.path).substr(1), 0);
-    if (!where && where.error().code == ENOENT) continue;
-    if (!where) return where.error();
-    auto same = mounts::clone(where->get(), "");
+    auto same = mounts::clone(proc, view.path);
     if (!same) return same.error();
     if (auto done = mounts::restrict(same->get(), mounts::kReadOnly | kQuiet); !done) return done;
-    if (auto done = mounts::attach(same->get(), where->get(), view.path); !done) return done;
+    if (auto done = attachInProc(same->get(), proc, view.path); !done) return done;
+  }
+  for (const auto& [name, shape] : tree.views->covers()) {
+    auto cover = mounts::clone(shape == KernelViews::Shape::directory ? empty : null, "");
+    if (!cover) return cover.error();
+    if (auto done = attachInProc(cover->get(), proc, name); !done) return done;
+  }
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (auto done = attachInProc(own[i].get(), proc, tree.own[i].name); !done) return done;
   }
   return {};
 }
@@ -134,14 +161,25 @@ Status writeNames(int root, const Tree& tree) {
   return writeEtc(root, "resolv.conf", resolver);
 }
 
+// The container's own user namespace takes no other below it, whoever asks.
+Status forbidNamespaces(int proc) {
+  auto wrote = files::writeControl(proc, "sys/user/max_user_namespaces",
+                                   std::to_string(policy::ContainerBudget::kUserNamespaces));
+  if (!wrote && wrote.error().code == ENOENT) return {};
+  return wrote;
+}
+
 }  // namespace
 
 Status enter(Tree& tree) {
   if (auto done = stackLayers(tree); !done) return done;
 
+  auto own = makeOwnFiles(tree.own);
+  if (!own) return own.error();
   // All of these must be made while the host's own /proc and /dev are still in this mount namespace.
   auto proc = mounts::make("proc", {}, kQuiet);
   if (!proc) return proc.error();
+  if (auto done = forbidNamespaces(proc->get()); !done) return done;
   auto dev = mounts::make("tmpfs", {{"mode", "0755"}, {"size", "64k"}, {"nr_inodes", "64"}},
                           mounts::kNoSuid | mounts::kNoExec);
   if (!dev) return dev.error();
@@ -167,7 +205,9 @@ Status enter(Tree& tree) {
   if (!null) return null.error();
   auto empty = target(root->get(), "sys", O_DIRECTORY);
   if (!empty) return empty.error();
-  if (auto done = narrowProc(root->get(), null->get(), empty->get()); !done) return done;
+  auto inside = files::openAt(root->get(), "proc", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
+  if (!inside) return inside.error();
+  if (auto done = narrowProc(tree, inside->get(), null->get(), empty->get(), *own); !done) return done;
   if (tree.frozen) {
     if (auto done = attachAt(root->get(), "upper", tree.frozen.get()); !done) return done;
   }

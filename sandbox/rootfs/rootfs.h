@@ -1,7 +1,9 @@
 // The container's file tree, laid out and entered by the child itself inside its own user and mount namespaces.
 //
 //   /            overlay: layers read-only below, the capped upper above; nosuid, nodev
-//   /proc        of the own pid namespace; host-wide files masked, settings read-only
+//   /proc        of the own pid namespace; of the host-wide files only what policy/model/kernel_views.h keeps, some
+//   with
+//                the container's own text, settings read-only
 //   /sys         empty, read-only
 //   /dev         tmpfs with null zero full random urandom tty, pts (own instance), shm, and the usual links
 //   /etc/{hosts,hostname,resolv.conf}   written for this container
@@ -19,6 +21,7 @@
 #include "sandbox/base/identity.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/rootfs/kernel_views.h"
 
 namespace cloister::rootfs {
 
@@ -27,6 +30,8 @@ struct Tree {
   UniqueFd upper;                // detached
   UniqueFd frozen;               // detached, freeze only
   std::string stage;             // an empty directory to lay things out on
+  const KernelViews* views = nullptr;
+  std::vector<OwnFile> own;  // of /proc
   std::string hostname;
   Ipv4 address = 0;
 };
