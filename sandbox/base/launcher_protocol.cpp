@@ -88,6 +88,8 @@ void put(Writer& writer, const Launched& launched) {
   writer.put(launched.pid);
   writer.put(launched.cgroupInode);
   put(writer, launched.descriptors);
+  writer.put(static_cast<std::uint16_t>(launched.stages.size()));
+  for (const std::uint32_t micros : launched.stages) writer.put(micros);
 }
 
 Launched getLaunched(Reader& reader) {
@@ -97,6 +99,8 @@ Launched getLaunched(Reader& reader) {
   launched.pid = reader.get<std::uint32_t>();
   launched.cgroupInode = reader.get<std::uint64_t>();
   launched.descriptors = getKinds(reader);
+  launched.stages =
+      getItems<std::uint32_t>(reader, kLaunchStages, [](Reader& from) { return from.get<std::uint32_t>(); });
   return launched;
 }
 

@@ -80,12 +80,30 @@ enum class DescriptorKind : std::uint8_t {
 };
 inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::pids;
 
+// What a launch has reached. The launcher and its child go on side by side from `cloned` on: `mapped` and `outer` are the
+// launcher's, the others below are the child's.
+enum class LaunchStage : std::uint8_t {
+  group,     // the cgroup is there, with its limits
+  files,     // layers and upper are ready to be mounted
+  cloned,    // the child runs, in its namespaces
+  mapped,    // its ids are those of the tenant
+  outer,     // the outer end of its network is up
+  tree,      // it has entered its own files
+  joined,    // it is in every group, and has seen it
+  linked,    // the inner end of its network is up
+  confined,  // it has only the last execve left
+  executed,  // the app's execve has succeeded
+};
+inline constexpr std::size_t kLaunchStages = static_cast<std::size_t>(LaunchStage::executed) + 1;
+
 struct Launched {
   std::string instance;
   TenantIndex tenant = 0;
   std::uint32_t pid = 0;          // of cloister-init, as the host sees it
   std::uint64_t cgroupInode = 0;  // inode of the unified group: the identity in metering, with the boot id
   std::vector<DescriptorKind> descriptors;
+  // Microseconds from the request's arrival to each LaunchStage; empty when it was recovered.
+  std::vector<std::uint32_t> stages;
 };
 
 // Descriptors with the request: stdin, stdout, stderr, status.

@@ -1,5 +1,6 @@
 #include "sandbox/cgroups/cgroups.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -166,6 +167,17 @@ Status MountedTree::join(const Group& group, pid_t pid, Born born) {
     if (auto wrote = writeFile(Place{directory.get(), "group"}, "cgroup.procs", text); !wrote) return wrote;
   }
   return {};
+}
+
+Result<std::vector<UniqueFd>> MountedTree::joinFiles(const Group& group) {
+  std::vector<UniqueFd> procs;
+  for (const auto& [kind, directory] : group.directories) {
+    if (kind == DescriptorKind::unified) continue;
+    auto file = files::openAt(directory.get(), "cgroup.procs", O_WRONLY);
+    if (!file) return failure("open", "cgroup.procs", file.error().code);
+    procs.push_back(std::move(file).value());
+  }
+  return procs;
 }
 
 Status MountedTree::kill(TenantIndex tenant, const std::string& instance) {

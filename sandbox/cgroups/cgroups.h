@@ -68,6 +68,8 @@ class Tree {
   // Moves `pid` into all hierarchies; on v2 a child born with CLONE_INTO_CGROUP needs only the v1 half: `born` says so.
   enum class Born { elsewhere, insideUnified };
   [[nodiscard]] virtual Status join(const Group& group, pid_t pid, Born born) = 0;
+  // The cgroup.procs that a child born inside the unified group must still be written to, open for writing: none on v2.
+  [[nodiscard]] virtual Result<std::vector<UniqueFd>> joinFiles(const Group& group) = 0;
   // SIGKILL to every process, forks included; returns at once.
   [[nodiscard]] virtual Status kill(TenantIndex tenant, const std::string& instance) = 0;
   // Stops every process where it is, or lets it go on; returns at once. What is frozen still dies of kill(), and gets
@@ -78,6 +80,10 @@ class Tree {
   [[nodiscard]] virtual Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) = 0;
   // Waits up to `milliseconds` for it to empty, then removes the directories. ENOENT counts as done.
   [[nodiscard]] virtual Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) = 0;
+  // One step of the same that never waits: false while something is left, and `events` (openEvents) tells when to try
+  // again: by POLLPRI when the last process goes, and not at all when only the kernel has to catch up.
+  [[nodiscard]] virtual Result<bool> tryRemoveInstance(TenantIndex tenant, const std::string& instance) = 0;
+  [[nodiscard]] virtual Result<UniqueFd> openEvents(TenantIndex tenant, const std::string& instance) = 0;
   [[nodiscard]] virtual Result<std::vector<FoundInstance>> scan() = 0;
   // Removes every empty group of ours, the root too: for --purge and for tests. EBUSY when something still runs.
   [[nodiscard]] virtual Status removeAll() = 0;

@@ -46,11 +46,14 @@ class MountedTree final : public Tree {
                                              const launcher::Limits& limits) override;
   [[nodiscard]] Result<Group> openInstance(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Status join(const Group& group, pid_t pid, Born born) override;
+  [[nodiscard]] Result<std::vector<UniqueFd>> joinFiles(const Group& group) override;
   [[nodiscard]] Status kill(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Status setMotion(TenantIndex tenant, const std::string& instance, Motion motion) override;
   [[nodiscard]] Result<bool> populated(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) override;
+  [[nodiscard]] Result<bool> tryRemoveInstance(TenantIndex tenant, const std::string& instance) override;
+  [[nodiscard]] Result<UniqueFd> openEvents(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Result<std::vector<FoundInstance>> scan() override;
   [[nodiscard]] Status removeAll() override;
 

@@ -70,4 +70,23 @@ Status MountedTree::removeInstance(TenantIndex tenant, const std::string& instan
   return removeEverywhere(path, std::max(deadline, Clock::now() + kSettle));
 }
 
+Result<bool> MountedTree::tryRemoveInstance(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  auto busy = populated(tenant, instance);
+  if (!busy && busy.error().code != ENOENT) return busy.error();
+  if (busy && busy.value()) return false;
+  auto removed = removeEverywhere(tenantName(tenant) + "/" + instance, Clock::time_point::min());
+  if (!removed && removed.error().code == EBUSY) return false;
+  if (!removed) return removed.error();
+  return true;
+}
+
+Result<UniqueFd> MountedTree::openEvents(TenantIndex tenant, const std::string& instance) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
+  const std::string path = tenantName(tenant) + "/" + instance;
+  auto group = openIn(hierarchies_.front(), path);
+  if (!group) return group;
+  return files::openAt(group->get(), "cgroup.events", O_RDONLY);
+}
+
 }  // namespace cloister::cgroups

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <semaphore>
 #include <span>
 
 #include "sandbox/base/seqpacket.h"
@@ -66,88 +67,111 @@ int Container::descriptor(launcher::DescriptorKind kind) const {
   return -1;
 }
 
-// One socket, one caller at a time; opened when needed and dropped at the first failure.
-class LauncherClient::Connection {
+// Sockets that wait for a caller. One that failed is dropped; a launcher that was restarted makes all of them stale.
+class LauncherClient::Connections {
  public:
-  explicit Connection(std::string path) : path_(std::move(path)) {}
+  explicit Connections(std::string path) : path_(std::move(path)) {}
 
   Result<Answer> ask(const std::string& request, const std::vector<int>& descriptors) {
-    const std::lock_guard lock(mutex_);
-    if (auto sent = send(request, descriptors); !sent) return sent.error();
-    auto message = receive();
+    const Turn turn(turns_);
+    auto socket = send(request, descriptors);
+    if (!socket) return socket.error();
+    auto message = receive(*socket);
     if (!message) return message.error();
+    keep(std::move(*socket));
     return accepted(std::move(*message));
   }
 
   Result<std::vector<Container>> recover() {
-    const std::lock_guard lock(mutex_);
-    if (auto sent = send(launcher::encode(launcher::Verb::recover), {}); !sent) return sent.error();
+    const Turn turn(turns_);
+    auto socket = send(launcher::encode(launcher::Verb::recover), {});
+    if (!socket) return socket.error();
     std::vector<Container> containers;
-    // What follows a part that does not decode would be taken for the next request's reply, so the connection goes.
-    const auto broken = [this](Error error) {
-      socket_.reset();
-      return error;
-    };
+    // What follows a part that does not decode would be taken for the next request's reply: only at the end is the
+    // connection kept.
     for (;;) {
-      auto message = receive();
+      auto message = receive(*socket);
       if (!message) return message.error();
       auto answer = accepted(std::move(*message));
       if (!answer) return answer.error();
       wire::Reader reader(answer->payload);
       launcher::Recovered part;
-      if (!launcher::decode(reader, part)) return broken(protocolError("recovered"));
-      if (part.instances.empty()) return containers;
+      if (!launcher::decode(reader, part)) return protocolError("recovered");
+      if (part.instances.empty()) break;
       std::span<UniqueFd> rest(answer->descriptors);
       for (auto& launched : part.instances) {
         const std::size_t count = launched.descriptors.size();
-        if (count > rest.size()) return broken(protocolError("recovered descriptors"));
+        if (count > rest.size()) return protocolError("recovered descriptors");
         auto container = containerOf(std::move(launched), rest.first(count));
-        if (!container) return broken(container.error());
+        if (!container) return container.error();
         containers.push_back(std::move(*container));
         rest = rest.subspan(count);
       }
     }
+    keep(std::move(*socket));
+    return containers;
   }
 
  private:
-  Status send(const std::string& request, const std::vector<int>& descriptors) {
+  using Turns = std::counting_semaphore<kMostConnections>;
+  class Turn {
+   public:
+    explicit Turn(Turns& turns) : turns_(turns) { turns_.acquire(); }
+    ~Turn() { turns_.release(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Turns& turns_;
+  };
+
+  // The socket that the request went out on.
+  Result<UniqueFd> send(const std::string& request, const std::vector<int>& descriptors) {
     // A launcher that was restarted shows as a broken socket at the first use; the request was not read then.
-    for (const bool last : {false, true}) {
-      if (!socket_) {
-        auto socket = seqpacket::connect(path_);
-        if (!socket) return socket.error();
-        socket_ = std::move(*socket);
-      }
-      auto sent = seqpacket::send(socket_.get(), request, descriptors);
-      if (sent) return sent;
-      const bool lost = sent.error().code == EPIPE || sent.error().code == ECONNRESET;
-      if (lost) socket_.reset();
-      if (last || !lost) return sent;
+    for (UniqueFd socket = takeKept(); socket; socket = takeKept()) {
+      auto sent = seqpacket::send(socket.get(), request, descriptors);
+      if (sent) return socket;
+      if (sent.error().code != EPIPE && sent.error().code != ECONNRESET) return sent.error();
     }
-    return {};
+    auto socket = seqpacket::connect(path_);
+    if (!socket) return socket;
+    if (auto sent = seqpacket::send(socket->get(), request, descriptors); !sent) return sent.error();
+    return socket;
   }
 
-  Result<seqpacket::Message> receive() {
-    auto message = seqpacket::receive(socket_.get());
-    if (message && !message->bytes.empty()) return message;
-    socket_.reset();
-    if (!message) return message.error();
+  Result<seqpacket::Message> receive(const UniqueFd& socket) const {
+    auto message = seqpacket::receive(socket.get());
+    if (!message || !message->bytes.empty()) return message;
     return Error{"client", "receive", path_, ECONNRESET};
   }
 
+  UniqueFd takeKept() {
+    const std::lock_guard lock(mutex_);
+    if (kept_.empty()) return {};
+    UniqueFd socket = std::move(kept_.back());
+    kept_.pop_back();
+    return socket;
+  }
+
+  void keep(UniqueFd socket) {
+    const std::lock_guard lock(mutex_);
+    kept_.push_back(std::move(socket));
+  }
+
   std::string path_;
+  Turns turns_{kMostConnections};
   std::mutex mutex_;
-  UniqueFd socket_;
+  std::vector<UniqueFd> kept_;
 };
 
 LauncherClient::LauncherClient(std::string socketPath)
-    : connection_(std::make_unique<Connection>(std::move(socketPath))) {}
+    : connections_(std::make_unique<Connections>(std::move(socketPath))) {}
 LauncherClient::~LauncherClient() = default;
 
 Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request, const Standard& standard) {
   const std::string bytes = launcher::encode(request);
   if (auto fits = encodable<launcher::LaunchRequest>(bytes); !fits) return fits.error();
-  auto answer = connection_->ask(bytes, listOf(standard));
+  auto answer = connections_->ask(bytes, listOf(standard));
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::Launched launched;
@@ -158,7 +182,7 @@ Result<Container> LauncherClient::launch(const launcher::LaunchRequest& request,
 Result<ExecHandle> LauncherClient::exec(const launcher::ExecRequest& request, const Standard& standard) {
   const std::string bytes = launcher::encode(request);
   if (auto fits = encodable<launcher::ExecRequest>(bytes); !fits) return fits.error();
-  auto answer = connection_->ask(bytes, listOf(standard));
+  auto answer = connections_->ask(bytes, listOf(standard));
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::Executed executed;
@@ -167,17 +191,17 @@ Result<ExecHandle> LauncherClient::exec(const launcher::ExecRequest& request, co
 }
 
 Status LauncherClient::signal(const launcher::SignalRequest& request) {
-  auto answer = connection_->ask(launcher::encode(request), {});
+  auto answer = connections_->ask(launcher::encode(request), {});
   return answer ? Status() : Status(answer.error());
 }
 
 Status LauncherClient::remove(const std::string& instance) {
-  auto answer = connection_->ask(launcher::encode(launcher::RemoveRequest{instance}), {});
+  auto answer = connections_->ask(launcher::encode(launcher::RemoveRequest{instance}), {});
   return answer ? Status() : Status(answer.error());
 }
 
 Result<TenantHandle> LauncherClient::putTenant(const launcher::TenantPutRequest& request) {
-  auto answer = connection_->ask(launcher::encode(request), {});
+  auto answer = connections_->ask(launcher::encode(request), {});
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::TenantGroups groups;
@@ -192,26 +216,26 @@ Result<TenantHandle> LauncherClient::putTenant(const launcher::TenantPutRequest&
 }
 
 Status LauncherClient::removeTenant(TenantIndex tenant) {
-  auto answer = connection_->ask(launcher::encode(launcher::TenantRemoveRequest{tenant}), {});
+  auto answer = connections_->ask(launcher::encode(launcher::TenantRemoveRequest{tenant}), {});
   return answer ? Status() : Status(answer.error());
 }
 
 Status LauncherClient::mountLayer(const std::string& digest, int file) {
-  auto answer = connection_->ask(launcher::encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}), {file});
+  auto answer = connections_->ask(launcher::encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}), {file});
   return answer ? Status() : Status(answer.error());
 }
 
 Status LauncherClient::releaseLayer(const std::string& digest) {
-  auto answer = connection_->ask(launcher::encode(launcher::Verb::layerRelease, launcher::LayerRequest{digest}), {});
+  auto answer = connections_->ask(launcher::encode(launcher::Verb::layerRelease, launcher::LayerRequest{digest}), {});
   return answer ? Status() : Status(answer.error());
 }
 
 Result<std::vector<Container>> LauncherClient::recover() {
-  return connection_->recover();
+  return connections_->recover();
 }
 
 Result<std::vector<launcher::NetworkUsage>> LauncherClient::networkUsage() {
-  auto answer = connection_->ask(launcher::encode(launcher::Verb::networkUsage), {});
+  auto answer = connections_->ask(launcher::encode(launcher::Verb::networkUsage), {});
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::NetworkUsageReply reply;
@@ -220,7 +244,7 @@ Result<std::vector<launcher::NetworkUsage>> LauncherClient::networkUsage() {
 }
 
 Result<std::vector<launcher::PostureCheck>> LauncherClient::posture() {
-  auto answer = connection_->ask(launcher::encode(launcher::Verb::posture), {});
+  auto answer = connections_->ask(launcher::encode(launcher::Verb::posture), {});
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::PostureReply reply;

@@ -1,11 +1,13 @@
 // LauncherClient: typed requests to cloister-launcher.
 //
-// Threads: one request at a time on one connection; a Client serialises callers with a mutex.
+// Threads: any; each request has a connection to itself until its reply has come, at most kMostConnections of them, and
+// further callers wait. Connections are kept for the next request.
 // Failures: the launcher's own Error as it came back, or stage "client" when the socket failed. A lost connection is
 // opened again on the next call; a request whose reply was lost may have been carried out, which every verb but launch
 // and exec makes harmless, and launch answers EEXIST for an instance that runs.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,6 +45,8 @@ struct ExecHandle {
   UniqueFd pidfd;
 };
 
+inline constexpr std::ptrdiff_t kMostConnections = 16;  // half of what the launcher accepts
+
 class LauncherClient {
  public:
   explicit LauncherClient(std::string socketPath);
@@ -64,8 +68,8 @@ class LauncherClient {
   [[nodiscard]] Result<std::vector<launcher::Denial>> denials(std::uint64_t since);
 
  private:
-  class Connection;
-  std::unique_ptr<Connection> connection_;
+  class Connections;
+  std::unique_ptr<Connections> connections_;
 };
 
 }  // namespace cloister::sandbox

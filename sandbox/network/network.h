@@ -12,8 +12,7 @@
 //
 // Life cycle: open -> putTenant -> (link -> instance's namespace dies) -> removeTenant -> close().
 // Threads: not shared. Failures: Error{stage "network", operation, object, errno}. A failed call leaves nothing
-// half-made. Preconditions: CAP_NET_ADMIN in the current network namespace; link() needs CAP_SYS_ADMIN to enter the
-// child's.
+// half-made. Preconditions: CAP_NET_ADMIN in the current network namespace and, for link(), in the child's.
 #pragma once
 
 #include <memory>
@@ -36,11 +35,10 @@ class Network {
   [[nodiscard]] Status putTenant(TenantIndex tenant, std::uint64_t bitsPerSecond, launcher::Egress egress);
   [[nodiscard]] Status removeTenant(TenantIndex tenant);
 
-  // Makes the pair, puts one end as "eth0" into the network namespace `netns` (descriptor), sets lo up, address,
-  // default route and permanent neighbours there; pins address and MAC on the host end. About two netlink batches.
+  // Makes the pair, puts one end as "eth0" into the network namespace `netns` (descriptor), pins address and MAC on the
+  // host end and sets it up. The rest is done inside: inner_end.h. Never waits for another link's teardown, but for one
+  // of the same address.
   [[nodiscard]] Status link(TenantIndex tenant, Ipv4 address, int netns);
-  // Sets lo up in `netns` and nothing else.
-  [[nodiscard]] Status loopbackOnly(int netns);
   // Forgets the pins of an address whose namespace is gone. Does not wait for the link's deletion.
   [[nodiscard]] Status unlink(TenantIndex tenant, Ipv4 address);
 

@@ -2,7 +2,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,115 +13,183 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 #include "sandbox/base/unique_fd.h"
+#include "tests/bench/commands.h"
 
 namespace cloister::bench {
 namespace {
 
 namespace fs = std::filesystem;
 
-void shell(const std::string& command) {
-  if (runCommand({"/bin/sh", "-ec", command}) != 0) throw std::runtime_error("failed: " + command);
+bool unified() {
+  return fs::exists("/sys/fs/cgroup/cgroup.controllers");
 }
 
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> found;
-  found.reserve(words.size() + 1);
-  for (std::string& word : words) found.push_back(word.data());
-  found.push_back(nullptr);
-  return found;
+std::vector<std::string> hierarchies() {
+  if (unified()) return {"/sys/fs/cgroup"};
+  std::vector<std::string> mounts;
+  for (const char* name : {"unified", "cpu", "cpuacct", "memory", "pids", "blkio"}) {
+    const std::string mount = std::string("/sys/fs/cgroup/") + name;
+    if (fs::exists(mount)) mounts.push_back(mount);
+  }
+  return mounts;
+}
+
+void write(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  if (!file) throw std::runtime_error("cannot write " + path);
 }
 
 }  // namespace
 
-int runCommand(const std::vector<std::string>& command) {
-  std::vector<std::string> words = command;
-  posix_spawn_file_actions_t actions;
-  if (::posix_spawn_file_actions_init(&actions) != 0) return 127;
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  pid_t pid = -1;
-  const int failed = ::posix_spawn(&pid, words.front().c_str(), &actions, nullptr, pointers(words).data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  int status = 0;
-  if (failed != 0 || ::waitpid(pid, &status, 0) != pid) return 127;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-std::string findProgram(const std::string& name) {
-  for (const char* directory : {"/usr/local/bin/", "/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/"}) {
-    const std::string path = directory + name;
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  }
-  return {};
-}
-
-Host::Host(std::string launcherProgram) : launcherProgram_(std::move(launcherProgram)) {
+Host::Host(std::string binaries, uid_t user) : binaries_(std::move(binaries)), user_(std::to_string(user)) {
   std::string pattern = (fs::temp_directory_path() / "cloister-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = pattern;
   cgroupRoot_ = "cloister-bench-" + std::to_string(::getpid());
   if (::chmod(directory_.c_str(), 0755) != 0) throw std::runtime_error("chmod failed");
-  if (::unshare(CLONE_NEWNET) != 0) throw std::runtime_error("a network namespace cannot be made: root is needed");
+  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    throw std::runtime_error("namespaces cannot be made: root is needed");
+  }
   makeRootfs();
 }
 
 void Host::makeRootfs() const {
-  const std::string busybox = findProgram("busybox");
-  if (busybox.empty()) throw std::runtime_error("busybox-static is not installed");
+  const std::string program = findProgram("busybox");
+  if (program.empty()) throw std::runtime_error("busybox-static is not installed");
   fs::create_directories(rootfs() + "/bin");
   for (const char* name : {"proc", "dev", "sys", "tmp", "etc", "app", "run"})
     fs::create_directories(fs::path(rootfs()) / name);
-  fs::copy_file(busybox, rootfs() + "/bin/busybox");
-  for (const char* name : {"sh", "true"}) fs::create_symlink("busybox", fs::path(rootfs()) / "bin" / name);
+  fs::copy_file(program, rootfs() + "/bin/busybox");
+  for (const char* name : {"sh", "true", "sleep", "httpd", "dd", "yes", "nc", "rm"})
+    fs::create_symlink("busybox", fs::path(rootfs()) / "bin" / name);
+  fs::permissions(rootfs() + "/app", fs::perms::all);
+  write(rootfs() + "/etc/page", std::string(1024, 'x'));
+  shell("head -c 48M /dev/urandom >" + rootfs() + "/etc/large");
+  shell("mkfs.erofs --quiet -zlz4 " + path("layer.erofs") + " " + rootfs() + " >/dev/null");
 }
 
 void Host::startLauncher() {
   std::array<int, 2> ready{};
   if (::pipe2(ready.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
-  UniqueFd readEnd(ready[0]);
+  const UniqueFd readEnd(ready[0]);
   UniqueFd writeEnd(ready[1]);
-  std::vector<std::string> words = {launcherProgram_, "--run",         path("run"), "--store",
-                                    path("store"),    "--cgroup-root", cgroupRoot_};
+  std::vector<std::string> words = {program("cloister-launcher"),
+                                    "--run",
+                                    path("run"),
+                                    "--store",
+                                    path("store"),
+                                    "--cgroup-root",
+                                    cgroupRoot_,
+                                    "--allow-uid",
+                                    user_,
+                                    "--allow-gid",
+                                    user_};
   launcher_ = ::fork();
   if (launcher_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a benchmark that was stopped takes its launcher with it
     ::dup2(writeEnd.get(), 1);
     ::execv(words.front().c_str(), pointers(words).data());
     ::_exit(127);
   }
   writeEnd.reset();
   char byte = 0;
-  if (launcher_ < 0 || ::read(readEnd.get(), &byte, 1) != 1)
-    throw std::runtime_error(launcherProgram_ + " did not start");
+  if (launcher_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error(words.front() + " did not start");
 
   client_ = std::make_unique<sandbox::LauncherClient>(path("run") + "/launcher.sock");
-  launcher::TenantPutRequest tenant;
-  tenant.tenant = kTenant;
-  tenant.limits = {.memoryBytes = 512ULL << 20U, .cpuMillis = 2'000, .pids = 256, .networkBitsPerSecond = 0};
-  if (auto put = client_->putTenant(tenant); !put) throw std::runtime_error(put.error().message());
-
-  const std::string image = path("layer.erofs");
-  shell("mkfs.erofs --quiet -zlz4 " + image + " " + rootfs() + " >/dev/null; sha256sum " + image + " | cut -c1-64 >" +
-        path("digest"));
+  putTenant(kTenant);
+  shell("sha256sum " + path("layer.erofs") + " | cut -c1-64 >" + path("digest"));
   std::ifstream(path("digest")) >> digest_;
-  const UniqueFd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path("layer.erofs").c_str(), O_RDONLY | O_CLOEXEC));
   if (auto mounted = client_->mountLayer(digest_, file.get()); !mounted)
     throw std::runtime_error(mounted.error().message());
 }
 
+void Host::putTenant(TenantIndex tenant) {
+  launcher::TenantPutRequest request;
+  request.tenant = tenant;
+  request.limits = {.memoryBytes = 512ULL << 20U, .cpuMillis = 2'000, .pids = 256, .networkBitsPerSecond = 0};
+  if (auto put = client_->putTenant(request); !put) throw std::runtime_error(put.error().message());
+}
+
+std::vector<pid_t> Host::launcherHelpers() const {
+  const std::string pid = std::to_string(launcher_);
+  std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
+  std::vector<pid_t> helpers;
+  for (pid_t helper = 0; list >> helper;) {
+    std::string name;
+    std::ifstream comm("/proc/" + std::to_string(helper) + "/comm");
+    std::getline(comm, name);
+    if (name == "joiner") helpers.push_back(helper);
+  }
+  return helpers;
+}
+
+void Host::mountLayer() {
+  fs::create_directories(path("layer"));
+  shell("mount -o loop,ro " + path("layer.erofs") + " " + path("layer"));
+}
+
+std::string Host::holdUserNamespace() {
+  holder_ = ::fork();
+  if (holder_ == 0) {
+    if (::unshare(CLONE_NEWUSER) != 0) ::_exit(1);
+    for (;;) ::pause();
+  }
+  const std::string directory = "/proc/" + std::to_string(holder_);
+  const auto own = fs::read_symlink("/proc/self/ns/user");
+  while (fs::read_symlink(directory + "/ns/user") == own) ::usleep(1000);
+  for (const char* map : {"/uid_map", "/gid_map"}) write(directory + map, "0 100000 65536\n");
+  return directory + "/ns/user";
+}
+
+std::string Host::makeGroup(const std::string& name) {
+  std::string group = cgroupRoot_ + "-" + name;
+  for (const std::string& mount : hierarchies()) {
+    groups_.push_back(mount + "/" + group);
+    fs::create_directory(groups_.back());
+    if (unified()) write(groups_.back() + "/cgroup.subtree_control", "+cpu +memory +pids");
+  }
+  return group;
+}
+
 Host::~Host() {
   client_.reset();
+  if (holder_ > 0) {
+    ::kill(holder_, SIGKILL);
+    ::waitpid(holder_, nullptr, 0);
+  }
   if (launcher_ > 0) {
     ::kill(launcher_, SIGTERM);
     ::waitpid(launcher_, nullptr, 0);
-    (void)runCommand(
-        {launcherProgram_, "--purge", "--run", path("run"), "--store", path("store"), "--cgroup-root", cgroupRoot_});
+    (void)runCommand({program("cloister-launcher"), "--purge", "--run", path("run"), "--store", path("store"),
+                      "--cgroup-root", cgroupRoot_});
   }
+  for (const std::string& group : groups_) ::rmdir(group.c_str());
+  ::umount2(path("layer").c_str(), MNT_DETACH);
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
+}
+
+launcher::LaunchRequest busybox(const Host& host, const std::string& instance, std::vector<std::string> argv) {
+  launcher::LaunchRequest request;
+  request.instance = instance;
+  request.tenant = kTenant;
+  request.layers = {host.layer()};
+  request.hostname = "bench";
+  request.argv = std::move(argv);
+  request.environment = {"PATH=/bin"};
+  request.workingDirectory = "/";
+  request.limits = {.memoryBytes = 64ULL << 20U,
+                    .cpuMillis = 1'000,
+                    .pids = 32,
+                    .diskBytes = 16ULL << 20U,
+                    .inodes = 1'000,
+                    .openFiles = 256};
+  return request;
 }
 
 }  // namespace cloister::bench

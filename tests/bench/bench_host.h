@@ -1,7 +1,8 @@
-// What a launch benchmark needs on the host: a scratch directory, a busybox root, a cloister-launcher in a network
-// namespace of its own with a cgroup root of its own, and commands that are run and timed.
+// What a benchmark of the launcher needs on the host: a scratch directory, a busybox root, a cloister-launcher with a
+// cgroup root of its own; all in a network and a mount namespace that end with the benchmark.
 //
-// Threads: not shared. Failures: std::runtime_error naming the step; the destructor removes all that was made.
+// Threads: not shared, but for the client. Failures: std::runtime_error naming the step; the destructor removes all
+// that was made.
 #pragma once
 
 #include <sys/types.h>
@@ -14,36 +15,49 @@
 
 namespace cloister::bench {
 
+inline constexpr TenantIndex kTenant = 1;
+
 class Host {
  public:
-  explicit Host(std::string launcherProgram);
+  // `binaries`: the directory of cloister-launcher and of the floors. `user` may talk to the launcher, besides root.
+  explicit Host(std::string binaries, uid_t user = 0);
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
   // Starts the launcher, with one tenant and the busybox root as a layer.
   void startLauncher();
+  void putTenant(TenantIndex tenant);
   [[nodiscard]] sandbox::LauncherClient& client() { return *client_; }
+  [[nodiscard]] pid_t launcher() const { return launcher_; }
+  [[nodiscard]] std::vector<pid_t> launcherHelpers() const;
   [[nodiscard]] const std::string& layer() const { return digest_; }
+  [[nodiscard]] std::string program(const std::string& name) const { return binaries_ + "/" + name; }
   [[nodiscard]] std::string rootfs() const { return directory_ + "/rootfs"; }
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
   [[nodiscard]] const std::string& cgroupRoot() const { return cgroupRoot_; }
 
+  // For the contestants that bring no launcher: the layer mounted at path("layer"), a user namespace that maps its ids
+  // (a file in /proc), and a group "<cgroupRoot>-<name>" in every hierarchy.
+  void mountLayer();
+  [[nodiscard]] std::string holdUserNamespace();
+  [[nodiscard]] std::string makeGroup(const std::string& name);
+
  private:
   void makeRootfs() const;
-  std::string launcherProgram_;
+  std::string binaries_;
+  std::string user_;
   std::string directory_;
   std::string cgroupRoot_;
   std::string digest_;
   pid_t launcher_ = -1;
+  pid_t holder_ = -1;
+  std::vector<std::string> groups_;
   std::unique_ptr<sandbox::LauncherClient> client_;
 };
 
-// Exit code of the command, its output going to /dev/null; 127 when it cannot be started.
-[[nodiscard]] int runCommand(const std::vector<std::string>& command);
-// The program's path on PATH, or empty.
-[[nodiscard]] std::string findProgram(const std::string& name);
-
-inline constexpr TenantIndex kTenant = 1;
+// A request for busybox with `argv`; small limits, no address.
+[[nodiscard]] launcher::LaunchRequest busybox(const Host& host, const std::string& instance,
+                                              std::vector<std::string> argv);
 
 }  // namespace cloister::bench

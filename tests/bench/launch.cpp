@@ -1,101 +1,131 @@
 // bench_launch: how long it takes to start busybox `true` confined, wait for it and clean up, by each contestant, in
 // turn within each round, so that a noisy machine is noisy for all. Ratios count; milliseconds are this machine's.
 //
-//   bench_launch FLOOR LAUNCHER ROUNDS
-#include <algorithm>
+//   bench_launch BINARIES ROUNDS     BINARIES: the directory of cloister-launcher and the floors
+#include <atomic>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/bench/contestants.h"
+#include "tests/bench/tables.h"
 
 namespace {
 
-using cloister::bench::Contestant;
+using namespace cloister::bench;
+using Clock = std::chrono::steady_clock;
 
-struct Row {
-  std::string name;
-  std::vector<double> millis;
-  std::string note;
-};
+constexpr std::chrono::milliseconds kIdle{50};
+constexpr unsigned kInFlight = 8;
 
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return std::nan("");
-  std::sort(values.begin(), values.end());
-  const double position = q * static_cast<double>(values.size() - 1);
-  return values.at(static_cast<std::size_t>(std::lround(position)));
-}
+// Names of containers must differ over the whole run.
+std::atomic<unsigned> nextRound{0};
 
-void measure(const std::vector<Contestant>& contestants, std::vector<Row>& rows, unsigned rounds) {
+void measure(const std::vector<Contestant>& contestants, std::vector<Row>& rows, unsigned rounds,
+             std::chrono::milliseconds pause) {
   constexpr unsigned kWarmUp = 2;
   for (unsigned round = 0; round < rounds + kWarmUp; ++round) {
     for (std::size_t i = 0; i < contestants.size(); ++i) {
       Row& row = rows.at(i);
       if (!row.note.empty()) continue;
-      const auto begin = std::chrono::steady_clock::now();
-      const std::string failure = contestants.at(i).run(round);
-      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-      if (!failure.empty()) {
-        row.note = "failed: " + failure;
+      std::this_thread::sleep_for(pause);
+      const auto begin = Clock::now();
+      Sample sample = contestants.at(i).run(nextRound++);
+      const std::chrono::duration<double, std::milli> took = Clock::now() - begin;
+      if (!sample.failure.empty()) {
+        row.note = "failed: " + sample.failure;
       } else if (round >= kWarmUp) {
-        row.millis.push_back(took.count());
+        row.whole.push_back(took.count());
+        row.samples.push_back(std::move(sample));
       }
     }
   }
 }
 
-void print(const std::vector<Row>& rows, unsigned rounds) {
-  double floor = std::nan("");
-  for (const Row& row : rows) {
-    if (row.name == "floor") floor = quantile(row.millis, 0.5);
-  }
-  std::printf("start, wait for and remove busybox true; %u interleaved rounds\n", rounds);
-  std::printf("%-34s %10s %10s %10s\n", "", "median ms", "p99 ms", "x floor");
-  for (const Row& row : rows) {
-    if (!row.note.empty()) {
-      std::printf("%-34s %s\n", row.name.c_str(), row.note.c_str());
-      continue;
-    }
-    const double median = quantile(row.millis, 0.5);
-    std::printf("%-34s %10.2f %10.2f %10.2f\n", row.name.c_str(), median, quantile(row.millis, 0.99), median / floor);
-  }
-}
-
-int run(const std::string& floor, const std::string& launcher, unsigned rounds) {
-  cloister::bench::Host host(launcher);
-  host.startLauncher();
-  std::vector<double> plainLaunch;
-  std::vector<double> linkedLaunch;
-  auto contestants = cloister::bench::rivals(host, floor);
-  contestants.push_back(cloister::bench::cloister(host, cloister::bench::Link::loopbackOnly, plainLaunch));
-  contestants.push_back(cloister::bench::cloister(host, cloister::bench::Link::tenantNetwork, linkedLaunch));
+std::vector<Row> emptyRows(const std::vector<Contestant>& contestants) {
   std::vector<Row> rows;
   for (const Contestant& contestant : contestants)
-    rows.push_back({.name = contestant.name, .millis = {}, .note = contestant.absent});
-  measure(contestants, rows, rounds);
-  const bool oursFailed = !rows.back().note.empty() || !rows.at(rows.size() - 2).note.empty();
-  rows.push_back({.name = "cloister: request to exec", .millis = plainLaunch, .note = {}});
-  rows.push_back({.name = "cloister, network: request to exec", .millis = linkedLaunch, .note = {}});
-  print(rows, rounds);
-  return oursFailed ? 1 : 0;
+    rows.push_back({.name = contestant.name, .note = contestant.absent, .whole = {}, .samples = {}});
+  return rows;
+}
+
+void printRate(const Contestant& contestant, std::chrono::seconds duration) {
+  if (!contestant.absent.empty()) {
+    std::printf("%-32s %s\n", contestant.name.c_str(), contestant.absent.c_str());
+    return;
+  }
+  std::atomic<unsigned> done{0};
+  std::atomic<unsigned> failed{0};
+  std::vector<std::thread> threads;
+  const auto begin = Clock::now();
+  for (unsigned i = 0; i < kInFlight; ++i) {
+    threads.emplace_back([&] {
+      while (Clock::now() < begin + duration) ++(contestant.run(nextRound++).failure.empty() ? done : failed);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::chrono::duration<double> took = Clock::now() - begin;
+  std::printf("%-32s %9.1f", contestant.name.c_str(), done / took.count());
+  std::printf(failed == 0 ? "\n" : "   (%u failed)\n", failed.load());
+}
+
+bool failed(const std::vector<Row>& rows) {
+  bool any = false;
+  for (const Row& row : rows) any = any || (row.name.starts_with("cloister") && !row.note.empty());
+  return any;
+}
+
+int run(const std::string& binaries, unsigned rounds) {
+  Host host(binaries);
+  host.startLauncher();
+  host.mountLayer();
+  const std::string userNamespace = host.holdUserNamespace();
+  const std::string group = host.makeGroup("floor");
+  const Contestant full = fullFloor(host, userNamespace, group, Link::loopbackOnly);
+  const Contestant fullLinked = fullFloor(host, userNamespace, group, Link::tenantNetwork);
+  const Contestant runc = ociRuntime(host, "runc");
+  const Contestant ours = cloisterLaunch(host, Link::loopbackOnly);
+  const Contestant oursLinked = cloisterLaunch(host, Link::tenantNetwork);
+
+  const std::vector<Contestant> all = {
+      forkAndExec(host), bareFloor(host),   full, fullLinked, bubblewrap(host), runc, ociRuntime(host, "crun"), ours,
+      oursLinked,        cloisterExec(host)};
+  std::vector<Row> rows = emptyRows(all);
+  measure(all, rows, rounds, {});
+  printComparison("start, wait for and remove busybox true: " + std::to_string(rounds) + " interleaved rounds", rows,
+                  full.name);
+  printStages(rows);
+  bool bad = failed(rows);
+
+  const std::vector<Contestant> afterIdleness = {full, fullLinked, ours, oursLinked};
+  rows = emptyRows(afterIdleness);
+  measure(afterIdleness, rows, rounds / 2 + 1, kIdle);
+  printComparison("the same, each after 50 ms of idleness", rows, full.name);
+  printStages(rows);
+  bad = bad || failed(rows);
+
+  std::printf("\n%u in flight, launches a second\n", kInFlight);
+  const std::chrono::seconds duration{rounds >= 50 ? 5 : 2};
+  for (const Contestant& contestant : {full, fullLinked, runc, ours, oursLinked}) printRate(contestant, duration);
+  return bad ? 1 : 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   unsigned rounds = 0;
-  const std::string text = argc == 4 ? argv[3] : "";
+  const std::string text = argc == 3 ? argv[2] : "";
   if (std::from_chars(text.data(), text.data() + text.size(), rounds).ec != std::errc{} || rounds == 0 ||
-      rounds > 200) {
-    std::fputs("usage: bench_launch FLOOR LAUNCHER ROUNDS   (1 to 200 rounds)\n", stderr);
+      rounds > 500) {
+    std::fputs("usage: bench_launch BINARIES ROUNDS   (1 to 500 rounds)\n", stderr);
     return 2;
   }
   try {
-    return run(argv[1], argv[2], rounds);
+    return run(argv[1], rounds);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_launch: %s\n", error.what());
     return 1;

@@ -95,7 +95,7 @@ TEST(FuzzCorpus, launcherRequests) {
 
 TEST(FuzzCorpus, launcherReplies) {
   using launcher::DescriptorKind;
-  const launcher::Launched launched{"web-0", 1, 2, 3, {DescriptorKind::pid, DescriptorKind::unified}};
+  const launcher::Launched launched{"web-0", 1, 2, 3, {DescriptorKind::pid, DescriptorKind::unified}, {10, 20}};
   const auto tagged = [](char kind, const std::string& reply) { return kind + reply.substr(1); };
   const std::vector<std::string> seeds = {
       tagged(0, encode(launched)),

@@ -197,7 +197,7 @@ TEST_F(Lifecycle, RefusesWhatIsNoTenantOrNotItsAddress) {
 
 TEST_F(Lifecycle, LoopbackOnlyGivesNothingElse) {
   const UniqueFd netns = newNamespace();
-  const auto done = network->loopbackOnly(netns.get());
+  const auto done = configureInside(netns, 0, 0);
   ASSERT_TRUE(done) << done.error().message();
   const auto server = listenTcp(netns, ip("127.0.0.1"), 8080);
   EXPECT_EQ(connectTcp(netns, ip("127.0.0.1"), 8080), 0);

@@ -11,10 +11,11 @@
 
 #include <array>
 #include <cerrno>
+#include <thread>
 
 #include "sandbox/network/addresses.h"
+#include "sandbox/network/inner_end.h"
 #include "sandbox/network/links.h"
-#include "sandbox/network/netns.h"
 #include "sandbox/network/sysctl.h"
 
 namespace cloister::network::test {
@@ -71,7 +72,7 @@ Status addUplink(const UniqueFd& internet) {
   addUp(rest, link->index);
   addDefaultRoute(rest, link->index, kInternet);
   if (auto done = route->send(rest, "up0"); !done) return done;
-  return inNamespace(internet.get(), []() -> Status {
+  return inNamespace(internet, []() -> Status {
     auto inner = Socket::open(NETLINK_ROUTE);
     if (!inner) return inner.error();
     auto end = getLink(inner.value(), "in0");
@@ -94,9 +95,25 @@ Ipv4 ip(const char* text) {
   return parseIpv4(text);
 }
 
+Status inNamespace(const UniqueFd& netns, const std::function<Status()>& work) {
+  Status done;
+  std::thread visitor([&done, &work, &netns] {
+    done = ::setns(netns.get(), CLONE_NEWNET) == 0 ? work() : Status{failure("setns", "netns", errno)};
+  });
+  visitor.join();
+  return done;
+}
+
+Status configureInside(const UniqueFd& netns, Ipv4 address, Ipv4 gateway) {
+  return inNamespace(netns, [&]() -> Status {
+    auto end = InnerEnd::prepare();
+    return end ? end->configure(address, gateway) : Status{end.error()};
+  });
+}
+
 int inside(const UniqueFd& netns, const std::function<int()>& body) {
   int result = -1;
-  const auto done = inNamespace(netns.get(), [&]() -> Status {
+  const auto done = inNamespace(netns, [&]() -> Status {
     result = body();
     return {};
   });
@@ -192,6 +209,8 @@ void World::put(TenantIndex tenant, launcher::Egress egress, std::uint64_t bitsP
 void World::link(TenantIndex tenant, Ipv4 address, const UniqueFd& netns) {
   const auto done = network->link(tenant, address, netns.get());
   ASSERT_TRUE(done) << done.error().message();
+  const auto configured = configureInside(netns, address, gatewayOf(tenant));
+  ASSERT_TRUE(configured) << configured.error().message();
 }
 
 launcher::NetworkUsage World::usageOf(TenantIndex tenant) {

@@ -33,6 +33,10 @@ inline const Ipv4 kInternet = 0xcb007102U;  // 203.0.113.2
 inline const int kPatience = cloister::test::patient(5000);
 inline constexpr int kSilence = 200;
 
+// Runs `work` inside the namespace, in a thread of its own.
+[[nodiscard]] Status inNamespace(const UniqueFd& netns, const std::function<Status()>& work);
+// As a container's child does it; address 0: loopback only.
+[[nodiscard]] Status configureInside(const UniqueFd& netns, Ipv4 address, Ipv4 gateway);
 // Runs `body` inside the namespace and hands over what it returns; for opening sockets there.
 [[nodiscard]] int inside(const UniqueFd& netns, const std::function<int()>& body);
 [[nodiscard]] UniqueFd newNamespace();

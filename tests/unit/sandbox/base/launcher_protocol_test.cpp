@@ -32,7 +32,8 @@ Launched launched() {
           .tenant = 7,
           .pid = 4711,
           .cgroupInode = 0xffffffffffU,
-          .descriptors = {DescriptorKind::pid, DescriptorKind::netns, DescriptorKind::unified}};
+          .descriptors = {DescriptorKind::pid, DescriptorKind::netns, DescriptorKind::unified},
+          .stages = {1, 2, 0xffffffffU}};
 }
 
 struct Codec {
@@ -166,8 +167,11 @@ TEST(LauncherProtocol, othersHaveLimitsToo) {
   EXPECT_FALSE(accepts<LayerRequest>(encode(Verb::layerMount, LayerRequest{std::string(65, 'a')}), kVerbBytes));
   EXPECT_TRUE(accepts<LayerRequest>(encode(Verb::layerRelease, LayerRequest{std::string(64, 'a')}), kVerbBytes));
   EXPECT_FALSE(accepts<TenantPutRequest>(encode(TenantPutRequest{1, {}, static_cast<Egress>(9)}), kVerbBytes));
-  EXPECT_FALSE(accepts<Launched>(encode(Launched{"i", 1, 1, 1, {static_cast<DescriptorKind>(200)}}), kStatusBytes));
-  EXPECT_FALSE(accepts<Launched>(encode(Launched{"i", 1, 1, 1, std::vector(17, DescriptorKind::cpu)}), kStatusBytes));
+  EXPECT_FALSE(accepts<Launched>(encode(Launched{"i", 1, 1, 1, {static_cast<DescriptorKind>(200)}, {}}), kStatusBytes));
+  EXPECT_FALSE(
+      accepts<Launched>(encode(Launched{"i", 1, 1, 1, std::vector(17, DescriptorKind::cpu), {}}), kStatusBytes));
+  const std::vector<std::uint32_t> stages(kLaunchStages + 1, 1);
+  EXPECT_FALSE(accepts<Launched>(encode(Launched{"i", 1, 1, 1, {}, stages}), kStatusBytes));
   EXPECT_TRUE(accepts<Recovered>(encode(Recovered{std::vector(kRecoveredPerMessage, launched())}), kStatusBytes));
   EXPECT_FALSE(accepts<Recovered>(encode(Recovered{std::vector(kRecoveredPerMessage + 1, launched())}), kStatusBytes));
   EXPECT_FALSE(accepts<PostureReply>(encode(PostureReply{{{"n", static_cast<CheckState>(3), ""}}}), kStatusBytes));
@@ -185,7 +189,12 @@ TEST(LauncherProtocol, theLargestRepliesFitOneMessage) {
   const std::string bytes = encode(all);
   EXPECT_LE(bytes.size(), wire::kMaxMessage);
   EXPECT_TRUE(accepts<NetworkUsageReply>(bytes, kStatusBytes));
-  Launched longest{std::string(64, 'i'), 1, 1, 1, std::vector(16, DescriptorKind::pid)};
+  Launched longest{std::string(64, 'i'),
+                   1,
+                   1,
+                   1,
+                   std::vector(16, DescriptorKind::pid),
+                   std::vector<std::uint32_t>(kLaunchStages, 1)};
   EXPECT_LE(encode(Recovered{std::vector(kRecoveredPerMessage, longest)}).size(), wire::kMaxMessage);
 }
 

@@ -72,7 +72,8 @@ class LauncherClientTest : public testing::Test {
             .tenant = 1,
             .pid = 2,
             .cgroupInode = 3,
-            .descriptors = {DescriptorKind::pid, DescriptorKind::unified}};
+            .descriptors = {DescriptorKind::pid, DescriptorKind::unified},
+            .stages = {1, 2, 3}};
   }
   static Standard standard() { return {.in = 0, .out = 1, .err = 2, .status = 2}; }
 
@@ -185,6 +186,23 @@ TEST_F(LauncherClientTest, aRestartedLauncherIsFoundAgain) {
   EXPECT_EQ(lost.error().stage, "client");
   EXPECT_EQ(lost.error().code, ECONNRESET);
   EXPECT_TRUE(client.remove("c").ok());
+}
+
+TEST_F(LauncherClientTest, aRequestThatWaitsHoldsUpNoOther) {
+  auto listener = seqpacket::listen(socket_, 0600);
+  ASSERT_TRUE(listener.ok()) << listener.error().message();
+  LauncherClient client(socket_);
+  std::thread waiting([&client] { EXPECT_TRUE(client.remove("slow").ok()); });
+  const UniqueFd slow = seqpacket::accept(listener->get()).value();
+  EXPECT_EQ(seqpacket::receive(slow.get())->bytes, encode(launcher::RemoveRequest{"slow"}));
+  server_ = std::thread([fd = listener->get()] {
+    const UniqueFd quick = seqpacket::accept(fd).value();
+    EXPECT_EQ(seqpacket::receive(quick.get())->bytes, encode(launcher::RemoveRequest{"quick"}));
+    EXPECT_TRUE(seqpacket::send(quick.get(), launcher::encodeDone(), {}).ok());
+  });
+  EXPECT_TRUE(client.remove("quick").ok());
+  EXPECT_TRUE(seqpacket::send(slow.get(), launcher::encodeDone(), {}).ok());
+  waiting.join();
 }
 
 TEST_F(LauncherClientTest, otherVerbsDecodeTheirReplies) {

@@ -1,0 +1,28 @@
+// The container's end of its network, configured by the container's own child: inside, and without the launcher
+// waiting.
+//
+// Threads: the child's one. Failures: Error{stage "network", operation, object, errno}. Preconditions: root of the user
+// namespace that owns the network namespace; for configure() with an address, Network::link() has made eth0.
+#pragma once
+
+#include "sandbox/base/identity.h"
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::network {
+
+class InnerEnd {
+ public:
+  // While /proc/sys can still be written.
+  [[nodiscard]] static Result<InnerEnd> prepare();
+
+  // Sets lo up; with an address (not 0) also eth0 without IPv6, its address, the default route over the gateway, and
+  // the gateway as a permanent neighbour.
+  [[nodiscard]] Status configure(Ipv4 address, Ipv4 gateway) const;
+
+ private:
+  explicit InnerEnd(UniqueFd settings) : settings_(std::move(settings)) {}
+  UniqueFd settings_;  // net/ipv6/conf; none where the kernel has no IPv6
+};
+
+}  // namespace cloister::network
