@@ -5,8 +5,9 @@
 // cloister-init. Threads and failures: a value; strings that are too long are cut.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+// C headers: cloister-init is built without a C++ library.
+#include <stddef.h>
+#include <stdint.h>
 
 namespace cloister {
 
@@ -14,7 +15,7 @@ struct ExecReport {
   char stage[32];
   char operation[48];
   char path[256];
-  std::int32_t code;
+  int32_t code;
 };
 
 // Descriptors that cloister-init finds open, beside 0, 1 and 2.
@@ -25,8 +26,8 @@ inline constexpr int kInitDescriptor = 6;    // cloister-init's own image, close
 inline constexpr int kAnswerDescriptor = 7;  // where the calls arrive that cloister-init answers
 
 // Fills `to` with at most size - 1 bytes of `from` and a zero.
-inline void copyText(char* to, std::size_t size, const char* from) {
-  std::size_t i = 0;
+inline void copyText(char* to, size_t size, const char* from) {
+  size_t i = 0;
   for (; i + 1 < size && from[i] != '\0'; ++i) to[i] = from[i];
   to[i] = '\0';
 }

@@ -1,14 +1,14 @@
 #include "sandbox/init/answers.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/sysinfo.h>
+#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sysinfo.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <ctime>
 
 namespace cloister {
 namespace {
@@ -25,9 +25,9 @@ union Reply {
 
 // "<key> <number> kB" of the text, in bytes; 0 when it is not there.
 unsigned long bytesOf(const char* text, const char* key) {
-  const char* at = std::strstr(text, key);
+  const char* at = strstr(text, key);
   if (at == nullptr) return 0;
-  at += std::strlen(key);
+  at += strlen(key);
   while (*at == ' ') ++at;
   unsigned long kilobytes = 0;
   for (; *at >= '0' && *at <= '9'; ++at) kilobytes = kilobytes * 10 + static_cast<unsigned long>(*at - '0');
@@ -60,17 +60,17 @@ void memoryPath(char* path, unsigned pid) {
     digits[count++] = static_cast<char>('0' + pid % 10);
     pid /= 10;
   } while (pid > 0);
-  std::strcpy(path, "/proc/");
-  path += std::strlen(path);
+  strcpy(path, "/proc/");
+  path += strlen(path);
   while (count > 0) *path++ = digits[--count];
-  std::strcpy(path, "/mem");
+  strcpy(path, "/mem");
 }
 
 }  // namespace
 
 void answerCall(int listener) {
   Notice notice{};
-  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return;
+  if (syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return;
   Reply reply{};
   reply.answer.id = notice.call.id;
   struct sysinfo info {};
@@ -79,7 +79,7 @@ void answerCall(int listener) {
   memoryPath(path, notice.call.pid);
   const int memory = open(path, O_WRONLY | O_CLOEXEC);
   // Opened first: a caller that is still there now is the one whose memory it is.
-  const bool there = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notice.call.id) == 0;
+  const bool there = syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notice.call.id) == 0;
   if (memory < 0 || !there) {
     reply.answer.error = -EPERM;
   } else if (pwrite(memory, &info, sizeof info, static_cast<off_t>(notice.call.data.args[0])) !=
@@ -87,7 +87,7 @@ void answerCall(int listener) {
     reply.answer.error = -EFAULT;
   }
   if (memory >= 0) close(memory);
-  ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+  syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
 
 }  // namespace cloister

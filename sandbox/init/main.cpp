@@ -1,26 +1,26 @@
 // cloister-init: the first process of every container, and the parent of every `exec` in one.
 //
 // Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group,
-// answers the calls that the filter hands to it (answers.h) and writes how the command ended. It is static, cannot be
-// dumped, runs under the app's own filter and has no capability that the command does not have: none for an app, and
-// for a build those without which it could not answer the build's processes.
+// answers the calls that the filter hands to it (answers.h) and writes how the command ended. It is static and small
+// (musl where that is installed: its start is a sixth of glibc's, and every launch waits for it), cannot be dumped,
+// runs under the app's own filter and has no capability that the command does not have: none for an app, and for a
+// build those without which it could not answer the build's processes.
 //
 //   cloister-init MODE COMMAND [ARG...]     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
 //
 // Descriptors: see sandbox/base/exec_report.h. Failure before the command's execve: an ExecReport and exit 127.
 // When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded
 // SIGTERM it waits for all of them, so that "a && b" in a shell does not cut the grace period of b short.
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 
 #include "sandbox/base/exec_report.h"
 #include "sandbox/init/answers.h"
@@ -31,13 +31,13 @@ using cloister::ExecReport;
 using cloister::kReportDescriptor;
 using cloister::kStatusDescriptor;
 
-void writeFully(int fd, const char* text, std::size_t size) {
+void writeFully(int fd, const char* text, size_t size) {
   while (size > 0) {
     const ssize_t wrote = write(fd, text, size);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote <= 0) return;
     text += wrote;
-    size -= static_cast<std::size_t>(wrote);
+    size -= static_cast<size_t>(wrote);
   }
 }
 
@@ -56,7 +56,7 @@ void recordEnd(int status) {
   char line[32];
   const bool exited = WIFEXITED(status);
   cloister::copyText(line, sizeof line, exited ? "exit " : "signal ");
-  std::size_t length = std::strlen(line);
+  size_t length = strlen(line);
   int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
   char digits[4];
   int count = 0;
@@ -95,7 +95,7 @@ int main(int count, char** arguments) {
   // vfork's cheaper sibling is not worth it: init has a handful of pages.
   const pid_t command = fork();
   if (command < 0) failStart("fork", "");
-  if (command == 0) becomeCommand(std::strcmp(arguments[1], "terminal") == 0, arguments + 2);
+  if (command == 0) becomeCommand(strcmp(arguments[1], "terminal") == 0, arguments + 2);
 
   close(kReportDescriptor);
   for (int fd = 0; fd <= cloister::kOutputDescriptor; ++fd) close(fd);

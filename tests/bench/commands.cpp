@@ -18,14 +18,18 @@ double millis(const timeval& time) {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
 }
 
-// The child's pid, or -1. Its stderr is ours when `stderrTo` is negative.
+// The child's pid, or -1. Its stderr goes to /dev/null when `stderrTo` is negative.
 pid_t spawn(const std::vector<std::string>& command, int stderrTo) {
   std::vector<std::string> words = command;
   posix_spawn_file_actions_t actions;
   if (::posix_spawn_file_actions_init(&actions) != 0) return -1;
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  if (stderrTo >= 0) ::posix_spawn_file_actions_adddup2(&actions, stderrTo, 2);
+  if (stderrTo >= 0) {
+    ::posix_spawn_file_actions_adddup2(&actions, stderrTo, 2);
+  } else {
+    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  }
   pid_t pid = -1;
   const int failed = ::posix_spawn(&pid, words.front().c_str(), &actions, nullptr, pointers(words).data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -85,21 +86,23 @@ Contestant ociRuntime(const Host& host, const std::string& name) {
   Contestant made;
   made.name = name;
   const std::string program = findProgram(name);
-  const std::string bundle = host.path(name + "-bundle");
+  const std::string bundle = host.path(name + "-bundle-");
   if (program.empty()) {
     made.absent = "not installed";
     return made;
   }
-  std::string text = kBundle;
-  replace(text, "@ROOT@", host.rootfs());
-  replace(text, "@GROUP@", "/" + host.cgroupRoot() + "-" + name);
-  shell("mkdir " + bundle);
-  std::ofstream(bundle + "/config.json") << text << std::flush;
-  const auto words = [program, root = host.path(name), bundle](const std::string& id) {
-    return std::vector<std::string>{program, "--root", root, "run", "--bundle", bundle, id};
+  // A bundle a run: each has a group of its own, and only the runtime knows when that can go.
+  const auto words = [program, bundle, root = host.path(name), rootfs = host.rootfs(),
+                      group = "/" + host.cgroupRoot() + "-" + name](const std::string& id) {
+    std::string text = kBundle;
+    replace(text, "@ROOT@", rootfs);
+    replace(text, "@GROUP@", group + "-" + id);
+    ::mkdir((bundle + id).c_str(), 0755);
+    std::ofstream(bundle + id + "/config.json") << text << std::flush;
+    return std::vector<std::string>{program, "--root", root, "run", "--bundle", bundle + id, id};
   };
-  made.absent = complaintOf(words("bench-probe"));
-  made.run = [words](unsigned round) { return judge(runCommand(words("bench-" + std::to_string(round)))); };
+  made.absent = complaintOf(words("probe"));
+  made.run = [words](unsigned round) { return judge(runCommand(words(std::to_string(round)))); };
   return made;
 }
 
