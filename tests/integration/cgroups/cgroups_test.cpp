@@ -1,5 +1,5 @@
-// The kernel holds what Tree writes: real groups under a root of this test's own.
-#include "sandbox/cgroups/cgroups.h"
+// The kernel holds what Tree writes, on whichever layout this machine has.
+#include "tests/integration/cgroups/real_tree.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -27,81 +27,6 @@ namespace {
 
 using launcher::DescriptorKind;
 using namespace std::chrono_literals;
-
-constexpr TenantIndex kTenant = 21;
-const int kPatience = test::patient(5000);  // milliseconds, for what must come
-constexpr launcher::TenantLimits kTenantLimits{512ULL << 20U, 1000, 128, 0};
-
-launcher::Limits limits(std::uint64_t memory, std::uint64_t cpuMillis, std::uint64_t pids) {
-  launcher::Limits bounds;
-  bounds.memoryBytes = memory;
-  bounds.cpuMillis = cpuMillis;
-  bounds.pids = pids;
-  return bounds;
-}
-
-struct RealTree : testing::Test {
-  std::unique_ptr<Tree> tree;
-  std::vector<std::string> instances;
-
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "RealTree needs root: it makes control groups";
-    auto opened = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()), "/");
-    ASSERT_TRUE(opened) << opened.error().message();
-    tree = std::move(opened).value();
-    auto tenant = tree->putTenant(kTenant, kTenantLimits);
-    ASSERT_TRUE(tenant) << tenant.error().message();
-  }
-
-  void TearDown() override {
-    if (!tree) return;
-    for (const auto& instance : instances) {
-      (void)tree->kill(kTenant, instance);
-      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-      }
-      const auto removed = tree->removeInstance(kTenant, instance, kPatience);
-      EXPECT_TRUE(removed) << removed.error().message();
-    }
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
-    const auto removed = tree->removeTenant(kTenant);
-    EXPECT_TRUE(removed) << removed.error().message();
-    const auto all = tree->removeAll();
-    EXPECT_TRUE(all) << all.error().message();
-  }
-
-  Group create(const std::string& instance, const launcher::Limits& bounds) {
-    auto group = tree->createInstance(kTenant, instance, bounds);
-    EXPECT_TRUE(group) << group.error().message();
-    instances.push_back(instance);
-    return group ? std::move(group).value() : Group{};
-  }
-
-  // A child that runs `body` after it has been moved into `group`.
-  pid_t run(const Group& group, const std::function<int()>& body) {
-    std::array<int, 2> gate{};
-    EXPECT_EQ(::pipe2(gate.data(), O_CLOEXEC), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::close(gate[1]);
-      char byte = 0;
-      if (::read(gate[0], &byte, 1) != 1) ::_exit(99);
-      ::_exit(body());
-    }
-    ::close(gate[0]);
-    const auto joined = tree->join(group, child, Tree::Born::elsewhere);
-    EXPECT_TRUE(joined) << joined.error().message();
-    EXPECT_EQ(::write(gate[1], "g", 1), 1);
-    ::close(gate[1]);
-    return child;
-  }
-};
-
-int waitFor(pid_t child) {
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return status;
-}
 
 TEST_F(RealTree, IdentityIsTheInodeOfTheUnifiedGroup) {
   const Group group = create("identity", limits(64ULL << 20U, 500, 16));
@@ -140,14 +65,7 @@ TEST_F(RealTree, AChildThatTouchesTooMuchMemoryIsKilledAlone) {
     ::pause();
     return 0;
   });
-  const pid_t greedy = run(group, [] {
-    constexpr std::size_t size = 128U << 20U;
-    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return 97;
-    auto* bytes = static_cast<volatile char*>(memory);
-    for (std::size_t at = 0; at < size; at += 4096) bytes[at] = 1;
-    return 0;
-  });
+  const pid_t greedy = run(group, [] { return touch(128U << 20U); });
   const int status = waitFor(greedy);
   ASSERT_TRUE(WIFSIGNALED(status)) << status;
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
@@ -159,13 +77,7 @@ TEST_F(RealTree, AChildThatTouchesTooMuchMemoryIsKilledAlone) {
 TEST_F(RealTree, TheTenantsMemoryBoundHoldsOverItsInstances) {
   ASSERT_TRUE(tree->putTenant(kTenant, {32ULL << 20U, 1000, 64, 0}));
   const Group group = create("nested", {});
-  const pid_t greedy = run(group, [] {
-    constexpr std::size_t size = 128U << 20U;
-    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    auto* bytes = static_cast<volatile char*>(memory);
-    for (std::size_t at = 0; at < size; at += 4096) bytes[at] = 1;
-    return 0;
-  });
+  const pid_t greedy = run(group, [] { return touch(128U << 20U); });
   const int status = waitFor(greedy);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
 }
@@ -301,7 +213,7 @@ TEST_F(RealTree, KillEndsAForkBomb) {
 
 TEST_F(RealTree, ScanFindsWhatAnEarlierTreeMade) {
   create("adopted", limits(64ULL << 20U, 500, 16));
-  auto second = Tree::open("cloister-cgroups-test-" + std::to_string(::getpid()), "/");
+  auto second = openTree();
   ASSERT_TRUE(second);
   const auto found = second.value()->scan();
   ASSERT_TRUE(found);
