@@ -75,17 +75,23 @@ FilterProgram::Label FilterProgram::search(std::span<const Range> ranges) {
   for (const Range& range : ranges) {
     if (merged.empty() || merged.back().target != range.target) merged.push_back(range);
   }
-  return searchMerged(merged);
+  // One value amid others that lead elsewhere: one comparison instead of the two that three ranges take.
+  std::vector<Range> leaves;
+  for (std::size_t i = 0; i < merged.size();) {
+    const bool amid = i + 2 < merged.size() && merged[i].target == merged[i + 2].target &&
+                      merged[i + 1].first + 1 == merged[i + 2].first;
+    leaves.push_back(merged[i]);
+    if (amid) leaves.back().target = whetherEqual(merged[i + 1].first, merged[i + 1].target, merged[i].target);
+    i += amid ? 3 : 1;
+  }
+  return halve(leaves);
 }
 
-FilterProgram::Label FilterProgram::searchMerged(std::span<const Range> ranges) {
+FilterProgram::Label FilterProgram::halve(std::span<const Range> ranges) {
   if (ranges.size() == 1) return ranges.front().target;
-  const bool onePoint =
-      ranges.size() == 3 && ranges[0].target == ranges[2].target && ranges[2].first == ranges[1].first + 1;
-  if (onePoint) return whetherEqual(ranges[1].first, ranges[1].target, ranges[0].target);
   const std::size_t middle = ranges.size() / 2;
-  const Label above = searchMerged(ranges.subspan(middle));
-  const Label below = searchMerged(ranges.first(middle));
+  const Label above = halve(ranges.subspan(middle));
+  const Label below = halve(ranges.first(middle));
   return conditional(BPF_JMP | BPF_JGE | BPF_K, ranges[middle].first, above, below);
 }
 

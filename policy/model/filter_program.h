@@ -46,7 +46,7 @@ class FilterProgram {
   using Key = std::tuple<std::uint16_t, std::uint32_t, Label, Label>;
   [[nodiscard]] Label put(const sock_filter& instruction);
   [[nodiscard]] Label conditional(std::uint16_t code, std::uint32_t value, Label yes, Label no);
-  [[nodiscard]] Label searchMerged(std::span<const Range> ranges);
+  [[nodiscard]] Label halve(std::span<const Range> ranges);
   // The instruction itself, or a copy of it that a conditional jump in front of all can reach.
   [[nodiscard]] Label near(Label target);
   [[nodiscard]] std::uint32_t distance(Label target) const;
