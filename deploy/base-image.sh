@@ -1,9 +1,10 @@
 #!/bin/bash
 # Makes the base image "debian-12": a Debian 12 of required packages, a user `app`, certificates and mkfs.erofs, as an
 # erofs image. Its packages come from this machine's own Debian entries for apt, and those stay in the image so that
-# `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability or a device number.
+# `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability or a device number. Its programs load
+# LIBRARY (libcloister-interfaces.so, see sandbox/compat) before their own.
 #
-#   base-image.sh DIRECTORY     prints the path of the image; one that the same inputs made before is used again
+#   base-image.sh DIRECTORY LIBRARY     prints the path of the image; one that the same inputs made before is used again
 #
 # Layout: DIRECTORY/debian-12-<inputs>.erofs, and DIRECTORY/debian-12-<inputs>.digest with its SHA-256.
 set -euo pipefail
@@ -30,10 +31,10 @@ write_sources() {
   }
 }
 
-# What the image depends on: this script, the entries, and the certificates.
-inputs() {
+# What the image depends on: this script, the entries, the library and the certificates.
+inputs() { # SOURCES LIBRARY
   {
-    cat "${BASH_SOURCE[0]}" "$1"
+    cat "${BASH_SOURCE[0]}" "$1" "$2"
     find "$local_certificates" -name '*.crt' -type f -print0 2>/dev/null | sort -z | xargs -0r cat
   } | sha256sum | cut -c 1-12
 }
@@ -69,8 +70,8 @@ bootstrap() { # TREE SOURCES
   }
 }
 
-configure() { # TREE
-  local tree=$1
+configure() { # TREE LIBRARY
+  local tree=$1 preloaded=/usr/lib/cloister/libcloister-interfaces.so
   if compgen -G "$local_certificates/*.crt" >/dev/null; then
     cp -L "$local_certificates"/*.crt "$tree$local_certificates/"
     chroot "$tree" update-ca-certificates >>"$work/log" 2>&1
@@ -78,6 +79,9 @@ configure() { # TREE
   chroot "$tree" groupadd --gid 1000 app
   chroot "$tree" useradd --uid 1000 --gid 1000 --home-dir /app --no-create-home --shell /bin/sh app
   install -d -o 1000 -g 1000 -m 755 "$tree/app"
+  install -D -m 644 "$2" "$tree$preloaded"
+  echo "$preloaded" >"$tree/etc/ld.so.preload"
+  chmod 644 "$tree/etc/ld.so.preload"
   # A proxy of this host may be named with its password, and tenants read the image.
   sed -i '/::Proxy /d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
 }
@@ -109,19 +113,19 @@ freeze() { # TREE FILE
 }
 
 main() {
-  local directory=${1:?usage: base-image.sh DIRECTORY} image
+  local directory=${1:?usage: base-image.sh DIRECTORY LIBRARY} library=${2:?usage: base-image.sh DIRECTORY LIBRARY} image
   need_root
   mkdir -p "$directory"
   work=$(mktemp -d "${TMPDIR:-/var/tmp}/cloister-base.XXXXXX")
   trap 'rm -rf --one-file-system "$work"' EXIT
   write_sources "$work/sources.list"
-  image=$directory/debian-12-$(inputs "$work/sources.list").erofs
+  image=$directory/debian-12-$(inputs "$work/sources.list" "$library").erofs
   if [ ! -f "$image" ]; then
     say "base image: bootstrapping Debian 12 (once, about a minute)"
     SOURCE_DATE_EPOCH=$(archive_date)
     export SOURCE_DATE_EPOCH
     bootstrap "$work/tree" "$work/sources.list"
-    configure "$work/tree"
+    configure "$work/tree" "$library"
     clean "$work/tree"
     say "base image: freezing $(du -sm --one-file-system "$work/tree" | cut -f 1) MiB"
     freeze "$work/tree" "$image"

@@ -2,21 +2,18 @@
 // kernel's own verdict on a sample.
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <random>
-#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "policy/parse/syscall_names.h"
 #include "tests/unit/policy/model/bpf_interpreter.h"
-#include "tests/unit/policy/model/filtered_process.h"
+#include "tests/unit/policy/model/harmless_calls.h"
 #include "tests/unit/policy/model/libseccomp_reference.h"
 #include "tests/unit/policy/model/verdict_corpus.h"
 
@@ -25,8 +22,6 @@ namespace {
 
 using launcher::Confinement;
 using Program = std::vector<sock_filter>;
-
-constexpr std::uint32_t kX32 = 0x40000000;
 
 struct Compared {
   std::size_t calls = 0;
@@ -119,67 +114,25 @@ TEST(VerdictEquality, holdsForGeneratedProfiles) {
   }
 }
 
-// Answers instead of ALLOW, so that a call which the filter lets through can be made without anything happening.
-constexpr int kWouldPass = 1234;
-
-Program harmless(Program program) {
-  for (auto& one : program) {
-    if (one.code == (BPF_RET | BPF_K) && one.k == SECCOMP_RET_ALLOW) one.k = SECCOMP_RET_ERRNO | kWouldPass;
-  }
-  return program;
-}
-
-struct Sampled {
-  seccomp_data call{};
-  int answered = 0;
-};
-
-// Makes every call in a process of its own under the filter. That process can do nothing else then, not even end: it
-// dies of its last call, which is x32's.
-void callAll(const Program& program, std::span<Sampled> calls) {
-  const std::size_t bytes = calls.size_bytes();
-  void* shared = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(shared, MAP_FAILED);
-  const std::span<Sampled> seen(static_cast<Sampled*>(shared), calls.size());
-  std::copy(calls.begin(), calls.end(), seen.begin());
-  const Ending ending = runFiltered(harmless(program), [&] {
-    for (auto& [call, answered] : seen) {
-      const auto& a = call.args;
-      answered = errnoOf(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-    }
-    (void)errnoOf(kX32);
-    return 0;
-  });
-  EXPECT_EQ(ending.signal, SIGSYS) << "exit " << ending.code;
-  std::copy(seen.begin(), seen.end(), calls.begin());
-  ::munmap(shared, bytes);
-}
-
-// The kernel itself takes these past every filter: they are the trap of its own user-space probes, and end a process
-// that no probe sent there.
-bool passesEveryFilter(std::uint32_t number) {
-  return number == 335 || number == 336;  // uretprobe, uprobe
-}
-
 TEST_P(EveryProfile, hasTheKernelsVerdictToo) {
   const auto& profile = *GetParam();
   const auto ours = compile(profile);
   const auto reference = compileWithLibseccomp(profile);
   ASSERT_TRUE(ours.ok() && reference.ok());
-  std::vector<Sampled> calls;
+  std::vector<HarmlessCall> calls;
   std::size_t met = 0;
   for (std::uint32_t number = 0; number <= 600; ++number) {
     if (passesEveryFilter(number)) continue;
     forEachArguments(profile, number, [&](const auto& arguments) {
       // Of the many that calls with several tested arguments have, one in 997.
       if (met++ % 997 != 0 && (arguments[1] != 0 || arguments[2] != 0)) return;
-      Sampled one;
+      HarmlessCall one;
       one.call = {static_cast<int>(number), AUDIT_ARCH_X86_64, 0, {}};
       std::copy(arguments.begin(), arguments.end(), one.call.args);
       calls.push_back(one);
     });
   }
-  callAll(*ours, calls);
+  callAllHarmlessly(*ours, calls);
   for (const auto& [call, answered] : calls) {
     const std::uint32_t verdict = interpret(*reference, call).action;
     const int expected = verdict == SECCOMP_RET_ALLOW ? kWouldPass : static_cast<int>(verdict & SECCOMP_RET_DATA);
@@ -196,37 +149,6 @@ const std::array kProfiles = {&profileFor(Confinement::app),     &profileFor(Con
 
 INSTANTIATE_TEST_SUITE_P(Seccomp, EveryProfile, testing::ValuesIn(kProfiles),
                          [](const auto& instance) { return std::string(instance.param->name); });
-
-// The promise of SECURITY.md, by calling them all: a call counts that reaches the kernel with any arguments.
-TEST(SeccompApp, letsAtMostTwoHundredCallsReachTheKernel) {
-  const auto& profile = profileFor(Confinement::app);
-  std::vector<Sampled> calls;
-  unsigned known = 0;
-  for (unsigned number = 0; number < kMostCalls; ++number) {
-    if (passesEveryFilter(number)) continue;
-    if (syscallName(number)) ++known;
-    std::array<std::uint64_t, 6> none{};
-    calls.push_back({{static_cast<int>(number), AUDIT_ARCH_X86_64, 0, {}}, 0});
-    for (const auto& rule : profile.rules) {
-      if (rule.number != number || rule.denyErrno != 0) continue;
-      std::array<std::uint64_t, 6> arguments = none;
-      for (const auto& test : rule.tests) arguments.at(test.argument) = test.value;
-      Sampled one{{static_cast<int>(number), AUDIT_ARCH_X86_64, 0, {}}, 0};
-      std::copy(arguments.begin(), arguments.end(), one.call.args);
-      calls.push_back(one);
-    }
-  }
-  callAll(filterOf(Confinement::app), calls);
-  std::set<int> reached;
-  for (const auto& [call, answered] : calls) {
-    if (answered == kWouldPass) reached.insert(call.nr);
-  }
-  EXPECT_LE(reached.size(), 200U);
-  EXPECT_GE(reached.size(), 150U) << "a list this short cannot run a web app";
-  EXPECT_EQ(reached.size(), allowedCount(profile));
-  RecordProperty("reached", static_cast<int>(reached.size()));
-  std::printf("%zu system calls reach the kernel from an app; libseccomp names %u\n", reached.size(), known);
-}
 
 }  // namespace
 }  // namespace cloister::policy

@@ -1,0 +1,120 @@
+// What of the kernel an app can reach, counted by calling all of it under the app class's filter: the figures of
+// SECURITY.md.
+#include <linux/audit.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdio>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "policy/parse/syscall_names.h"
+#include "tests/unit/policy/model/harmless_calls.h"
+
+namespace cloister::policy {
+namespace {
+
+using launcher::Confinement;
+using Arguments = std::array<std::uint64_t, 6>;
+
+HarmlessCall callOf(unsigned number, const Arguments& arguments) {
+  HarmlessCall one;
+  one.call.nr = static_cast<int>(number);
+  one.call.arch = AUDIT_ARCH_X86_64;
+  std::copy(arguments.begin(), arguments.end(), one.call.args);
+  return one;
+}
+
+std::vector<HarmlessCall> passing(std::vector<HarmlessCall> calls) {
+  callAllHarmlessly(filterOf(Confinement::app), calls);
+  std::erase_if(calls, [](const HarmlessCall& one) { return one.answered != kWouldPass; });
+  return calls;
+}
+
+// A call counts that passes with any arguments.
+TEST(AppSurface, isAtMostTwoHundredSystemCalls) {
+  const auto& profile = profileFor(Confinement::app);
+  std::vector<HarmlessCall> calls;
+  unsigned known = 0;
+  for (unsigned number = 0; number < kMostCalls; ++number) {
+    if (passesEveryFilter(number)) continue;
+    if (syscallName(number)) ++known;
+    calls.push_back(callOf(number, {}));
+    for (const auto& rule : profile.rules) {
+      if (rule.number != number || rule.denyErrno != 0) continue;
+      Arguments arguments{};
+      for (const auto& test : rule.tests) arguments.at(test.argument) = test.value;
+      calls.push_back(callOf(number, arguments));
+    }
+  }
+  std::set<int> reached;
+  for (const auto& one : passing(std::move(calls))) reached.insert(one.call.nr);
+  EXPECT_LE(reached.size(), 200U);
+  EXPECT_GE(reached.size(), 150U) << "a list this short cannot run a web app";
+  EXPECT_EQ(reached.size(), allowedCount(profile));
+  std::printf("%zu system calls reach the kernel from an app, of %u that libseccomp names\n", reached.size(), known);
+}
+
+TEST(AppSurface, isThreeSocketFamiliesWithTheirOrdinaryTypesAndProtocols) {
+  std::vector<HarmlessCall> calls;
+  for (unsigned family = 0; family < 64; ++family) {
+    for (unsigned type = 0; type < 16; ++type) {
+      for (unsigned protocol = 0; protocol <= 263; ++protocol) {
+        calls.push_back(callOf(SYS_socket, {family, type | SOCK_CLOEXEC, protocol}));
+      }
+    }
+  }
+  std::set<std::array<std::uint64_t, 3>> ip;
+  std::set<std::uint64_t> unixTypes;
+  for (const auto& one : passing(std::move(calls))) {
+    const std::uint64_t type = one.call.args[1] & 0xfU;
+    if (one.call.args[0] == AF_UNIX) {
+      unixTypes.insert(type);  // the kernel itself refuses any protocol but its own
+    } else {
+      ip.insert({one.call.args[0], type, one.call.args[2]});
+    }
+  }
+  const std::set<std::array<std::uint64_t, 3>> wanted = {
+      {AF_INET, SOCK_STREAM, 0},  {AF_INET, SOCK_STREAM, 6},  {AF_INET, SOCK_DGRAM, 0},  {AF_INET, SOCK_DGRAM, 17},
+      {AF_INET6, SOCK_STREAM, 0}, {AF_INET6, SOCK_STREAM, 6}, {AF_INET6, SOCK_DGRAM, 0}, {AF_INET6, SOCK_DGRAM, 17}};
+  EXPECT_EQ(ip, wanted);
+  EXPECT_EQ(unixTypes, (std::set<std::uint64_t>{SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}));
+}
+
+TEST(AppSurface, isAShortListOfIoctlsUnderAnyHighBits) {
+  constexpr std::array<std::uint64_t, 4> kDangerous = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS};
+  std::set<std::uint64_t> listed;
+  for (const auto& rule : profileFor(Confinement::app).rules) {
+    if (rule.number == SYS_ioctl && rule.denyErrno == 0) listed.insert(rule.tests.front().value);
+  }
+  std::vector<HarmlessCall> calls;
+  for (std::uint64_t request = 0; request < 0x10000; ++request) calls.push_back(callOf(SYS_ioctl, {0, request}));
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    for (const std::uint64_t request : kDangerous) {
+      calls.push_back(callOf(SYS_ioctl, {0, request | (1ULL << bit)}));
+      calls.push_back(callOf(SYS_ioctl, {0, request | (~0ULL << bit)}));
+    }
+    for (const std::uint64_t request : listed) calls.push_back(callOf(SYS_ioctl, {0, request ^ (1ULL << bit)}));
+  }
+  std::set<std::uint64_t> reached;
+  for (const auto& one : passing(std::move(calls))) reached.insert(one.call.args[1] & 0xffffffffU);
+  EXPECT_TRUE(std::includes(listed.begin(), listed.end(), reached.begin(), reached.end()));
+  for (const std::uint64_t request : kDangerous) EXPECT_FALSE(reached.contains(request));
+  EXPECT_EQ(reached.size(), listed.size());
+  std::printf("%zu ioctl requests reach the kernel from an app\n", reached.size());
+}
+
+TEST(AppSurface, makesNoNamespaceByClone) {
+  std::vector<HarmlessCall> calls;
+  constexpr std::uint64_t kNamespaces = 0x7e020000;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    calls.push_back(callOf(SYS_clone, {1ULL << bit}));
+    calls.push_back(callOf(SYS_clone, {(1ULL << bit) | SIGCHLD | 0xdeadbeefULL << 32U}));
+  }
+  for (const auto& one : passing(std::move(calls))) EXPECT_EQ(one.call.args[0] & kNamespaces, 0U);
+}
+
+}  // namespace
+}  // namespace cloister::policy
