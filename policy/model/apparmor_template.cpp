@@ -104,6 +104,14 @@ std::optional<Item> itemAt(const Bytes& bytes, std::size_t at) {
   return item;
 }
 
+bool opens(Tag tag) {
+  return tag == Tag::structure || tag == Tag::list || tag == Tag::array;
+}
+
+bool closes(Tag tag) {
+  return tag == Tag::structureEnd || tag == Tag::listEnd || tag == Tag::arrayEnd;
+}
+
 struct TableView {
   std::size_t at = 0;
   std::size_t width = 0;
@@ -145,6 +153,7 @@ Result<AppArmorTemplate> AppArmorTemplate::parse(std::string blob, std::size_t p
   AppArmorTemplate parsed(std::move(blob));
   std::size_t names = 0;
   std::size_t ruleSets = 0;
+  std::size_t open = 0;  // structures, lists and arrays
   const Bytes bytes(parsed.blob_);
   for (std::size_t at = 0; at < parsed.blob_.size();) {
     const auto item = itemAt(bytes, at);
@@ -153,8 +162,11 @@ Result<AppArmorTemplate> AppArmorTemplate::parse(std::string blob, std::size_t p
     if (item->tag == Tag::string || item->tag == Tag::name) done = parsed.findNames(item->at, item->size, names);
     if (item->tag == Tag::blob) done = parsed.findPeers(item->at, item->size, ruleSets);
     if (!done) return done.error();
+    if (opens(item->tag)) ++open;
+    if (closes(item->tag) && open-- == 0) return unexpected("end of nothing");
     at = item->at + item->size;
   }
+  if (open != 0) return unexpected("unknown tag or cut value");
   if (profiles == 0 || names != profiles) return unexpected("number of profiles for a tenant");
   if (ruleSets != profiles) return unexpected("number of rule sets with a tenant's peers");
   return parsed;
