@@ -80,8 +80,8 @@ enum class DescriptorKind : std::uint8_t {
 };
 inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::pids;
 
-// What a launch has reached. The launcher and its child go on side by side from `cloned` on: `mapped` and `outer` are the
-// launcher's, the others below are the child's.
+// What a launch has reached. The launcher and its child go on side by side from `cloned` on: `mapped` and `outer` are
+// the launcher's, the others below are the child's.
 enum class LaunchStage : std::uint8_t {
   group,     // the cgroup is there, with its limits
   files,     // layers and upper are ready to be mounted

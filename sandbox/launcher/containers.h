@@ -28,8 +28,8 @@
 #include "sandbox/network/network.h"
 #include "sandbox/rootfs/kernel_views.h"
 #include "sandbox/rootfs/layers.h"
-#include "sandbox/rootfs/uppers.h"
 #include "sandbox/rootfs/rootfs.h"
+#include "sandbox/rootfs/uppers.h"
 
 namespace cloister::launcher {
 
