@@ -1,12 +1,17 @@
 #include "metering/spool.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <thread>
+#include <utility>
 
+#include "sandbox/base/unique_fd.h"
 #include "tests/unit/metering/fake_groups.h"
 
 namespace cloister::metering {
@@ -157,7 +162,8 @@ TEST(Spool, ADirectoryThatIsNotThereIsAnErrorThatNamesThePath) {
 
 // Each commit adds one unit to the counter and to the window, and every third seals the window: counter and sums agree
 // after every commit, so they must agree whenever the writer is killed.
-[[noreturn]] void writeUntilKilled(const std::string& path) {
+// `committed` gets a byte with the first of them.
+[[noreturn]] void writeUntilKilled(const std::string& path, int committed) {
   auto spool = Spool::open(path, "nd-1");
   if (!spool) ::_exit(1);
   auto loaded = (*spool)->load();
@@ -171,6 +177,7 @@ TEST(Spool, ADirectoryThatIsNotThereIsAnErrorThatNamesThePath) {
     std::vector<UsageRow> sealed;
     if (total % 3 == 0) sealed.push_back(row(std::exchange(open, 0)));
     if (!(*spool)->commit(stateAt(total, open), "boot", sealed)) ::_exit(3);
+    if (committed >= 0 && ::write(std::exchange(committed, -1), "c", 1) != 1) ::_exit(4);
   }
 }
 
@@ -179,9 +186,19 @@ TEST(Spool, KillAtAnyMomentLosesAndDoublesNothing) {
   const auto path = scratch.file("spool.db");
   std::uint64_t before = 0;
   for (int round = 0; round < 25; ++round) {
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    const UniqueFd committed(pipe[0]);
+    UniqueFd report(pipe[1]);
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
-    if (child == 0) writeUntilKilled(path);
+    if (child == 0) writeUntilKilled(path, report.get());
+    report.reset();
+    // The first rounds end the writer wherever it is, as it opens the spool too; the others once it is at work.
+    char byte = 0;
+    if (round >= 5) {
+      ASSERT_EQ(::read(committed.get(), &byte, 1), 1);
+    }
     std::this_thread::sleep_for(std::chrono::microseconds(8'000 + round * 1'777));
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     int status = 0;
