@@ -253,7 +253,7 @@ Result<std::vector<launcher::PostureCheck>> LauncherClient::posture() {
 }
 
 Result<std::vector<launcher::Denial>> LauncherClient::denials(std::uint64_t since) {
-  auto answer = connection_->ask(launcher::encode(launcher::DenialsRequest{since}), {});
+  auto answer = connections_->ask(launcher::encode(launcher::DenialsRequest{since}), {});
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::DenialsReply reply;
