@@ -38,6 +38,7 @@ inline constexpr std::array kOwnEntries = {
     KernelView{"loadavg", "the neighbours' load"},
     KernelView{"meminfo", "the memory that the container may use"},
     KernelView{"stat", "the neighbours' CPU time, interrupts and forks"},
+    KernelView{"sys/kernel/core_pattern", "a program of the host and its path"},
     KernelView{"sys/kernel/random/boot_id", "an identity of the host, by which tenants could tell that they share it"},
     KernelView{"uptime", "the host's idle time"},
     KernelView{"version", "who built the kernel, and where"},
@@ -53,7 +54,6 @@ inline constexpr std::array kCoveredSettings = {
     KernelView{"sys/fs/file-nr", "how many files all tenants hold"},
     KernelView{"sys/fs/inode-nr", "the host's caches"},
     KernelView{"sys/fs/inode-state", "the host's caches"},
-    KernelView{"sys/kernel/core_pattern", "a program of the host and its path"},
     KernelView{"sys/kernel/pty/nr", "how many terminals all tenants hold"},
 };
 

@@ -12,15 +12,14 @@ void StageClock::Unmap::operator()(Readings* readings) const {
   ::munmap(readings, sizeof *readings);
 }
 
-StageClock::StageClock() : begin_(std::chrono::steady_clock::now()) {
+StageClock::StageClock() : begin_(Clock::now()) {
   void* page = ::mmap(nullptr, sizeof(Readings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page != MAP_FAILED) readings_.reset(new (page) Readings{});
 }
 
 void StageClock::mark(LaunchStage stage) {
   if (!readings_) return;
-  const auto passed =
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin_).count();
+  const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_).count();
   readings_->at(static_cast<std::size_t>(stage)).store(static_cast<std::uint32_t>(passed), std::memory_order_relaxed);
 }
 

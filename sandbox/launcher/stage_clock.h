@@ -30,7 +30,9 @@ class StageClock {
   struct Unmap {
     void operator()(Readings* readings) const;
   };
-  std::chrono::steady_clock::time_point begin_;
+  // The calendar's: the clocks since boot start anew in the child, which enters a time namespace of its own.
+  using Clock = std::chrono::system_clock;
+  Clock::time_point begin_;
   std::unique_ptr<Readings, Unmap> readings_;
 };
 

@@ -155,6 +155,7 @@ std::vector<OwnFile> KernelViews::files(const Capacity& capacity) const {
           {"loadavg", "0.00 0.00 0.00 1/1 1\n"},
           {"meminfo", memoryText(memory)},
           {"stat", timesText(processors)},
+          {"sys/kernel/core_pattern", "core\n"},
           {"sys/kernel/random/boot_id", randomUuid() + "\n"},
           {"uptime", "0.00 0.00\n"},
           {"version", version_}};

@@ -99,19 +99,46 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
   return attachAt(directory->get(), "shm", shared->get());
 }
 
-// The texts of the container's own files, as detached mounts that can be attached when /proc is there.
-Result<std::vector<UniqueFd>> makeOwnFiles(const std::vector<OwnFile>& own) {
-  std::vector<UniqueFd> mounted;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    const std::string name = "v" + std::to_string(i);
+// What goes over files of /proc: the container's own texts, and an empty file for the rest. Detached mounts of files on
+// the bench, made while that has a name; read-only, so that a write is refused and not swallowed, as it would be by
+// /dev/null.
+struct FileCover {
+  std::string name;  // below /proc
+  UniqueFd mounted;
+};
+
+Result<std::vector<FileCover>> makeFileCovers(const Tree& tree) {
+  if (auto made = makeDirectory(AT_FDCWD, "own"); !made) return made.error();
+  const auto write = [](const std::string& name, const std::string& text) -> Status {
     auto file = files::openAt(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0444);
-    if (!file) return file.error();
-    if (auto wrote = files::writeAll(file->get(), own[i].text); !wrote) return wrote.error();
-    auto tree = mounts::clone(AT_FDCWD, name);
-    if (!tree) return tree.error();
-    mounted.push_back(std::move(*tree));
+    return file ? files::writeAll(file->get(), text) : Status(file.error());
+  };
+  const auto nameOf = [](std::size_t i) { return "own/" + std::to_string(i); };
+  if (auto wrote = write("own/none", ""); !wrote) return wrote.error();
+  for (std::size_t i = 0; i < tree.own.size(); ++i) {
+    if (auto wrote = write(nameOf(i), tree.own[i].text); !wrote) return wrote.error();
   }
-  return mounted;
+  // A read-only view of the directory over itself: what is cloned from it is read-only, without a call for each.
+  auto view = mounts::clone(AT_FDCWD, "own");
+  if (!view) return view.error();
+  if (auto done = mounts::restrict(view->get(), mounts::kReadOnly | kQuiet); !done) return done.error();
+  if (auto done = mounts::attachBelow(view->get(), AT_FDCWD, "own"); !done) return done.error();
+
+  std::vector<FileCover> covers;
+  const auto add = [&covers](const std::string& name, const std::string& from) -> Status {
+    auto mounted = mounts::clone(AT_FDCWD, from);
+    if (!mounted) return mounted.error();
+    covers.push_back({name, std::move(*mounted)});
+    return {};
+  };
+  for (const auto& [name, shape] : tree.views->covers()) {
+    if (shape != KernelViews::Shape::file) continue;
+    if (auto done = add(name, "own/none"); !done) return done.error();
+  }
+  for (std::size_t i = 0; i < tree.own.size(); ++i) {
+    if (auto done = add(tree.own[i].name, nameOf(i)); !done) return done.error();
+  }
+  return covers;
 }
 
 // An entry that the container's kernel view lacks needs no cover.
@@ -121,8 +148,8 @@ Status attachInProc(int mounted, int proc, const std::string& name) {
   return done;
 }
 
-// Covers hide a file behind /dev/null and a directory behind an empty one.
-Status narrowProc(const Tree& tree, int proc, int null, int empty, const std::vector<UniqueFd>& own) {
+// Settings read-only, directories behind an empty one, files behind their covers.
+Status narrowProc(const Tree& tree, int proc, int empty, const std::vector<FileCover>& covers) {
   for (const auto& view : policy::kReadOnlyPaths) {
     auto same = mounts::clone(proc, view.path);
     if (!same) return same.error();
@@ -130,12 +157,13 @@ Status narrowProc(const Tree& tree, int proc, int null, int empty, const std::ve
     if (auto done = attachInProc(same->get(), proc, view.path); !done) return done;
   }
   for (const auto& [name, shape] : tree.views->covers()) {
-    auto cover = mounts::clone(shape == KernelViews::Shape::directory ? empty : null, "");
+    if (shape != KernelViews::Shape::directory) continue;
+    auto cover = mounts::clone(empty, "");
     if (!cover) return cover.error();
     if (auto done = attachInProc(cover->get(), proc, name); !done) return done;
   }
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    if (auto done = attachInProc(own[i].get(), proc, tree.own[i].name); !done) return done;
+  for (const auto& cover : covers) {
+    if (auto done = attachInProc(cover.mounted.get(), proc, cover.name); !done) return done;
   }
   return {};
 }
@@ -174,8 +202,8 @@ Status forbidNamespaces(int proc) {
 Status enter(Tree& tree) {
   if (auto done = stackLayers(tree); !done) return done;
 
-  auto own = makeOwnFiles(tree.own);
-  if (!own) return own.error();
+  auto covers = makeFileCovers(tree);
+  if (!covers) return covers.error();
   // All of these must be made while the host's own /proc and /dev are still in this mount namespace.
   auto proc = mounts::make("proc", {}, kQuiet);
   if (!proc) return proc.error();
@@ -201,13 +229,11 @@ Status enter(Tree& tree) {
   if (auto done = attachAt(root->get(), "proc", proc->get()); !done) return done;
   if (auto done = populateDevices(root->get(), dev->get(), nodes); !done) return done;
   if (auto done = attachAt(root->get(), "sys", nothing->get()); !done) return done;
-  auto null = target(root->get(), "dev/null", 0);
-  if (!null) return null.error();
   auto empty = target(root->get(), "sys", O_DIRECTORY);
   if (!empty) return empty.error();
   auto inside = files::openAt(root->get(), "proc", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
   if (!inside) return inside.error();
-  if (auto done = narrowProc(tree, inside->get(), null->get(), empty->get(), *own); !done) return done;
+  if (auto done = narrowProc(tree, inside->get(), empty->get(), *covers); !done) return done;
   if (tree.frozen) {
     if (auto done = attachAt(root->get(), "upper", tree.frozen.get()); !done) return done;
   }

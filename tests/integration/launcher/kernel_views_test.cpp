@@ -102,12 +102,19 @@ TEST_F(KernelViewTest, UnknownEntriesOfProcAreEmpty) {
   EXPECT_EQ(run(look("entries", command, Confinement::build)).output, "done\n");
 }
 
-TEST_F(KernelViewTest, SettingsCannotBeWritten) {
-  const auto outcome =
-      run(look("settings", "echo x > /proc/sys/kernel/hostname; echo y > /proc/meminfo", Confinement::app));
-  EXPECT_NE(outcome.output.find("/proc/sys/kernel/hostname: Read-only file system"), std::string::npos)
-      << outcome.output;
-  EXPECT_NE(outcome.output.find("/proc/meminfo: Permission denied"), std::string::npos) << outcome.output;
+// A write must be refused, not swallowed: an attack that only looks at the result would count it as done.
+TEST_F(KernelViewTest, SettingsAndCoversCannotBeWritten) {
+  for (const auto confinement : {Confinement::app, Confinement::build}) {
+    const auto outcome = run(look(confinement == Confinement::app ? "app" : "build",
+                                  "for file in sys/kernel/hostname sys/kernel/core_pattern sys/fs/file-nr meminfo kmsg "
+                                  "cmdline; do echo x > /proc/$file; done; cat /proc/sys/kernel/core_pattern",
+                                  confinement));
+    for (const char* file :
+         {"sys/kernel/hostname", "sys/kernel/core_pattern", "sys/fs/file-nr", "meminfo", "kmsg", "cmdline"}) {
+      EXPECT_NE(outcome.output.find(std::string("/proc/") + file + ": "), std::string::npos) << outcome.output;
+    }
+    EXPECT_TRUE(outcome.output.ends_with("\ncore\n")) << outcome.output;
+  }
 }
 
 TEST_F(KernelViewTest, EveryContainerHasItsOwnCookieForCores) {
