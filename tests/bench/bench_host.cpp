@@ -55,6 +55,7 @@ Host::Host(std::string binaries, uid_t user) : binaries_(std::move(binaries)), u
     throw std::runtime_error("namespaces cannot be made: root is needed");
   }
   makeRootfs();
+  shell(CLOISTER_UPPER_POOL " " + path("pool") + " 4096");
 }
 
 void Host::makeRootfs() const {
@@ -82,6 +83,8 @@ void Host::startLauncher() {
                                     path("run"),
                                     "--store",
                                     path("store"),
+                                    "--pool",
+                                    path("pool"),
                                     "--cgroup-root",
                                     cgroupRoot_,
                                     "--allow-uid",
@@ -165,8 +168,8 @@ Host::~Host() {
   if (launcher_ > 0) {
     ::kill(launcher_, SIGTERM);
     ::waitpid(launcher_, nullptr, 0);
-    (void)runCommand({program("cloister-launcher"), "--purge", "--run", path("run"), "--store", path("store"),
-                      "--cgroup-root", cgroupRoot_});
+    (void)runCommand({program("cloister-launcher"), "--purge", "--run", path("run"), "--store", path("store"), "--pool",
+                      path("pool"), "--cgroup-root", cgroupRoot_});
   }
   for (const std::string& group : groups_) ::rmdir(group.c_str());
   ::umount2(path("layer").c_str(), MNT_DETACH);
