@@ -40,7 +40,8 @@ using namespace cloister;
 using namespace cloister::bench;
 using Clock = std::chrono::steady_clock;
 
-constexpr uid_t kNodeUser = 64'123;  // no one's
+constexpr uid_t kNodeUser = 64'123;    // no one's
+constexpr rlim_t kOpenFiles = 65'536;  // as in the systemd units
 constexpr unsigned kProbes = 20;
 constexpr int kMostSeconds = 240;  // for one step's instances
 constexpr TenantIndex kFirstTenant = kTenant + 1;
@@ -165,10 +166,8 @@ double sumPss(const std::vector<pid_t>& pids) {
 }
 
 int run(const std::string& binaries, unsigned instances, unsigned tenants) {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
+  const rlimit files{kOpenFiles, kOpenFiles};
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) throw std::runtime_error("setrlimit: root is needed");
   Host host(binaries, kNodeUser);
   host.startLauncher();
   Node node(host);
