@@ -15,7 +15,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <linux/filter.h>
@@ -40,9 +39,7 @@ struct Reply {
   std::vector<UniqueFd> descriptors;
 };
 
-// The answer, or what leads to it.
-using Outcome = std::variant<Answer, std::unique_ptr<Pending>>;
-// Waits for it: for callers that have nothing else to do.
+// Waits for the answer: for callers that have nothing else to do.
 [[nodiscard]] Answer finish(Outcome outcome);
 
 // Moves the group's directories into the reply, tagged.

@@ -8,8 +8,10 @@
 #include <poll.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "sandbox/base/launcher_protocol.h"
@@ -39,6 +41,9 @@ class Pending {
   [[nodiscard]] virtual Wait wait() const = 0;
   [[nodiscard]] virtual std::optional<Answer> advance() = 0;
 };
+
+// The answer, or what leads to it.
+using Outcome = std::variant<Answer, std::unique_ptr<Pending>>;
 
 inline Answer answerOf(const Status& done) {
   return {done ? encodeDone() : encodeFailure(done.error()), {}};

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "sandbox/launcher/layer_fetch.h"
 #include "sandbox/launcher/requests.h"
 
 namespace cloister::launcher {
@@ -136,8 +137,8 @@ bool Server::handle(int session, seqpacket::Message message) {
   return true;
 }
 
-bool Server::busy(const std::string& instance) const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.instance == instance; });
+bool Server::busy(const std::string& subject) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.subject == subject; });
 }
 
 Server::Reaction Server::react(seqpacket::Message& message, int session) {
@@ -148,9 +149,9 @@ Server::Reaction Server::react(seqpacket::Message& message, int session) {
     return decode(reader, request) && message.descriptors.size() <= most;
   };
   enum class Claim { shared, alone };
-  const auto begun = [&](const std::string& instance, Claim claim, Outcome outcome) -> Reaction {
+  const auto begun = [&](const std::string& subject, Claim claim, Outcome outcome) -> Reaction {
     if (auto* answer = std::get_if<Answer>(&outcome)) return std::move(*answer);
-    return Job{session, claim == Claim::alone ? instance : std::string(),
+    return Job{session, claim == Claim::alone ? subject : std::string(),
                std::move(std::get<std::unique_ptr<Pending>>(outcome))};
   };
   const auto verb = static_cast<Verb>(reader.get<std::uint16_t>());
@@ -195,13 +196,15 @@ Server::Reaction Server::react(seqpacket::Message& message, int session) {
     case Verb::layerMount: {
       LayerRequest request;
       if (!exact(request, 1) || message.descriptors.size() != 1) return Answer{};
-      Status done = check(request);
-      if (done) done = parts_.layers->mount(request.digest, message.descriptors.front().get());
-      return answerOf(done);
+      if (auto good = check(request); !good) return answerOf(good);
+      if (busy(request.digest)) return Later{};
+      return begun(request.digest, Claim::alone,
+                   mountLayer(*parts_.layers, request.digest, message.descriptors.front().get()));
     }
     case Verb::layerRelease: {
       LayerRequest request;
       if (!exact(request, 0)) return Answer{};
+      if (busy(request.digest)) return Later{};
       Status done = check(request);
       if (done) done = parts_.layers->release(request.digest);
       return answerOf(done);

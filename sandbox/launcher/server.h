@@ -2,9 +2,9 @@
 //
 // A session is a table look-up: verb -> decoder -> check -> action -> reply. A datagram that is short, long, unknown or
 // cut ends its session without a reply. A session's requests are answered in their order. One that has to wait for a
-// child or for killed processes (pending.h) holds up its own session, and those that ask for the same container: they
-// are served when it is over, and `recover` when all are. Threads: the whole launcher is one thread. Failures: a
-// request's go to its sender; accept and poll errors end run().
+// child or for killed processes (pending.h) holds up its own session, and those that ask for the same container or
+// layer: they are served when it is over, and `recover` when all are. Threads: the whole launcher is one thread.
+// Failures: a request's go to its sender; accept and poll errors end run().
 #pragma once
 
 #include <map>
@@ -46,10 +46,10 @@ class Server {
   };
   struct Job {
     int session = -1;
-    std::string instance;  // empty: others may ask for the same
+    std::string subject;  // instance or digest; empty: others may ask for the same
     std::unique_ptr<Pending> pending;
   };
-  // A request's container is busy: later.
+  // A request's container or layer is busy: later.
   struct Later {};
   using Reaction = std::variant<Answer, Job, Later>;
 
@@ -60,7 +60,7 @@ class Server {
   [[nodiscard]] Reaction react(seqpacket::Message& message, int session);
   [[nodiscard]] Answer answerTenantPut(wire::Reader& reader);
   [[nodiscard]] Answer answerRecover(int session);
-  [[nodiscard]] bool busy(const std::string& instance) const;
+  [[nodiscard]] bool busy(const std::string& subject) const;
   // Lets the pending requests go on that can, then the held ones that they held up.
   void advanceJobs(const std::vector<pollfd>& polled);
   void resumeHeld();

@@ -84,6 +84,11 @@ Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std
 
 Status Layers::mount(const std::string& digest, int file) {
   if (auto there = ensure(digest); there || there.error().code != ENOENT) return there;
+  if (auto fetched = fetch(digest, file); !fetched) return fetched;
+  return mountImage(digest);
+}
+
+Status Layers::fetch(const std::string& digest, int file) const {
   const std::string temporary = store_ + "/." + digest + ".new";
   ::unlink(temporary.c_str());
   auto copy = files::openAt(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, 0400);
@@ -101,11 +106,8 @@ Status Layers::mount(const std::string& digest, int file) {
   } else if (::rename(temporary.c_str(), (store_ + "/" + digest).c_str()) != 0) {
     done = errnoError(kStage, "rename", temporary);
   }
-  if (!done) {
-    ::unlink(temporary.c_str());
-    return done;
-  }
-  return mountImage(digest);
+  if (!done) ::unlink(temporary.c_str());
+  return done;
 }
 
 Status Layers::ensure(const std::string& digest) {

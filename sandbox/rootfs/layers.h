@@ -31,6 +31,9 @@ class Layers {
   // Copies the image behind `file` into the store while hashing it, refuses other bytes with EBADMSG, mounts it.
   // Idempotent.
   [[nodiscard]] Status mount(const std::string& digest, int file);
+  // The part of it that takes as long as the image is large: copies and verifies into the store, where ensure() finds
+  // it. For a child; never two of one digest at a time.
+  [[nodiscard]] Status fetch(const std::string& digest, int file) const;
   // Unmounts and deletes. Containers that use it keep it until they end.
   [[nodiscard]] Status release(const std::string& digest);
   // Mounts what the store holds (bytes verified when they came in): after a restart nobody has to send them again.

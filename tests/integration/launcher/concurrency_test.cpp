@@ -1,8 +1,10 @@
 // Several requests at once: what waits for a child or for killed processes holds up nobody but its own container.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <optional>
 #include <sstream>
@@ -50,6 +52,23 @@ TEST_F(Concurrency, ASlowLaunchHoldsUpNoOther) {
   thread_.join();
   ASSERT_TRUE(*slow_) << slow_->error().message();
   EXPECT_EQ(finish("slow", **slow_).status, "exit 0\n");
+}
+
+TEST_F(Concurrency, ALayerThatIsCopiedHoldsUpNobody) {
+  ASSERT_EQ(shell("truncate -s 256M " + path("large")), 0);
+  const std::string digest(64, 'a');
+  thread_ = std::thread([this, digest] {
+    const UniqueFd file(::open(path("large").c_str(), O_RDONLY | O_CLOEXEC));
+    const Status mounted = client_->mountLayer(digest, file.get());
+    ended_ = true;
+    EXPECT_EQ(mounted.ok() ? 0 : mounted.error().code, EBADMSG);
+  });
+  while (!ended_ && ::access(path("store/." + digest + ".new").c_str(), F_OK) != 0) ::usleep(1000);
+  EXPECT_TRUE(client_->posture());
+  EXPECT_FALSE(ended_) << "the copy was too quick to be in the way";
+  EXPECT_EQ(run(request("quick", "exit 0")).status, "exit 0\n");
+  thread_.join();
+  EXPECT_NE(::access(path("store/." + digest + ".new").c_str(), F_OK), 0);
 }
 
 TEST_F(Concurrency, RequestsForOneContainerKeepTheirOrder) {
