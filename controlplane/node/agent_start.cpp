@@ -157,6 +157,7 @@ void Agent::adopt(const std::string& id, const Adoption& adoption,
     if (auto done = meter_->add(*record.container, meteredAs(spec->instance), metering::Origin::recovered); !done) {
       spdlog::warn("{}: {}", id, done.error().message());
     }
+    closeMetered(*record.container);
   }
   switch (adoption.fate) {
     case Fate::adopt:

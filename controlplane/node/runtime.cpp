@@ -88,6 +88,13 @@ launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const mod
   return request;
 }
 
+void closeMetered(sandbox::Container& container) {
+  std::erase_if(container.descriptors, [](const auto& held) {
+    return held.first == DescriptorKind::cpu || held.first == DescriptorKind::cpuacct ||
+           held.first == DescriptorKind::blkio;
+  });
+}
+
 Metered meteredAs(const model::DesiredInstance& instance) {
   return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes, instance.address};
 }
@@ -122,6 +129,7 @@ Result<sandbox::Container> Runtime::start(const model::DesiredTenant& tenant, co
   if (auto done = meter_.add(started.value(), whose, metering::Origin::launched); !done) {
     spdlog::warn("{}: not metered: {}", request.instance, done.error().message());
   }
+  closeMetered(started.value());
   return started;
 }
 

@@ -19,6 +19,9 @@ namespace cloister::node {
 [[nodiscard]] std::vector<std::string> appEnvironment(const model::DesiredInstance& instance);
 [[nodiscard]] launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant,
                                                  const model::DesiredInstance& instance, const std::string& container);
+// Closes the group directories that only the meter needed, which has its files in them open: a node of thousands of
+// instances has no descriptors to spare.
+void closeMetered(sandbox::Container& container);
 [[nodiscard]] Metered meteredAs(const model::DesiredInstance& instance);
 [[nodiscard]] launcher::Limits launcherLimits(const model::InstanceLimits& limits);
 
