@@ -25,7 +25,8 @@ struct ContainerBudget {
   static constexpr std::uint64_t kPendingSignals = 4'096;
   static constexpr std::uint64_t kMessageQueueBytes = 256U << 10U;
   static constexpr std::uint64_t kPinnedBytes = 64U << 10U;
-  static constexpr std::uint64_t kCoreBytes = 0;
+  // Not 0: a program that core_pattern names is started, as the host's root, with every limit but this one.
+  static constexpr std::uint64_t kCoreBytes = 1;
   static constexpr std::uint64_t kUserNamespaces = 0;              // below its own: a second wall behind the filter
   static constexpr std::uint64_t kTerminals = 16;                  // kernel.pty.max counts them over the host
   static constexpr std::uint64_t kSharedMemoryBytes = 64U << 20U;  // /dev/shm, charged to the container's memory
