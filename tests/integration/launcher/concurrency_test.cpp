@@ -84,8 +84,9 @@ TEST_F(Concurrency, RequestsForOneContainerKeepTheirOrder) {
 
 TEST_F(Concurrency, RecoverSeesNothingHalfMade) {
   launchBehind(slowly(request("half", "sleep 60")));
-  const auto found = client_->recover();
-  EXPECT_TRUE(ended_);
+  const auto found = client_->recover();  // waits for the launch
+  thread_.join();
+  ASSERT_TRUE(*slow_) << slow_->error().message();
   ASSERT_TRUE(found) << found.error().message();
   ASSERT_EQ(found->size(), 1U);
   EXPECT_EQ(found->front().launched.instance, "half");

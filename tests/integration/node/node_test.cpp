@@ -76,6 +76,7 @@ TEST_F(NodeTest, KilledNodeLosesNoLineAndAdoptsWhatRuns) {
   }
   ASSERT_TRUE(server_->awaitInstance("in-talk", InstanceState::running, 30).has_value());
   pause(1000);
+  for (int i = 0; i < 100 && logLines("in-talk", "stdout").size() < 150; ++i) pause(100);
   EXPECT_EQ(containers(), (std::vector<std::string>{"in-talk-1"})) << "the same container all along";
   const auto states = server_->history("in-talk");
   EXPECT_EQ(states.back(), InstanceState::running);
