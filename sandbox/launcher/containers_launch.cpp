@@ -7,7 +7,6 @@
 #include <chrono>
 
 #include "sandbox/base/files.h"
-#include "sandbox/base/mounts.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/child.h"
@@ -110,9 +109,7 @@ Status Containers::prepareTree(const LaunchRequest& request, rootfs::Tree& tree,
   meter = std::move(*directory);
   tree.upper = std::move(*upper);
   if (request.confinement == Confinement::build) {
-    // The build's own mount stays in the launcher for the freeze; the child gets a clone of it.
-    if (auto kept = parts_.uppers->keep(request.instance, tree.upper.get()); !kept) return kept.error();
-    auto shared = mounts::clone(tree.upper.get(), "");
+    auto shared = parts_.uppers->keep(request.instance, std::move(tree.upper));
     if (!shared) return shared.error();
     tree.upper = std::move(*shared);
   }

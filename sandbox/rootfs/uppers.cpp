@@ -136,13 +136,15 @@ Result<UniqueFd> Uppers::makeOnDisk(const std::string& instance, TenantIndex ten
   return mounts::clone(directory->get(), "");
 }
 
-Status Uppers::keep(const std::string& instance, int upper) {
-  if (kind_ == UpperKind::disk) return {};
+Result<UniqueFd> Uppers::keep(const std::string& instance, UniqueFd upper) {
+  if (kind_ == UpperKind::disk) return upper;  // its directory stays
   const std::string directory = kept_ + "/" + instance;
-  if (auto made = files::makeDirectories(directory, 0700); !made) return made;
+  if (auto made = files::makeDirectories(directory, 0700); !made) return made.error();
   auto target = files::openDirectory(directory);
   if (!target) return target.error();
-  return mounts::attach(upper, target->get(), directory);
+  if (auto done = mounts::attach(upper.get(), target->get(), directory); !done) return done.error();
+  // Of the attached mount: before Linux 6.15 a detached one cannot be cloned.
+  return mounts::clone(upper.get(), "");
 }
 
 Result<UniqueFd> Uppers::cloneReadOnly(const std::string& instance) {

@@ -50,8 +50,8 @@ class Uppers {
   // A detached mount with "upper" and "work" inside, owned by the tenant's root, closed to all others.
   [[nodiscard]] Result<UniqueFd> make(const std::string& instance, TenantIndex tenant, std::uint64_t bytes,
                                       std::uint64_t inodes);
-  // Keeps an upper for the freeze that follows its build, until drop().
-  [[nodiscard]] Status keep(const std::string& instance, int upper);
+  // Keeps an upper for the freeze that follows its build, until drop(). Returns the detached mount for the build.
+  [[nodiscard]] Result<UniqueFd> keep(const std::string& instance, UniqueFd upper);
   [[nodiscard]] Result<UniqueFd> cloneReadOnly(const std::string& instance);
   // Lets go what is left of an instance's upper; there may be nothing. Its files are deleted later.
   [[nodiscard]] Status drop(const std::string& instance);
