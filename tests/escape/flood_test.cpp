@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <fstream>
+#include <thread>
 
 #include "tests/escape/arena.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::test {
 namespace {
@@ -81,7 +84,8 @@ TEST_P(Held, LeavesTheOthersTheirs) {
 INSTANTIATE_TEST_SUITE_P(
     Of, Held,
     ::testing::Values(Flood{"Processes", "fork_flood", {"32"}}, Flood{"Descriptors", "descriptor_flood", {"128"}},
-                      Flood{"Pipes", "pipe_flood", {"67108864"}, 128 * kMiB},
+                      Flood{"Terminals", "pty_flood", {"16"}}, Flood{"Signals", "signal_flood", {"4096"}},
+                      Flood{"Watches", "inotify_flood", {}}, Flood{"Pipes", "pipe_flood", {"67108864"}, 128 * kMiB},
                       Flood{"Queues", "queue_flood", {"64"}, 128 * kMiB},
                       Flood{"Disk", "disk_flood", {"/app", "4194304", "1024"}},
                       Flood{"TemporaryFiles", "disk_flood", {"/tmp", "4194304", "1024"}},
@@ -218,6 +222,31 @@ TEST_P(Lasting, IsGoneWithinThePatience) {
 INSTANTIATE_TEST_SUITE_P(Processes, Lasting,
                          ::testing::Values("ignores", "stopped", "vfork", "respawns", "orphans", "zombies", "busy"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+// A session is a process of the launcher's in the tenant's container. Whatever becomes of it, others are served.
+TEST_F(Floods, WhoeverIsStoppedOnEnteringHoldsUpNobody) {
+  for (const Role role : kLaunched) {
+    SCOPED_TRACE(nameOf(role));
+    const Running stopper = startRequest(floodRequest({"Stopper", "stop_entrants", {}}, role));
+    ASSERT_TRUE(stopper.container);
+    ASSERT_TRUE(says(stopper, "stopping"));
+    std::thread sessions([&] {
+      sandbox::LauncherClient another(path("run") + "/launcher.sock");
+      const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      launcher::ExecRequest request;
+      request.instance = stopper.instance;
+      request.argv = {"/bin/id"};
+      request.workingDirectory = "/";
+      for (int i = 0; i < 3; ++i) (void)another.exec(request, {null.get(), null.get(), null.get(), null.get(), -1});
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    expectBystandersFine();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(patient(5))) << "the neighbour waited";
+    expectRemoved(stopper);
+    sessions.join();
+    expectNoProcessOf(attacker_);
+  }
+}
 
 TEST_F(Floods, AFrozenContainerIsRemoved) {
   const Running staying = startRequest(floodRequest({"Frozen", "unkillable", {"ignores"}}, Role::app));
