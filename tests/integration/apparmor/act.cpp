@@ -33,6 +33,8 @@ int writeTo(const char* path, std::string_view text) {
 int act(std::string_view name, pid_t other) {
   if (name == "none") return 0;
   if (name == "pause") return outcome(::pause());
+  if (name == "exec") return outcome(::execl("/bin/true", "true", nullptr));
+  if (name == "shadow") return openFor("/etc/shadow", O_RDONLY);
   if (name == "mount") return outcome(::mount("none", "/mnt", "tmpfs", 0, nullptr));
   if (name == "umount") return outcome(::umount2("/proc", MNT_DETACH));
   if (name == "ptrace") return outcome(::ptrace(PTRACE_SEIZE, other, nullptr, nullptr));

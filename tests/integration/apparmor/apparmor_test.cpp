@@ -284,5 +284,49 @@ TEST_F(AppArmorTest, DenialsAreReadWithTheirTenant) {
   EXPECT_TRUE(denials->after(fresh[1].sequence).denials.empty());
 }
 
+// The profiles of Cloister's own processes, with the acting program in the installed one's place.
+class OwnProfile : public AppArmorTest, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    AppArmorTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    const std::string program = GetParam();
+    const auto text = files::read(std::string(CLOISTER_SOURCE_DIR) + "/policy/profiles/apparmor/" + program);
+    ASSERT_TRUE(text) << text.error().message();
+    std::string here = *text;
+    const std::string installed = "/usr/local/bin/" + program;
+    const std::string head = "profile " + program + " " + installed + " ";
+    ASSERT_NE(here.find(head), std::string::npos);
+    here.replace(here.find(head), head.size(), "profile " + name() + " ");
+    ASSERT_NE(here.find(installed + " mr,"), std::string::npos);
+    here.replace(here.find(installed), installed.size(), APPARMOR_ACT);
+    std::ofstream(file()) << here;
+    ASSERT_EQ(std::system((std::string(kParser) + " -rTq " + file()).c_str()), 0);
+  }
+  void TearDown() override {
+    if (!IsSkipped()) {
+      EXPECT_EQ(std::system((std::string(kParser) + " -RTq " + file()).c_str()), 0);
+      std::filesystem::remove(file());
+    }
+    AppArmorTest::TearDown();
+  }
+  [[nodiscard]] static std::string name() { return std::string(GetParam()) + "-test"; }
+  [[nodiscard]] static std::string file() { return "/tmp/" + name() + ".profile"; }
+};
+
+TEST_P(OwnProfile, ReachesNothingOfTheHost) {
+  EXPECT_EQ(outcomeOf("none", name()), 0);
+  for (const auto* act : {"exec", "mount", "umount", "ptrace", "signal", "core_pattern", "sysrq", "kallsyms", "sysfs",
+                          "shadow", "raw", "packet", "unconfine"}) {
+    EXPECT_EQ(outcomeOf(act, {}), 0) << act << ": root may do it, so nothing else denies it";
+    const int outcome = outcomeOf(act, name());
+    EXPECT_TRUE(outcome == EACCES || outcome == EPERM) << act << ": " << outcome;
+  }
+  EXPECT_EQ(outcomeOf("setuid", name()), EPERM);
+}
+
+INSTANTIATE_TEST_SUITE_P(Processes, OwnProfile, testing::Values("cloister-node", "cloisterd"),
+                         [](const auto& instance) { return instance.index == 0 ? "Node" : "Daemon"; });
+
 }  // namespace
 }  // namespace cloister::launcher
