@@ -57,6 +57,7 @@ class KilledLauncher : public LauncherTest {
     auto found = client_->recover();
     ASSERT_TRUE(found) << when << ": " << found.error().message();
     EXPECT_LE(found->size(), 1U) << when;
+    found->clear();  // its descriptors would keep the network namespace, and so the link
     const Status removed = client_->remove(kVictim);
     EXPECT_TRUE(removed) << when << ": " << removed.error().message();
     for (int patience = 0; patience < 100 && !leftovers().empty(); ++patience) {
@@ -145,7 +146,7 @@ TEST_F(KilledLauncher, AtEverySystemCallOfALaunchLeavesNothing) {
   }
   killAndRecover("after the launch");
   ASSERT_GT(stops, 100);
-  const int stride = std::max(1, stops / wanted(60));
+  const int stride = std::max(1, stops / wanted(20));
   RecordProperty("stops", stops);
   RecordProperty("stride", stride);
   for (int last = 1; last < stops && !HasFatalFailure(); last += stride) {
@@ -168,7 +169,7 @@ TEST_F(KilledLauncher, AtAnyMomentOfALaunchLeavesNothing) {
   std::mt19937 random(::testing::UnitTest::GetInstance()->random_seed() == 0
                           ? 20'261'124U
                           : static_cast<unsigned>(::testing::UnitTest::GetInstance()->random_seed()));
-  for (int round = 0; round < wanted(60) && !HasFatalFailure(); ++round) {
+  for (int round = 0; round < wanted(20) && !HasFatalFailure(); ++round) {
     const std::chrono::microseconds delay(random() % static_cast<unsigned>(whole.count() + 1));
     beginLaunch();
     std::this_thread::sleep_for(delay);
