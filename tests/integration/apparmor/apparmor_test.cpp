@@ -194,7 +194,7 @@ TEST_F(AppArmorTest, EveryClassHasAProfileThatAProgramCanRunUnder) {
 
 class AppArmorDenial : public AppArmorTest, public testing::WithParamInterface<const char*> {};
 
-// EPERM where the profile has taken the capability before it comes to the act itself, as for umount.
+// EPERM where the profile takes the capability before its rule for the act is asked, as for mount and umount.
 TEST_P(AppArmorDenial, IsAppArmorsAlone) {
   EXPECT_EQ(outcomeOf(GetParam(), {}), 0) << "root may do it, so nothing else denies it";
   for (const auto confinement : policy::kAppArmorClasses) {
@@ -272,7 +272,7 @@ TEST_F(AppArmorTest, DenialsAreReadWithTheirTenant) {
     seen = old.denials.back().sequence;
   }
   ASSERT_EQ(outcomeOf("core_pattern", nameOf(Confinement::app)), EACCES);
-  ASSERT_EQ(outcomeOf("mount", nameOf(Confinement::build, kNeighbour)), EACCES);
+  ASSERT_EQ(outcomeOf("unconfine", nameOf(Confinement::build, kNeighbour)), EACCES);
   const auto fresh = denials->after(seen).denials;
   ASSERT_EQ(fresh.size(), 2U);
   EXPECT_EQ(fresh[0].tenant, kTenant);
@@ -280,7 +280,7 @@ TEST_F(AppArmorTest, DenialsAreReadWithTheirTenant) {
   EXPECT_EQ(fresh[0].target, "/proc/sys/kernel/core_pattern");
   EXPECT_EQ(fresh[0].program, "apparmor_act");
   EXPECT_EQ(fresh[1].tenant, kNeighbour);
-  EXPECT_EQ(fresh[1].operation, "mount");
+  EXPECT_EQ(fresh[1].operation, "change_profile");
   EXPECT_TRUE(denials->after(fresh[1].sequence).denials.empty());
 }
 
