@@ -81,7 +81,11 @@ class KilledLauncher : public LauncherTest {
       const pid_t pid = std::atoi(entry.path().filename().c_str());
       if (pid <= 0 || pid == launcher_ || pid == ::getpid()) continue;
       // A child of the launcher has its command line until it becomes cloister-init, and its group from then on.
-      const bool copy = readWhole(entry.path().string() + "/cmdline").find(path("run")) != std::string::npos;
+      // Helpers of the launcher that runs keep it.
+      const bool own =
+          readWhole(entry.path().string() + "/status").find("\nPPid:\t" + std::to_string(launcher_) + "\n") !=
+          std::string::npos;
+      const bool copy = !own && readWhole(entry.path().string() + "/cmdline").find(path("run")) != std::string::npos;
       const bool member = readWhole(entry.path().string() + "/cgroup").find(cgroupRoot_ + "/") != std::string::npos;
       if (copy || member)
         found.push_back("process " + std::to_string(pid) + " " + readWhole(entry.path().string() + "/comm"));
