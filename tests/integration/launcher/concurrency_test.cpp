@@ -11,15 +11,16 @@
 #include <thread>
 
 #include "tests/integration/launcher/harness.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::test {
 namespace {
 
 using launcher::DescriptorKind;
 
-// A hundredth of a core: the child's own steps take half a second and more.
+// A hundredth of a core: the child's own steps take half a second and more, and far less than the launcher's patience.
 launcher::LaunchRequest slowly(launcher::LaunchRequest request) {
-  request.limits.cpuMillis = 10;
+  request.limits.cpuMillis = static_cast<std::uint64_t>(patient(10));
   request.address = subnetOf(7) + 20;
   return request;
 }
