@@ -37,6 +37,7 @@ class Concurrency : public LauncherTest {
   }
   void TearDown() override {
     if (thread_.joinable()) thread_.join();
+    slow_.reset();  // its descriptor of the upper would keep the pool mounted
     LauncherTest::TearDown();
   }
 
