@@ -99,12 +99,15 @@ double processSeconds() {
 }
 
 // Waits for a byte (until it is in its group), holds memory, burns CPU, exits. Never returns.
-[[noreturn]] void burn(int gate) {
+// Begins when `gate` has a byte; writes into `held` when it had its memory, in nanoseconds of the boot clock.
+[[noreturn]] void burn(int gate, int held) {
   char byte = 0;
   if (::read(gate, &byte, 1) != 1) ::_exit(1);
   auto* memory = static_cast<volatile unsigned char*>(std::malloc(kHeld));
   if (memory == nullptr) ::_exit(2);
   for (std::uint64_t i = 0; i < kHeld; i += 4096) memory[i] = 1;
+  const std::uint64_t since = counters::bootNanos();
+  if (::write(held, &since, sizeof since) != sizeof since) ::_exit(4);
   std::uint64_t sum = 0;
   while (processSeconds() < kBurnSeconds) {
     for (int i = 0; i < 100'000; ++i) sum += memory[static_cast<std::uint64_t>(i) * 64];
@@ -150,9 +153,11 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
 
   int gate[2];
   ASSERT_EQ(::pipe(gate), 0);
+  int holding[2];
+  ASSERT_EQ(::pipe(holding), 0);
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
-  if (child == 0) burn(gate[0]);
+  if (child == 0) burn(gate[0], holding[1]);
   ASSERT_TRUE(group.join(child));
   ASSERT_TRUE((*sampler)
                   ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}, ""}, group.descriptors(),
@@ -191,6 +196,8 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
   }
   const auto end = counters::bootNanos();
   ASSERT_EQ(info.si_pid, child) << "the burner did not end";
+  std::uint64_t heldSince = 0;
+  ASSERT_EQ(::read(holding[0], &heldSince, sizeof heldSince), static_cast<ssize_t>(sizeof heldSince));
   // The last reading: after exit, with the zombie inside, before rmdir.
   ASSERT_TRUE((*sampler)->finish("in-1-1", now()).ok());
   const auto afterFinish = group.cpuNanos();
@@ -203,6 +210,8 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
   group.remove();
   ::close(gate[0]);
   ::close(gate[1]);
+  ::close(holding[0]);
+  ::close(holding[1]);
   EXPECT_EQ(restarts, 1U);
 
   ASSERT_TRUE((*sampler)->flush(now(), Flush::all).ok());
@@ -232,8 +241,8 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
   EXPECT_EQ(total(Meter::memoryAllocated), total(Meter::instanceSeconds) * static_cast<double>(128 * kMegabyte));
   if (group.descriptors().size() > 1) {
     const auto held = static_cast<double>(kHeld);
-    const double lived = static_cast<double>(oldest - begin) / 1e6;
-    EXPECT_GT(total(Meter::memoryByteSeconds), held * (lived - 300)) << "memory integral too small";
+    const double heldFor = static_cast<double>(oldest - heldSince) / 1e6;
+    EXPECT_GT(total(Meter::memoryByteSeconds), held * (heldFor - 300)) << "memory integral too small";
     EXPECT_LT(total(Meter::memoryByteSeconds), (held + 8 * kMegabyte) * (ran + 100)) << "memory integral too large";
     EXPECT_GE(total(Meter::memoryPeak), held);
     EXPECT_LT(total(Meter::memoryPeak), held + 16 * kMegabyte);
