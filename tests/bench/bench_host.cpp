@@ -27,6 +27,11 @@ bool unified() {
   return fs::exists("/sys/fs/cgroup/cgroup.controllers");
 }
 
+bool hasAppArmor() {
+  std::ifstream file("/sys/module/apparmor/parameters/enabled");
+  return file.get() == 'Y';
+}
+
 std::vector<std::string> hierarchies() {
   if (unified()) return {"/sys/fs/cgroup"};
   std::vector<std::string> mounts;
@@ -73,11 +78,7 @@ void Host::makeRootfs() const {
   shell("mkfs.erofs --quiet -zlz4 " + path("layer.erofs") + " " + rootfs() + " >/dev/null");
 }
 
-void Host::startLauncher() {
-  std::array<int, 2> ready{};
-  if (::pipe2(ready.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
-  const UniqueFd readEnd(ready[0]);
-  UniqueFd writeEnd(ready[1]);
+std::vector<std::string> Host::launcherCommand(const std::vector<std::string>& options) const {
   std::vector<std::string> words = {program("cloister-launcher"),
                                     "--run",
                                     path("run"),
@@ -86,11 +87,24 @@ void Host::startLauncher() {
                                     "--pool",
                                     path("pool"),
                                     "--cgroup-root",
-                                    cgroupRoot_,
-                                    "--allow-uid",
-                                    user_,
-                                    "--allow-gid",
-                                    user_};
+                                    cgroupRoot_};
+  if (hasAppArmor()) words.insert(words.end(), {"--apparmor", path("profiles")});
+  words.insert(words.end(), options.begin(), options.end());
+  return words;
+}
+
+void Host::startLauncher() {
+  std::array<int, 2> ready{};
+  if (::pipe2(ready.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
+  const UniqueFd readEnd(ready[0]);
+  UniqueFd writeEnd(ready[1]);
+  // As on a host that `up` has made: containers are under a profile where the kernel has AppArmor.
+  if (hasAppArmor()) {
+    shell(program("cloister-launcher") + " --print-profiles >" + path("profiles.text") +
+          "; apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile " + path("profiles") + " " +
+          path("profiles.text"));
+  }
+  std::vector<std::string> words = launcherCommand({"--allow-uid", user_, "--allow-gid", user_});
   launcher_ = ::fork();
   if (launcher_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a benchmark that was stopped takes its launcher with it
@@ -168,8 +182,7 @@ Host::~Host() {
   if (launcher_ > 0) {
     ::kill(launcher_, SIGTERM);
     ::waitpid(launcher_, nullptr, 0);
-    (void)runCommand({program("cloister-launcher"), "--purge", "--run", path("run"), "--store", path("store"), "--pool",
-                      path("pool"), "--cgroup-root", cgroupRoot_});
+    (void)runCommand(launcherCommand({"--purge"}));
   }
   for (const std::string& group : groups_) ::rmdir(group.c_str());
   ::umount2(path("layer").c_str(), MNT_DETACH);

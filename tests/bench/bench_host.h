@@ -45,6 +45,7 @@ class Host {
 
  private:
   void makeRootfs() const;
+  [[nodiscard]] std::vector<std::string> launcherCommand(const std::vector<std::string>& options) const;
   std::string binaries_;
   std::string user_;
   std::string directory_;
