@@ -83,7 +83,7 @@ write_services() {
     fi
   done
   if have_systemd; then
-    sed "s#/run/cloister#$run#g" "$root/deploy/systemd/cloister.tmpfiles" | write_file /etc/tmpfiles.d/cloister.conf 644 root:root
+    with_host_paths "$root/deploy/systemd/cloister.tmpfiles" | write_file /etc/tmpfiles.d/cloister.conf 644 root:root
     [ -z "$changed" ] || systemctl daemon-reload
   fi
 }
