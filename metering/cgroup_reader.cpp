@@ -24,7 +24,9 @@ int directory(const GroupDescriptors& descriptors, DescriptorKind kind) {
 // A file that is not there is a field without a value; any other failure (EMFILE, EACCES) is the caller's to know.
 Status openFile(int dir, std::string_view name, UniqueFd& fd) {
   if (dir < 0) return {};
-  auto file = files::openAt(dir, name, O_RDONLY, files::Resolve::beneath);
+  // Our own names in a directory of the kernel's: nothing leads out of it. openat2(2), which could say so, has no
+  // fallback where systemd's RestrictSUIDSGID= answers it with ENOSYS.
+  auto file = files::openAt(dir, name, O_RDONLY | O_NOFOLLOW);
   if (file) {
     fd = std::move(file).value();
     return {};
