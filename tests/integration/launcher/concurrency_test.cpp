@@ -111,7 +111,8 @@ TEST_F(Concurrency, AKilledLauncherLeavesNoHalfMadeContainer) {
   thread_.join();
   EXPECT_FALSE(*slow_);
   startLauncher();
-  EXPECT_TRUE(client_->remove("orphan"));
+  const Status removed = client_->remove("orphan");
+  EXPECT_TRUE(removed) << removed.error().message();
   const auto found = client_->recover();
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->empty());
