@@ -1,6 +1,7 @@
 #include "api/body.h"
 
 #include <Poco/Exception.h>
+#include <Poco/JSON/Array.h>
 #include <Poco/JSON/Parser.h>
 
 #include "api/json_syntax.h"
@@ -63,6 +64,25 @@ std::int64_t Body::integer(const std::string& name, const Poco::Dynamic::Var& va
 std::optional<std::int64_t> Body::optionalInteger(const std::string& name) {
   if (!object_->has(name)) return std::nullopt;
   return integer(name, member(name));
+}
+
+std::optional<bool> Body::optionalBoolean(const std::string& name) {
+  if (!object_->has(name)) return std::nullopt;
+  const auto value = member(name);
+  if (!value.isBoolean()) throw invalidField(path_ + name, "must be true or false");
+  return value.extract<bool>();
+}
+
+std::vector<std::string> Body::optionalTexts(const std::string& name) {
+  std::vector<std::string> texts;
+  if (!object_->has(name)) return texts;
+  const auto value = member(name);
+  if (value.type() != typeid(Poco::JSON::Array::Ptr)) throw invalidField(path_ + name, "must be a list of strings");
+  for (const auto& item : *value.extract<Poco::JSON::Array::Ptr>()) {
+    if (!item.isString()) throw invalidField(path_ + name, "must be a list of strings");
+    texts.push_back(item.extract<std::string>());
+  }
+  return texts;
 }
 
 Body Body::object(const std::string& name) {

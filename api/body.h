@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace cloister::api {
 
@@ -22,6 +23,8 @@ class Body {
   [[nodiscard]] std::string text(const std::string& name);
   [[nodiscard]] std::optional<std::string> optionalText(const std::string& name);
   [[nodiscard]] std::optional<std::int64_t> optionalInteger(const std::string& name);  // zero or more
+  [[nodiscard]] std::optional<bool> optionalBoolean(const std::string& name);
+  [[nodiscard]] std::vector<std::string> optionalTexts(const std::string& name);  // a list of strings
   [[nodiscard]] Body object(const std::string& name);
   // Members as {name: value}; a null is nullopt.
   [[nodiscard]] std::map<std::string, std::optional<std::string>> texts();

@@ -62,6 +62,7 @@ Router clientRouter(const Services& services) {
   addTokens(router, services);
   addNodes(router, services);
   addApps(router, services);
+  addCallProfiles(router, services);
   addInstances(router, services);
   addDeployments(router, services);
   addStreams(router, services);

@@ -93,6 +93,15 @@ Json represent(const model::Node& node, std::int64_t instances) {
   return out;
 }
 
+Json represent(const model::PostureCheck& check, const std::string& node) {
+  auto out = newObject();
+  out->set("name", check.name);
+  out->set("state", check.state);
+  out->set("reason", check.reason);
+  out->set("node", node);
+  return out;
+}
+
 Json represent(const model::Failure& failure) {
   auto out = newObject();
   out->set("code", failure.code);

@@ -36,6 +36,7 @@ using Json = Poco::JSON::Object::Ptr;
 [[nodiscard]] Json represent(const model::LogLine& line);
 [[nodiscard]] Json represent(const model::AuditEntry& entry, const std::string& tenantName);
 [[nodiscard]] Json represent(const model::Event& event, const std::string& tenantName);
+[[nodiscard]] Json represent(const model::PostureCheck& check, const std::string& node);
 [[nodiscard]] Json represent(const model::Failure& failure);
 template <typename T>
 [[nodiscard]] Json represent(const std::map<std::string, T>& map) {

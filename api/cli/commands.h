@@ -86,6 +86,7 @@ bool reportOperation(Context& context, const Poco::JSON::Object& operation);
 // --- the nouns
 void addProviderCommands(CLI::App& root, Context& context);  // plan, tenant, token, node
 void addAppCommands(CLI::App& root, Context& context);       // app, ps, scale, release, rollback, domain
+void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run

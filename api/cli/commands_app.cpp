@@ -79,6 +79,8 @@ void addApp(CLI::App& root, Context& context) {
     const Response accepted = context.api().send({.method = "DELETE", .path = appPath(options->app), .query = query});
     return followOperation(context, accepted, query, options->wait(), fmt::format("app {} removed", options->app.name));
   });
+
+  addProfileCommands(*noun, context);
 }
 
 void addPs(CLI::App& root, Context& context) {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <ostream>
-#include <set>
 
 #include "api/cli/commands.h"
 
@@ -54,40 +53,29 @@ int usage(Context& context, const ReportOptions& options) {
   return 0;
 }
 
-// The nodes that run the app's instances: what protects the app is what is in force there.
-std::set<std::string> nodesOf(Context& context, const AppChoice& app) {
-  std::set<std::string> nodes;
-  const Response response =
-      context.api().send({.path = appPath(app, "/instances"), .query = scoped(context, {{"limit", "500"}})});
-  const auto items = response.object()->getArray("items");
-  for (unsigned i = 0; !items.isNull() && i < items->size(); ++i) nodes.insert(text(*items->getObject(i), "node"));
-  return nodes;
-}
-
 int posture(Context& context, const ReportOptions& options) {
-  const Response response = context.api().send({.path = "/v1/posture"});
-  const auto checks = response.object()->getArray("checks");
   const bool all = options.app.name.empty();
-  const std::set<std::string> nodes = all ? std::set<std::string>() : nodesOf(context, options.app);
-  if (context.format == Format::json && all) {
-    context.streams.out << response.body << '\n';
-    return 0;
+  const Response response =
+      all ? context.api().send({.path = "/v1/posture"})
+          : context.api().send({.path = appPath(options.app, "/posture"), .query = scoped(context)});
+  if (context.format == Format::json) return showDone(context, response, {});
+  const auto object = response.object();
+  if (!all) {
+    printFields(context.streams.out,
+                {{"APP", "app"},
+                 {"CALL PROFILE", "calls.mode"},
+                 {"CALLS OPEN", "calls.open", Unit::integer},
+                 {"CALLS USED", "calls.used", Unit::integer},
+                 {"CALLS OF ITS CLASS", "calls.class", Unit::integer},
+                 {"CAPABILITIES", "capabilities", Unit::integer},
+                 {"SOCKET FAMILIES", "socket_families", Unit::list}},
+                *object);
+    context.streams.out << '\n';
   }
   Table table({{"CHECK", "name"}, {"STATE", "state"}, {"NODE", "node"}, {"REASON", "reason"}});
-  Poco::JSON::Array::Ptr kept = new Poco::JSON::Array;
-  for (unsigned i = 0; !checks.isNull() && i < checks->size(); ++i) {
-    const auto check = checks->getObject(i);
-    if (!all && !nodes.contains(text(*check, "node"))) continue;
-    table.add(*check);
-    kept->add(check);
-  }
-  if (context.format == Format::json) {
-    Poco::JSON::Object result;
-    result.set("checks", kept);
-    context.streams.out << json(result) << '\n';
-  } else {
-    table.print(context.streams.out);
-  }
+  const auto checks = object->getArray("checks");
+  for (unsigned i = 0; !checks.isNull() && i < checks->size(); ++i) table.add(*checks->getObject(i));
+  table.print(context.streams.out);
   return 0;
 }
 
@@ -126,9 +114,11 @@ void addReportCommands(CLI::App& root, Context& context) {
                      {"STATUS", "status", Unit::integer}});
   });
 
-  CLI::App* postureVerb = addVerb(root, "posture", "show which protections are in force on the nodes, and why not",
-                                  {"posture", "posture shop", "posture -o json"});
-  postureVerb->add_option("app", options->app.name, "only the nodes that this app runs on");
+  CLI::App* postureVerb =
+      addVerb(root, "posture", "show which protections are in force on the nodes, or what an app reaches",
+              {"posture", "posture shop", "posture -o json"});
+  postureVerb->add_option("app", options->app.name,
+                          "what this app reaches of the kernel, and the nodes that it runs on");
   onRun(*postureVerb, context, [&context, options] { return posture(context, *options); });
 }
 

@@ -13,7 +13,8 @@ void addPlans(Router& router, const Services& services);
 void addTenants(Router& router, const Services& services);
 void addTokens(Router& router, const Services& services);
 void addNodes(Router& router, const Services& services);
-void addApps(Router& router, const Services& services);  // apps, formation, config, secrets, domains, rollback
+void addApps(Router& router, const Services& services);          // apps, formation, config, secrets, domains, rollback
+void addCallProfiles(Router& router, const Services& services);  // an app's own list of system calls, its posture
 void addInstances(Router& router, const Services& services);
 void addDeployments(Router& router, const Services& services);  // uploads, builds and their logs, releases
 void addStreams(Router& router, const Services& services);      // logs, exec, run

@@ -29,14 +29,7 @@ Answer whoami(const Services& services, const Request& request) {
 Answer posture(const Services& services) {
   Poco::JSON::Array::Ptr checks = new Poco::JSON::Array;
   for (const auto& node : services.store.nodes().list()) {
-    for (const auto& check : node.posture) {
-      auto item = newObject();
-      item->set("name", check.name);
-      item->set("state", check.state);
-      item->set("reason", check.reason);
-      item->set("node", node.name);
-      checks->add(item);
-    }
+    for (const auto& check : node.posture) checks->add(represent(check, node.name));
   }
   auto out = newObject();
   out->set("checks", checks);

@@ -75,6 +75,9 @@ class Fields {
       list.push_back(item.extract<std::string>());
     });
   }
+  void read(const char* field, std::vector<std::uint32_t>& list) const {
+    forEach(field, [&](const Poco::Dynamic::Var& item) { list.push_back(integer<std::uint32_t>(item, field)); });
+  }
   void read(const char* field, std::map<std::string, std::string>& map) const {
     if (const auto object = child(field)) map = object->textMap();
   }
@@ -139,6 +142,12 @@ inline Poco::JSON::Object::Ptr object() {
 inline Poco::JSON::Array::Ptr array(const std::vector<std::string>& list) {
   Poco::JSON::Array::Ptr out = new Poco::JSON::Array;
   for (const auto& item : list) out->add(item);
+  return out;
+}
+
+inline Poco::JSON::Array::Ptr array(const std::vector<std::uint32_t>& list) {
+  Poco::JSON::Array::Ptr out = new Poco::JSON::Array;
+  for (const auto item : list) out->add(item);
   return out;
 }
 

@@ -9,6 +9,7 @@ namespace {
 // Names in the order of the enumerators.
 constexpr std::array kTenantStates = {"active", "suspended", "deleting"};
 constexpr std::array kBuildStates = {"queued", "running", "succeeded", "failed", "cancelled"};
+constexpr std::array kCallModes = {"off", "learn", "grace", "enforce"};
 constexpr std::array kDesiredStates = {"run", "stop"};
 constexpr std::array kInstanceStates = {"pending", "starting", "running", "unhealthy",
                                         "crashed", "draining", "stopped"};
@@ -38,6 +39,9 @@ const char* name(TenantState value) {
 const char* name(BuildState value) {
   return nameIn(kBuildStates, value);
 }
+const char* name(CallMode value) {
+  return nameIn(kCallModes, value);
+}
 const char* name(DesiredState value) {
   return nameIn(kDesiredStates, value);
 }
@@ -59,6 +63,9 @@ std::optional<TenantState> tenantState(const std::string& text) {
 }
 std::optional<BuildState> buildState(const std::string& text) {
   return valueIn<BuildState>(kBuildStates, text);
+}
+std::optional<CallMode> callMode(const std::string& text) {
+  return valueIn<CallMode>(kCallModes, text);
 }
 std::optional<DesiredState> desiredState(const std::string& text) {
   return valueIn<DesiredState>(kDesiredStates, text);

@@ -113,6 +113,28 @@ struct Release {
   Micros createdAt = 0;
 };
 
+// What an app does with its own list of system calls, which lies within its class's (policy/model/call_profile.h).
+enum class CallMode {
+  off,     // its class's list holds alone
+  learn,   // what is called joins the list
+  grace,   // what the list lacks goes on, and is flagged
+  enforce  // what the list lacks is refused, and flagged
+};
+struct CallProfile {
+  CallMode mode = CallMode::off;
+  Micros learnUntil = 0;  // learn: then it is grace
+  bool builds = true;     // what builds were seen to call counts too
+};
+// One call that an app was seen to make, or that was named for it.
+struct SeenCall {
+  std::uint32_t number = 0;
+  bool byApp = false;    // while it learned
+  bool byBuild = false;  // likewise
+  bool byName = false;
+  bool flagged = false;  // it came when the list lacked it
+  Micros firstAt = 0;
+};
+
 enum class DesiredState { run, stop };
 enum class InstanceState { pending, starting, running, unhealthy, crashed, draining, stopped };
 struct Instance {
@@ -201,6 +223,7 @@ struct Domain {
 // Names as the API and the database write them.
 [[nodiscard]] const char* name(TenantState);
 [[nodiscard]] const char* name(BuildState);
+[[nodiscard]] const char* name(CallMode);
 [[nodiscard]] const char* name(DesiredState);
 [[nodiscard]] const char* name(InstanceState);
 [[nodiscard]] const char* name(NodeState);
@@ -208,6 +231,7 @@ struct Domain {
 [[nodiscard]] const char* name(Scope);
 [[nodiscard]] std::optional<TenantState> tenantState(const std::string&);
 [[nodiscard]] std::optional<BuildState> buildState(const std::string&);
+[[nodiscard]] std::optional<CallMode> callMode(const std::string&);
 [[nodiscard]] std::optional<DesiredState> desiredState(const std::string&);
 [[nodiscard]] std::optional<InstanceState> instanceState(const std::string&);
 [[nodiscard]] std::optional<NodeState> nodeState(const std::string&);

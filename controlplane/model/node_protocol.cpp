@@ -22,6 +22,28 @@ const char* name(SessionKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
+const char* name(OtherCalls others) {
+  constexpr std::array kNames = {"open", "report", "refuse"};
+  return kNames.at(static_cast<std::size_t>(others));
+}
+
+std::optional<OtherCalls> otherCalls(const std::string& text) {
+  for (const auto value : {OtherCalls::open, OtherCalls::report, OtherCalls::refuse}) {
+    if (text == name(value)) return value;
+  }
+  return std::nullopt;
+}
+
+void encode(Object owner, const CallList& list) {
+  owner->set("otherCalls", std::string(name(list.others)));
+  owner->set("calls", json::array(list.calls));
+}
+
+void decode(const Fields& owner, CallList& list) {
+  owner.read("otherCalls", list.others, otherCalls);
+  owner.read("calls", list.calls);
+}
+
 Object encode(const InstanceLimits& limits) {
   auto out = json::object();
   out->set("memoryBytes", limits.memoryBytes);
@@ -119,6 +141,7 @@ Object encode(const DesiredInstance& instance) {
   out->set("address", instance.address);
   out->set("port", instance.port);
   out->set("healthPath", instance.healthPath);
+  encode(out, instance.callList);
   out->set("desired", std::string(name(instance.desired)));
   out->set("draining", instance.draining);
   return out;
@@ -139,6 +162,7 @@ DesiredInstance decodeInstance(const Fields& in) {
   in.read("address", instance.address);
   in.read("port", instance.port);
   in.read("healthPath", instance.healthPath);
+  decode(in, instance.callList);
   in.read("desired", instance.desired, desiredState);
   in.read("draining", instance.draining);
   return instance;
@@ -156,6 +180,7 @@ Object encode(const DesiredBuild& build) {
   out->set("limits", encode(build.limits));
   out->set("timeoutSeconds", build.timeoutSeconds);
   out->set("address", build.address);
+  encode(out, build.callList);
   return out;
 }
 
@@ -171,6 +196,7 @@ DesiredBuild decodeBuild(const Fields& in) {
   decode(in, build.limits);
   in.read("timeoutSeconds", build.timeoutSeconds);
   in.read("address", build.address);
+  decode(in, build.callList);
   return build;
 }
 
@@ -230,6 +256,7 @@ Object encode(const InstanceReport& report) {
   out->set("restarts", report.restarts);
   out->set("reason", report.reason);
   out->set("changedAt", report.changedAt);
+  if (!report.calls.empty()) out->set("calls", json::array(report.calls));
   return out;
 }
 
@@ -240,6 +267,7 @@ InstanceReport decodeInstanceReport(const Fields& in) {
   in.read("restarts", report.restarts);
   in.read("reason", report.reason);
   in.read("changedAt", report.changedAt);
+  in.read("calls", report.calls);
   return report;
 }
 
@@ -249,6 +277,7 @@ Object encode(const BuildReport& report) {
   out->set("state", std::string(name(report.state)));
   out->set("slugDigest", report.slugDigest);
   out->set("failure", encode(report.failure));
+  if (!report.calls.empty()) out->set("calls", json::array(report.calls));
   return out;
 }
 
@@ -261,6 +290,7 @@ BuildReport decodeBuildReport(const Fields& in) {
     failure->read("code", report.failure.code);
     failure->read("detail", report.failure.detail);
   }
+  in.read("calls", report.calls);
   return report;
 }
 

@@ -35,6 +35,14 @@ struct InstanceLimits {
   std::uint64_t inodes = 0;
 };
 
+// A container's own list of system calls, by number, and what becomes of those that it lacks: `open` means that there
+// is no list, `report` that they go on and `refuse` that they fail; either way the node reports them.
+enum class OtherCalls { open, report, refuse };
+struct CallList {
+  OtherCalls others = OtherCalls::open;
+  std::vector<std::uint32_t> calls;
+};
+
 struct DesiredTenant {
   std::string id;
   std::string name;
@@ -58,6 +66,7 @@ struct DesiredInstance {
   std::uint32_t address = 0;
   std::uint16_t port = 0;  // 0: serves no requests ("worker"); ready as soon as it runs
   std::string healthPath;
+  CallList callList;
   DesiredState desired = DesiredState::run;
   bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
 };
@@ -73,6 +82,7 @@ struct DesiredBuild {
   InstanceLimits limits;
   std::uint64_t timeoutSeconds = 0;
   std::uint32_t address = 0;
+  CallList callList;
 };
 
 enum class SessionKind { exec, run, logs };
@@ -113,6 +123,7 @@ struct InstanceReport {
   std::int64_t restarts = 0;
   std::string reason;
   Micros changedAt = 0;
+  std::vector<std::uint32_t> calls{};  // that its list lacked
 };
 
 struct BuildReport {
@@ -120,6 +131,7 @@ struct BuildReport {
   BuildState state = BuildState::queued;
   std::string slugDigest;
   Failure failure;
+  std::vector<std::uint32_t> calls{};  // that its list lacked
 };
 
 struct EventReport {

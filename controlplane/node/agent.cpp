@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kWakeToken = 0;
 constexpr std::uint64_t kStopToken = 1;
 constexpr Millis kGarbagePause = 60'000;
+constexpr Millis kCallsPause = 2'000;
 constexpr std::int64_t kKeepLogsSeconds = 24 * 3600;
 
 }  // namespace
@@ -46,6 +47,7 @@ int Agent::nextWait() const {
   const Millis now = nowMillis();
   Millis next = garbageAt_;
   for (const auto& [id, record] : records_) {
+    if (record->spec.instance.callList.others != model::OtherCalls::open) next = std::min(next, callsAt_);
     if (const auto at = record->machine.wakeAt()) next = std::min(next, *at);
   }
   return static_cast<int>(std::clamp<Millis>(next - now, 0, 10'000));
@@ -77,6 +79,12 @@ void Agent::run(int stop) {
     const Millis now = nowMillis();
     for (const auto& [id, record] : records_) {
       if (const auto at = record->machine.wakeAt(); at && *at <= now) pump(*record);
+    }
+    if (now >= callsAt_) {
+      callsAt_ = now + kCallsPause;
+      for (const auto& [id, record] : records_) {
+        if (record->container && record->spec.instance.callList.others != model::OtherCalls::open) readCalls(*record);
+      }
     }
     if (now >= garbageAt_) {
       garbageAt_ = now + kGarbagePause;
@@ -239,6 +247,7 @@ void Agent::publish() {
     report.restarts = record->machine.restarts();
     report.reason = record->machine.reason();
     report.changedAt = record->changedAt;
+    report.calls = numbersOf(record->calls);
     status.instances.push_back(std::move(report));
     if (record->settled && record->settledVersion == 0) record->settledVersion = version_;
   }

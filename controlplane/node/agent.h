@@ -89,6 +89,8 @@ class Agent {
   void launched(const std::string& id, std::int64_t attempt, std::shared_ptr<sandbox::Container> container);
   void launchFailed(const std::string& id, std::int64_t attempt, const std::string& reason);
   void exited(Record& record);
+  // What cloister-init has written of calls meanwhile.
+  void readCalls(Record& record);
   void settled(Record& record);
   void watch(Record& record);
   void unwatch(Record& record);
@@ -124,6 +126,7 @@ class Agent {
   bool dirty_ = true;
   std::uint64_t version_ = 0;
   Millis garbageAt_ = 0;
+  Millis callsAt_ = 0;
 
   std::mutex targetsMutex_;
   std::map<std::string, Sessions::Target> targets_;

@@ -200,8 +200,16 @@ void Agent::check(Record& record) {
                  });
 }
 
+void Agent::readCalls(Record& record) {
+  const CallSet calls = record.calls | record.directory.calls();
+  if (calls == record.calls) return;
+  record.calls = calls;
+  dirty_ = true;
+}
+
 void Agent::exited(Record& record) {
   unwatch(record);
+  readCalls(record);
   const std::string status = record.directory.status();
   const Ending ending = runtime_->ending(*record.container, status);
   const std::string reason = describe(ending);

@@ -26,6 +26,7 @@ struct Agent::Record {
   std::shared_ptr<LogStore> store;
   std::shared_ptr<sandbox::Container> container;  // of the latest attempt, while it is there
   std::uint64_t token = 0;                        // in the poller; 0: not watched
+  CallSet calls;                                  // that its list lacked, over all attempts
   bool logsAttached = false;
   bool named = true;     // by the latest work
   bool settled = false;  // stopped, and its directory closed

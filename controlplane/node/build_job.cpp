@@ -81,8 +81,8 @@ void awaitEnd(const sandbox::Container& container) {
 }
 
 std::string readStatus(const std::string& file) {
-  auto text = files::read(file, 256);
-  return text ? parseStatus(text.value()) : std::string();
+  auto text = files::read(file, kMostStatusBytes);
+  return text ? std::move(text).value() : std::string();
 }
 
 }  // namespace
@@ -176,6 +176,7 @@ model::BuildReport BuildJob::run() {
     return report;
   }
   report.failure = runScript();
+  report.calls = numbersOf(calls_);
   if (!report.failure.failed() && !cancelled_) report.failure = freeze();
   removeContainers();
   if (!report.failure.failed() && !cancelled_) report.failure = publish(report.slugDigest);
@@ -226,6 +227,7 @@ Failure BuildJob::runScript() {
   launch.argv = {"/bin/sh", "-euc", *script};
   launch.environment = buildEnvironment(task_.build);
   launch.address = task_.build.address;
+  narrow(launch, task_.build.callList);
   const sandbox::Standard standard{source->get(), output->writer.get(), output->writer.get(), status->get(), -1};
   auto started = runtime_.start(task_.tenant, launch, standard, metered());
   if (!started) return internal(started.error());
@@ -247,7 +249,9 @@ Failure BuildJob::runScript() {
   if (end == End::timeout) {
     return {"build_timeout", filter.failureOf("") + " within " + std::to_string(seconds) + " s"};
   }
-  return classify(runtime_.ending(*started, readStatus(directory_ + "/status")), *started, filter);
+  const std::string said = readStatus(directory_ + "/status");
+  calls_ = parseCalls(said);
+  return classify(runtime_.ending(*started, parseStatus(said)), *started, filter);
 }
 
 Failure BuildJob::freeze() {
@@ -283,7 +287,7 @@ Failure BuildJob::freeze() {
     if (end == End::cancelled) return {"build_cancelled", "cancelled"};
     return {"build_timeout", "freezing the slug took too long"};
   }
-  const Ending ending = runtime_.ending(*started, readStatus(directory_ + "/status"));
+  const Ending ending = runtime_.ending(*started, parseStatus(readStatus(directory_ + "/status")));
   if (ending.status == "exit 0") return {};
   if (ending.outOfMemory) return {"build_out_of_memory", "freezing the slug ran out of the build's memory"};
   return {"build_internal", "freezing the slug: " + describe(ending) + ": " + said.substr(0, 500)};

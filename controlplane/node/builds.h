@@ -77,6 +77,7 @@ class BuildJob {
   Runtime& runtime_;
   const Server& server_;
   const std::atomic<bool>& cancelled_;
+  CallSet calls_;  // that the build's list lacked
   BuildLog log_;
 };
 

@@ -74,13 +74,26 @@ std::optional<ContainerName> parseContainerId(const std::string& id) {
 }
 
 std::string parseStatus(const std::string& text) {
-  std::istringstream in(text);
+  const auto lastLine = text.rfind('\n', text.size() < 2 ? std::string::npos : text.size() - 2);
+  std::istringstream in(lastLine == std::string::npos ? text : text.substr(lastLine + 1));
   std::string kind;
   std::string count;
   in >> kind >> count;
   const auto value = number(count);
   if ((kind != "exit" && kind != "signal") || !value || *value > 255) return {};
   return kind + " " + count;
+}
+
+CallSet parseCalls(const std::string& text) {
+  CallSet calls;
+  std::istringstream in(text);
+  std::string kind;
+  std::string count;
+  while (in >> kind >> count) {
+    const auto value = number(count);
+    if (kind == "call" && value && *value < kMostCalls) calls.set(static_cast<std::size_t>(*value));
+  }
+  return calls;
 }
 
 InstanceDirectory::InstanceDirectory(const std::string& instances, const std::string& id)
@@ -134,8 +147,13 @@ Result<UniqueFd> InstanceDirectory::newStatus() const {
 }
 
 std::string InstanceDirectory::status() const {
-  auto text = files::read(path_ + "/status", 256);
+  auto text = files::read(path_ + "/status", kMostStatusBytes);
   return text ? parseStatus(text.value()) : std::string();
+}
+
+CallSet InstanceDirectory::calls() const {
+  auto text = files::read(path_ + "/status", kMostStatusBytes);
+  return text ? parseCalls(text.value()) : CallSet();
 }
 
 void InstanceDirectory::markStopped() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
+#include "sandbox/base/call_set.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -37,6 +38,9 @@ struct ContainerName {
 
 // What cloister-init wrote: "exit 0", "signal 9". Empty when it wrote nothing that is known.
 [[nodiscard]] std::string parseStatus(const std::string& text);
+// And before that: the calls that the container's list lacked.
+[[nodiscard]] CallSet parseCalls(const std::string& text);
+inline constexpr std::size_t kMostStatusBytes = 8192;  // a line for each call there is
 
 struct InstanceSpec {
   model::DesiredTenant tenant;
@@ -56,6 +60,7 @@ class InstanceDirectory {
   // A new, empty status file, for cloister-init to write.
   [[nodiscard]] Result<UniqueFd> newStatus() const;
   [[nodiscard]] std::string status() const;
+  [[nodiscard]] CallSet calls() const;
   // Marks it as stopped for good; stoppedFor() gives the seconds since, none while it may run.
   void markStopped() const;
   void unmarkStopped() const;

@@ -113,7 +113,7 @@ int ProcessSession::exitCode() const {
   const auto until = std::chrono::steady_clock::now() + kStatusWait;
   std::string status;
   for (;;) {
-    if (auto text = files::read(statusFile_, 256)) status = parseStatus(text.value());
+    if (auto text = files::read(statusFile_, kMostStatusBytes)) status = parseStatus(text.value());
     if (!status.empty() || std::chrono::steady_clock::now() >= until) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -72,6 +72,20 @@ launcher::Limits launcherLimits(const model::InstanceLimits& limits) {
   return bounds;
 }
 
+void narrow(launcher::LaunchRequest& request, const model::CallList& list) {
+  switch (list.others) {
+    case model::OtherCalls::open:
+      return;
+    case model::OtherCalls::report:
+      request.otherCalls = launcher::OtherCalls::report;
+      break;
+    case model::OtherCalls::refuse:
+      request.otherCalls = launcher::OtherCalls::refuse;
+      break;
+  }
+  request.calls = callSet(list.calls);
+}
+
 launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const model::DesiredInstance& instance,
                                    const std::string& container) {
   launcher::LaunchRequest request;
@@ -85,6 +99,7 @@ launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const mod
   request.workingDirectory = "/app";
   request.address = instance.address;
   request.limits = launcherLimits(instance.limits);
+  narrow(request, instance.callList);
   return request;
 }
 

@@ -23,6 +23,8 @@ namespace cloister::node {
 // instances has no descriptors to spare.
 void closeMetered(sandbox::Container& container);
 [[nodiscard]] Metered meteredAs(const model::DesiredInstance& instance);
+// Says in the request which calls the container has.
+void narrow(launcher::LaunchRequest& request, const model::CallList& list);
 [[nodiscard]] launcher::Limits launcherLimits(const model::InstanceLimits& limits);
 
 // Why a container ended, as far as its groups tell beyond the status.

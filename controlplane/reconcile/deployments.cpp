@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "controlplane/reconcile/call_profiles.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/placement.h"
 #include "controlplane/reconcile/rollout.h"
+#include "policy/model/call_profile.h"
 
 namespace cloister::reconcile {
 namespace {
@@ -12,6 +14,8 @@ namespace {
 using store::Conflict;
 using store::Invalid;
 
+constexpr std::int64_t kLearnSeconds = 6LL * 3600;
+constexpr std::int64_t kMostLearnSeconds = 90LL * 86400;
 constexpr std::int64_t kMaxScale = 250;  // a tenant has 253 addresses on a node
 constexpr std::size_t kMaxValueBytes = 32UL * 1024;
 constexpr std::size_t kMaxEnvironmentBytes = 64UL * 1024;  // it travels in one message to the launcher
@@ -58,6 +62,40 @@ std::string describe(const char* kind, const Deployments::Changes& changes) {
   std::string text = kind;
   if (!set.empty()) text += " set " + set;
   if (!unset.empty()) text += (set.empty() ? " unset " : "; unset ") + unset;
+  return text;
+}
+
+std::vector<std::uint32_t> numbersOfNames(const std::string& field, const std::vector<std::string>& names) {
+  std::vector<std::uint32_t> numbers;
+  for (const auto& name : names) {
+    const auto number = policy::callNumber(name);
+    if (!number || !policy::classCalls(launcher::Confinement::app).test(*number)) {
+      throw Invalid(field, "\"" + name + "\" is no system call that an app can be given");
+    }
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+void checkLearning(const Deployments::ProfileChange& change) {
+  if (change.learnSeconds && change.mode != model::CallMode::learn) {
+    throw Invalid("learn_seconds", "goes with the mode \"learn\" alone");
+  }
+  const auto seconds = change.learnSeconds.value_or(kLearnSeconds);
+  if (seconds < 1 || seconds > kMostLearnSeconds) throw Invalid("learn_seconds", "must be 1 second to 90 days");
+}
+
+// "profile learn allow a, b forget c"
+std::string describe(const Deployments::ProfileChange& change) {
+  std::string text = "profile";
+  const auto append = [&](const char* verb, const std::vector<std::string>& names) {
+    for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? std::string(" ") + verb + " " : ", ") + names[i];
+  };
+  if (change.mode) text += std::string(" ") + model::name(*change.mode);
+  if (change.anew) text += " anew";
+  if (change.builds) text += *change.builds ? " with builds" : " without builds";
+  append("allow", change.allow);
+  append("forget", change.forget);
   return text;
 }
 
@@ -141,6 +179,18 @@ model::Operation Deployments::releaseLike(const model::App& app, const model::Re
   return store_.operations().get(operation.id);
 }
 
+model::Operation Deployments::done(const model::App& app, const std::string& kind, const std::string& description) {
+  const auto operation = store_.operations().create(app.tenantId, kind, subjectOf(app), description);
+  store_.operations().succeed(operation.id, "");
+  return store_.operations().get(operation.id);
+}
+
+model::Operation Deployments::startAnew(const model::App& app, const std::string& kind, const std::string& description,
+                                        const std::string& createdBy) {
+  if (app.currentRelease == 0) return done(app, kind, description);
+  return releaseLike(app, store_.releases().get(app.id, app.currentRelease), kind, description, createdBy);
+}
+
 model::Operation Deployments::changeEnvironment(const std::string& appId, const Changes& changes,
                                                 const std::string& createdBy, const char* kind) {
   if (changes.empty()) throw Invalid("", "no variable is named");
@@ -163,12 +213,7 @@ model::Operation Deployments::changeEnvironment(const std::string& appId, const 
     }
     store_.apps().setConfig(app.id, config);
     const auto description = describe(kind, changes);
-    if (app.currentRelease == 0) {
-      const auto operation = store_.operations().create(app.tenantId, kind, subjectOf(app), description);
-      store_.operations().succeed(operation.id, "");
-      return store_.operations().get(operation.id);
-    }
-    return releaseLike(app, store_.releases().get(app.id, app.currentRelease), kind, description, createdBy);
+    return startAnew(app, kind, description, createdBy);
   });
 }
 
@@ -201,6 +246,39 @@ model::Operation Deployments::restart(const std::string& appId, const std::strin
     activeTenant(store_, app);
     if (app.currentRelease == 0) throw Conflict("no_release", "app", "app \"" + app.name + "\" has no release yet");
     return releaseLike(app, store_.releases().get(app.id, app.currentRelease), "restart", "restart", createdBy);
+  });
+}
+
+model::Operation Deployments::setCallProfile(const std::string& appId, const ProfileChange& change,
+                                             const std::string& createdBy) {
+  const auto allow = numbersOfNames("allow", change.allow);
+  const auto forget = numbersOfNames("forget", change.forget);
+  checkLearning(change);
+  return store_.transact([&] {
+    const auto app = store_.apps().byId(appId);
+    activeTenant(store_, app);
+    const auto before = appCallList(store_, app.id);
+    auto profile = store_.callProfiles().get(app.id);
+    if (change.mode) profile.mode = *change.mode;
+    if (change.mode == model::CallMode::learn) {
+      profile.learnUntil = store::now() + change.learnSeconds.value_or(kLearnSeconds) * 1'000'000;
+    }
+    if (change.builds) profile.builds = *change.builds;
+    store_.callProfiles().set(app.id, profile);
+    if (change.anew) store_.callProfiles().forgetAll(app.id);
+    for (const auto number : allow) store_.callProfiles().add(app.id, {.number = number, .byName = true});
+    for (const auto number : forget) store_.callProfiles().forget(app.id, number);
+    const auto after = appCallList(store_, app.id);
+    if (after.others == model::OtherCalls::refuse && after.calls.empty()) {
+      throw Conflict("nothing_learned", "mode",
+                     "nothing of app \"" + app.name + "\" has been learned yet; let it learn first");
+    }
+    const auto description = describe(change);
+    store_.events().append(app.tenantId, app.name, "profile.changed", description);
+    // What was let go on anyway may wait for the next start; and nobody starts to learn from an instance that runs.
+    const bool stricter = after.others == model::OtherCalls::refuse && after.calls != before.calls;
+    if (after.others != before.others || stricter) return startAnew(app, "profile", description, createdBy);
+    return done(app, "profile", description);
   });
 }
 

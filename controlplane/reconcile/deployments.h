@@ -46,6 +46,18 @@ class Deployments {
                             const std::string& createdBy);
   // Starts every instance anew, one by one: a new release like the current.
   model::Operation restart(const std::string& appId, const std::string& createdBy);
+  // The app's own list of system calls (call_profiles.h). What must hold at once starts every instance anew: a new
+  // release like the current. Invalid for a call that the app class does not let through; Conflict "nothing_learned"
+  // for enforcing a list that is empty.
+  struct ProfileChange {
+    std::optional<model::CallMode> mode{};
+    std::optional<std::int64_t> learnSeconds{};  // with learn; 6 hours by default
+    std::optional<bool> builds{};
+    bool anew = false;  // forgets all that was seen
+    std::vector<std::string> allow{};
+    std::vector<std::string> forget{};
+  };
+  model::Operation setCallProfile(const std::string& appId, const ProfileChange& change, const std::string& createdBy);
   model::Operation removeApp(const std::string& appId);
 
   // Workloads stop, all data stays. Idempotent.
@@ -62,6 +74,11 @@ class Deployments {
  private:
   model::Operation changeEnvironment(const std::string& appId, const Changes& changes, const std::string& createdBy,
                                      const char* kind);
+  // An operation that has nothing left to do.
+  model::Operation done(const model::App& app, const std::string& kind, const std::string& description);
+  // A new release like the current; without one there is nothing to start.
+  model::Operation startAnew(const model::App& app, const std::string& kind, const std::string& description,
+                             const std::string& createdBy);
   model::Operation releaseLike(const model::App& app, const model::Release& model, const std::string& kind,
                                const std::string& description, const std::string& createdBy);
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "controlplane/reconcile/call_profiles.h"
 #include "controlplane/reconcile/quota.h"
 #include "controlplane/reconcile/rollout.h"
 #include "sandbox/base/identity.h"
@@ -119,6 +120,7 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   }
   std::map<std::pair<std::string, std::int64_t>, model::Release> releases;
   std::map<std::string, std::map<std::string, std::string>> secrets;
+  std::map<std::string, model::CallList> lists;
   for (const auto& record : store_.instances().all()) {
     const auto& instance = record.instance;
     if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
@@ -128,6 +130,8 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
     const auto& release = releases[key];
     keep.insert({release.slugDigest, release.baseDigest});
     work.instances.push_back(desiredInstance(record, apps[instance.appId], release, secrets[instance.appId]));
+    if (!lists.contains(instance.appId)) lists[instance.appId] = appCallList(store_, instance.appId);
+    work.instances.back().callList = lists[instance.appId];
   }
   for (const auto& build : store_.builds().unfinished()) {
     if (build.nodeId != node.id || build.state != model::BuildState::running) continue;
@@ -143,6 +147,7 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
     desired.limits = buildLimits(limitsOf[build.tenantId]);
     desired.timeoutSeconds = limitsOf[build.tenantId].buildSeconds;
     desired.address = build.address;
+    desired.callList = buildCallList(store_, build.appId);
     keep.insert({build.sourceDigest, build.baseDigest});
     work.builds.push_back(std::move(desired));
   }
@@ -181,6 +186,9 @@ void NodeWorkService::applyInstances(const model::Node& node, const model::NodeS
     if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
     const bool stopping = instance.desired == model::DesiredState::stop;
     const auto found = reports.find(instance.id);
+    if (found != reports.end() && !found->second->calls.empty()) {
+      takeCalls(store_, store_.apps().byId(instance.appId), Caller::app, found->second->calls);
+    }
     if (found == reports.end()) {
       // A node that has seen the order to stop and does not know the instance has nothing left of it.
       if (stopping && status.observedRevision >= record.stopRevision) store_.instances().erase(instance.id);
@@ -198,6 +206,7 @@ void NodeWorkService::applyInstances(const model::Node& node, const model::NodeS
 void NodeWorkService::applyBuild(const model::Node& node, const model::BuildReport& report) {
   auto build = store_.builds().find(report.id);
   if (!build || build->nodeId != node.id || build->state != model::BuildState::running) return;
+  if (!report.calls.empty()) takeCalls(store_, store_.apps().byId(build->appId), Caller::build, report.calls);
   if (report.state == model::BuildState::running) {
     store_.operations().setProgress(build->operationId, "building");
   } else if (report.state == model::BuildState::succeeded && validDigest(report.slugDigest)) {

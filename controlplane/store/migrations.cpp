@@ -225,7 +225,27 @@ ALTER TABLE plans ADD COLUMN disk_bytes_per_second BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE plans ADD COLUMN disk_operations_per_second BIGINT NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits};
+constexpr const char* kCallProfiles = R"sql(
+CREATE TABLE call_profiles (
+  app_id      TEXT PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
+  mode        TEXT NOT NULL,
+  learn_until BIGINT NOT NULL,
+  builds      BIGINT NOT NULL
+);
+
+CREATE TABLE seen_calls (
+  app_id   TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  number   BIGINT NOT NULL,
+  by_app   BIGINT NOT NULL DEFAULT 0,
+  by_build BIGINT NOT NULL DEFAULT 0,
+  by_name  BIGINT NOT NULL DEFAULT 0,
+  flagged  BIGINT NOT NULL DEFAULT 0,
+  first_at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, number)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles};
 
 }  // namespace
 

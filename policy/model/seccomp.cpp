@@ -222,6 +222,10 @@ const SeccompProfile& profileFor(OwnProcess process) {
   return kNone;
 }
 
+const SeccompProfile& floorProfile() {
+  return profiles::floor;
+}
+
 Result<std::vector<sock_filter>> compile(const SeccompProfile& profile) {
   if (auto good = check(profile); !good) return good.error();
   return Compiler().run(profile);

@@ -20,13 +20,11 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/base/call_set.h"
 #include "sandbox/base/launcher_protocol.h"
 #include "sandbox/base/result.h"
 
 namespace cloister::policy {
-
-// No call of x86_64 has a number from here on: what lies above is unknown, or of another ABI.
-inline constexpr unsigned kMostCalls = 512;
 
 // (argument & mask) == value
 struct ArgumentTest {
@@ -57,6 +55,8 @@ struct SeccompProfile {
 // containers are started under it.
 enum class OwnProcess : std::uint8_t { launcher, node, daemon };
 [[nodiscard]] const SeccompProfile& profileFor(OwnProcess process);
+// What a container that is narrowed to its own calls always has (call_profile.h).
+[[nodiscard]] const SeccompProfile& floorProfile();
 
 // The kernel's own form. A number that no call can have, a test that never or always holds, or a call that is both
 // allowed and denied without tests is an error.

@@ -14,7 +14,7 @@ namespace {
 
 using cloister::policy::ProfileFile;
 
-constexpr std::array kProfiles = {"app", "build", "exec", "freeze", "launcher", "node", "daemon"};
+constexpr std::array kProfiles = {"app", "build", "exec", "freeze", "floor", "launcher", "node", "daemon"};
 
 bool readText(const std::string& path, std::string& text) {
   std::ifstream file(path);

@@ -20,10 +20,15 @@ struct ExecReport {
 
 // Descriptors that cloister-init finds open, beside 0, 1 and 2.
 inline constexpr int kOutputDescriptor = 3;  // freeze only: where the image goes; kept for the app
-inline constexpr int kStatusDescriptor = 4;  // gets "exit N\n" or "signal N\n"
+inline constexpr int kStatusDescriptor = 4;  // gets "call N\n" lines, and last "exit N\n" or "signal N\n"
 inline constexpr int kReportDescriptor = 5;  // the pipe of ExecReport
 inline constexpr int kInitDescriptor = 6;    // cloister-init's own image, close-on-exec
 inline constexpr int kAnswerDescriptor = 7;  // where the calls arrive that cloister-init answers
+
+// Its second argument: what becomes of the calls that are handed to it beside those that it answers itself.
+inline constexpr const char* kOpenCalls = "open";      // there are none
+inline constexpr const char* kReportCalls = "report";  // they go on
+inline constexpr const char* kRefuseCalls = "refuse";  // ENOSYS
 
 // Fills `to` with at most size - 1 bytes of `from` and a zero.
 inline void copyText(char* to, size_t size, const char* from) {

@@ -72,6 +72,25 @@ Limits getLimits(Reader& reader) {
   return limits;
 }
 
+constexpr unsigned kWordBits = 64;
+
+void put(Writer& writer, const CallSet& calls) {
+  for (unsigned from = 0; from < kMostCalls; from += kWordBits) {
+    std::uint64_t word = 0;
+    for (unsigned bit = 0; bit < kWordBits; ++bit) word |= std::uint64_t{calls.test(from + bit)} << bit;
+    writer.put(word);
+  }
+}
+
+CallSet getCalls(Reader& reader) {
+  CallSet calls;
+  for (unsigned from = 0; from < kMostCalls; from += kWordBits) {
+    const auto word = reader.get<std::uint64_t>();
+    for (unsigned bit = 0; bit < kWordBits; ++bit) calls.set(from + bit, (word >> bit & 1U) != 0);
+  }
+  return calls;
+}
+
 void put(Writer& writer, const std::vector<DescriptorKind>& kinds) {
   writer.put(static_cast<std::uint16_t>(kinds.size()));
   for (const auto kind : kinds) writer.put(kind);
@@ -123,6 +142,8 @@ std::string encode(const LaunchRequest& launch) {
   writer.put(launch.workingDirectory);
   writer.put(launch.address);
   put(writer, launch.limits);
+  writer.put(launch.otherCalls);
+  put(writer, launch.calls);
   return writer.bytes();
 }
 
@@ -138,6 +159,8 @@ bool decode(Reader& reader, LaunchRequest& launch) {
   launch.workingDirectory = reader.getString(kMostPath);
   launch.address = reader.get<Ipv4>();
   launch.limits = getLimits(reader);
+  launch.otherCalls = reader.getEnum(kLastOtherCalls);
+  launch.calls = getCalls(reader);
   return reader.finish();
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/base/call_set.h"
 #include "sandbox/base/identity.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/wire.h"
@@ -39,6 +40,12 @@ enum class Verb : std::uint16_t {
 enum class Confinement : std::uint8_t { app, build, exec, freeze };
 inline constexpr Confinement kLastConfinement = Confinement::freeze;
 
+// What becomes of a call that the class allows and the container's own list (`LaunchRequest::calls`) lacks. `open`:
+// there is no such list. `report` and `refuse`: cloister-init writes it into `status` when it comes for the first time,
+// and lets it go on, or answers ENOSYS. For `app` and `build`.
+enum class OtherCalls : std::uint8_t { open, report, refuse };
+inline constexpr OtherCalls kLastOtherCalls = OtherCalls::refuse;
+
 // Bounds of one container. Zero means "no own bound": the tenant's group still holds.
 struct Limits {
   std::uint64_t memoryBytes = 0;
@@ -50,8 +57,8 @@ struct Limits {
 };
 
 // Descriptors with the request, in this order: stdin, stdout, stderr, status, and (freeze only) the output file that
-// the process gets as descriptor 3. cloister-init writes one line into `status` when the app ends: "exit N\n" or
-// "signal N\n".
+// the process gets as descriptor 3. cloister-init writes lines into `status`: "call N\n" for each call of OtherCalls,
+// and when the app ends, last of all, "exit N\n" or "signal N\n".
 struct LaunchRequest {
   std::string instance;
   TenantIndex tenant = 0;
@@ -64,6 +71,8 @@ struct LaunchRequest {
   std::string workingDirectory;
   Ipv4 address = 0;  // 0: a network namespace with nothing but loopback
   Limits limits;
+  OtherCalls otherCalls = OtherCalls::open;
+  CallSet calls;  // empty when otherCalls is open
 };
 
 // Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.

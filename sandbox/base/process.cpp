@@ -144,7 +144,10 @@ Result<UniqueFd> installAnsweredFilter(const void* program, std::size_t instruct
   sock_fprog filter{};
   filter.len = static_cast<unsigned short>(instructions);
   filter.filter = static_cast<sock_filter*>(const_cast<void*>(program));
-  const long fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  // A call that is being answered ends for a fatal signal only: a runtime that interrupts its threads all the time
+  // (Go's preemption) would otherwise have each call handed over again and again.
+  constexpr unsigned long kFlags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+  const long fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kFlags, &filter);
   if (fd < 0) return errnoError(kStage, "seccomp");
   return UniqueFd(static_cast<int>(fd));
 }

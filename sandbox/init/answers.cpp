@@ -68,11 +68,20 @@ void memoryPath(char* path, unsigned pid) {
 
 }  // namespace
 
-void answerCall(int listener) {
+int answerCall(int listener, bool refuse) {
   Notice notice{};
-  if (syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return;
+  if (syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return -1;
   Reply reply{};
   reply.answer.id = notice.call.id;
+  if (notice.call.data.nr != SYS_sysinfo) {
+    if (refuse) {
+      reply.answer.error = -ENOSYS;
+    } else {
+      reply.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    }
+    syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+    return notice.call.data.nr;
+  }
   struct sysinfo info {};
   describe(info);
   char path[32];
@@ -88,6 +97,7 @@ void answerCall(int listener) {
   }
   if (memory >= 0) close(memory);
   syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+  return -1;
 }
 
 }  // namespace cloister

@@ -6,7 +6,9 @@
 // runs under the app's own filter and has no capability that the command does not have: none for an app, and for a
 // build those without which it could not answer the build's processes.
 //
-//   cloister-init MODE COMMAND [ARG...]     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
+//   cloister-init MODE CALLS COMMAND [ARG...]
+//     MODE: "app" | "terminal" (stdin becomes the controlling terminal)
+//     CALLS: "open" | "report" | "refuse" (exec_report.h)
 //
 // Descriptors: see sandbox/base/exec_report.h. Failure before the command's execve: an ExecReport and exit 127.
 // When the command ends, init ends too and the kernel kills the rest of the pid namespace; but after a forwarded
@@ -22,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/base/call_number.h"
 #include "sandbox/base/exec_report.h"
 #include "sandbox/init/answers.h"
 
@@ -52,12 +55,10 @@ void writeFully(int fd, const char* text, size_t size) {
 }
 
 // "word N\n" without stdio, which would cost a page or two in every container.
-void recordEnd(int status) {
+void record(const char* word, unsigned number) {
   char line[32];
-  const bool exited = WIFEXITED(status);
-  cloister::copyText(line, sizeof line, exited ? "exit " : "signal ");
+  cloister::copyText(line, sizeof line, word);
   size_t length = strlen(line);
-  int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
   char digits[4];
   int count = 0;
   do {
@@ -67,6 +68,22 @@ void recordEnd(int status) {
   while (count > 0) line[length++] = digits[--count];
   line[length++] = '\n';
   writeFully(kStatusDescriptor, line, length);
+}
+
+void recordEnd(int status) {
+  const bool exited = WIFEXITED(status);
+  record(exited ? "exit " : "signal ", static_cast<unsigned>(exited ? WEXITSTATUS(status) : WTERMSIG(status)));
+}
+
+// Each call once, so that the file stays short whatever the app does.
+void recordCall(int number) {
+  static unsigned char seen[cloister::kMostCalls / 8];
+  if (number < 0 || static_cast<unsigned>(number) >= cloister::kMostCalls) return;
+  const unsigned bit = 1U << (static_cast<unsigned>(number) % 8);
+  unsigned char& byte = seen[number / 8];
+  if ((byte & bit) != 0) return;
+  byte = static_cast<unsigned char>(byte | bit);
+  record("call ", static_cast<unsigned>(number));
 }
 
 [[noreturn]] void becomeCommand(bool terminal, char** command) {
@@ -86,7 +103,7 @@ void recordEnd(int status) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 3) return 2;
+  if (count < 4) return 2;
   sigset_t all;
   sigfillset(&all);
   if (sigprocmask(SIG_SETMASK, &all, nullptr) != 0) failStart("sigprocmask", "");
@@ -95,7 +112,8 @@ int main(int count, char** arguments) {
   // vfork's cheaper sibling is not worth it: init has a handful of pages.
   const pid_t command = fork();
   if (command < 0) failStart("fork", "");
-  if (command == 0) becomeCommand(strcmp(arguments[1], "terminal") == 0, arguments + 2);
+  if (command == 0) becomeCommand(strcmp(arguments[1], "terminal") == 0, arguments + 3);
+  const bool refuse = strcmp(arguments[2], cloister::kReportCalls) != 0;
 
   close(kReportDescriptor);
   for (int fd = 0; fd <= cloister::kOutputDescriptor; ++fd) close(fd);
@@ -109,7 +127,10 @@ int main(int count, char** arguments) {
   pollfd watched[] = {{signals, POLLIN, 0}, {cloister::kAnswerDescriptor, POLLIN, 0}};
   for (;;) {
     if (poll(watched, 2, -1) < 0) continue;
-    if ((watched[1].revents & POLLIN) != 0) cloister::answerCall(cloister::kAnswerDescriptor);
+    if ((watched[1].revents & POLLIN) != 0) {
+      const int other = cloister::answerCall(cloister::kAnswerDescriptor, refuse);
+      if (other >= 0) recordCall(other);
+    }
     if ((watched[1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) watched[1].fd = -1;
     signalfd_siginfo info{};
     if (read(signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;

@@ -147,6 +147,18 @@ Status enterDirectory(const std::string& path) {
   return {};
 }
 
+const char* nameOf(OtherCalls calls) {
+  switch (calls) {
+    case OtherCalls::open:
+      break;
+    case OtherCalls::report:
+      return kReportCalls;
+    case OtherCalls::refuse:
+      return kRefuseCalls;
+  }
+  return kOpenCalls;
+}
+
 [[noreturn]] void confineAndExec(ChildPlan& plan) {
   if (plan.filter == nullptr || plan.filter->empty())
     fail(plan.report, Error{std::string(kStage), "filter", "", ENOENT});
@@ -165,15 +177,19 @@ Status enterDirectory(const std::string& path) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(plan.report, errnoError(kStage, "no_new_privs"));
   require(plan, restrictFiles(plan.confinement));
   require(plan, dropPrivileges(plan.confinement));
-  std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app"};
+  std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app", nameOf(plan.otherCalls)};
   argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());
-  auto answers = process::installAnsweredFilter(plan.filter->data(), plan.filter->size());
+  // A process can have one listener. The class closes seccomp(2), so what narrows it comes first.
+  const bool narrowed = plan.otherCalls != OtherCalls::open;
+  const auto& listened = narrowed ? plan.narrowing : *plan.filter;
+  auto answers = process::installAnsweredFilter(listened.data(), listened.size());
   if (!answers) fail(plan.report, answers.error());
   // It comes close-on-exec, and perhaps in its place already.
   if (answers->get() != kAnswerDescriptor && ::dup2(answers->get(), kAnswerDescriptor) < 0) {
     fail(plan.report, errnoError(kStage, "dup2", "answers"));
   }
   if (::fcntl(kAnswerDescriptor, F_SETFD, 0) != 0) fail(plan.report, errnoError(kStage, "fcntl", "answers"));
+  if (narrowed) require(plan, process::installFilter(plan.filter->data(), plan.filter->size()));
   if (plan.clock != nullptr) plan.clock->mark(LaunchStage::confined);
   fail(plan.report, process::executeDescriptor(plan.init, argv, plan.environment).error());
 }

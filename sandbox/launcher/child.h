@@ -21,6 +21,8 @@ namespace cloister::launcher {
 struct ChildPlan {
   Confinement confinement = Confinement::app;
   const std::vector<sock_filter>* filter = nullptr;
+  std::vector<sock_filter> narrowing;  // beside `filter`, unless otherCalls is open
+  OtherCalls otherCalls = OtherCalls::open;
   StageClock* clock = nullptr;  // runContainer only
   std::string appArmorProfile;  // empty: the kernel has no AppArmor
   std::vector<std::string> argv;

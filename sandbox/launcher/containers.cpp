@@ -39,7 +39,7 @@ Result<std::unique_ptr<Containers>> Containers::create(Parts parts) {
   for (const auto confinement : {Confinement::app, Confinement::build, Confinement::exec, Confinement::freeze}) {
     auto filter = policy::compile(policy::profileFor(confinement));
     if (!filter) return filter.error();
-    containers->filters_[confinement] = policy::withAnsweredCalls(*filter);
+    containers->filters_[confinement] = {policy::withAnsweredCalls(*filter), std::move(*filter)};
   }
   if (auto made = files::makeDirectories(containers->parts_.records, 0700); !made) return made.error();
   return containers;

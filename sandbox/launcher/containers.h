@@ -94,7 +94,11 @@ class Containers {
   [[nodiscard]] Status release(const std::string& instance, const Record& record);
 
   Parts parts_;
-  std::map<Confinement, std::vector<sock_filter>> filters_;
+  struct Filters {
+    std::vector<sock_filter> answered;  // with the calls that cloister-init answers
+    std::vector<sock_filter> plain;     // beside a narrowing filter, which has those
+  };
+  std::map<Confinement, Filters> filters_;
   Joiner joiner_;
 };
 

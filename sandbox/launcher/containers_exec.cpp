@@ -101,7 +101,7 @@ Outcome Containers::exec(const ExecRequest& request, const std::vector<UniqueFd>
   ChildPlan plan;
   plan.confinement = Confinement::exec;
   plan.owner = firstUid(record->tenant);
-  plan.filter = &filters_.at(Confinement::exec);
+  plan.filter = &filters_.at(Confinement::exec).answered;
   plan.appArmorProfile = std::move(*profile);
   plan.argv = request.argv;
   plan.environment = request.environment;

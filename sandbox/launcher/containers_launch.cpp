@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "policy/model/call_profile.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
@@ -146,7 +147,15 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   if (!report) return report.error();
   ChildPlan plan;
   plan.confinement = request.confinement;
-  plan.filter = &filters_.at(request.confinement);
+  const auto& filters = filters_.at(request.confinement);
+  plan.filter = &filters.answered;
+  if (request.otherCalls != OtherCalls::open) {
+    auto narrowing = policy::narrowingFilter(request.calls);
+    if (!narrowing) return narrowing.error();
+    plan.narrowing = std::move(*narrowing);
+    plan.filter = &filters.plain;
+    plan.otherCalls = request.otherCalls;
+  }
   plan.clock = &clock;
   plan.appArmorProfile = std::move(*profile);
   plan.argv = request.argv;

@@ -65,6 +65,8 @@ Status check(const LaunchRequest& request, std::size_t descriptors) {
   if (!within(request.limits.diskBytes, kMostMemory)) return fault("limits.diskBytes");
   if (!within(request.limits.inodes, kMostInodes)) return fault("limits.inodes");
   if (!within(request.limits.openFiles, kMostFiles)) return fault("limits.openFiles");
+  if (freeze && request.otherCalls != OtherCalls::open) return fault("otherCalls");
+  if (request.otherCalls == OtherCalls::open && request.calls.any()) return fault("calls");
   if (descriptors != (freeze ? 5U : 4U)) return fault("descriptors");
   return {};
 }

@@ -234,6 +234,24 @@ Outcome LauncherTest::finish(const std::string& instance, const sandbox::Contain
   return outcome;
 }
 
+Outcome LauncherTest::exec(const std::string& instance, std::vector<std::string> argv) {
+  launcher::ExecRequest exec;
+  exec.instance = instance;
+  exec.argv = std::move(argv);
+  exec.environment = {"PATH=/bin"};
+  exec.workingDirectory = "/app";
+  const std::string name = path(instance + ".exec");
+  const UniqueFd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const UniqueFd out(::open((name + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  const UniqueFd status(::open((name + ".status").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  auto handle = client_->exec(exec, {in.get(), out.get(), out.get(), status.get(), -1});
+  EXPECT_TRUE(handle) << handle.error().message();
+  if (!handle) return {};
+  EXPECT_GT(handle->pid, 0U);
+  EXPECT_TRUE(waitFor(handle->pidfd.get(), 20)) << instance << ": the command did not end";
+  return {readWhole(name + ".status"), readWhole(name + ".out")};
+}
+
 Outcome LauncherTest::run(const launcher::LaunchRequest& request) {
   auto container = launch(request);
   EXPECT_TRUE(container) << container.error().message();

@@ -78,18 +78,8 @@ TEST_F(KernelViewTest, MemoryAndProcessorsAreTheLimits) {
 TEST_F(KernelViewTest, ExecSeesTheSame) {
   auto container = launch(look("host", "sleep 30", Confinement::app));
   ASSERT_TRUE(container) << container.error().message();
-  launcher::ExecRequest exec;
-  exec.instance = "host";
-  exec.argv = {"/bin/busybox", "free"};
-  exec.environment = {"PATH=/bin"};
-  exec.workingDirectory = "/app";
-  const UniqueFd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const UniqueFd out(::open(path("exec.out").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  const UniqueFd status(::open(path("exec.status").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  auto handle = client_->exec(exec, {in.get(), out.get(), out.get(), status.get(), -1});
-  ASSERT_TRUE(handle) << handle.error().message();
-  ASSERT_TRUE(waitFor(handle->pidfd.get(), 20));
-  EXPECT_NE(readWhole(path("exec.out")).find(" 65536 "), std::string::npos) << readWhole(path("exec.out"));
+  const auto outcome = exec("host", {"/bin/busybox", "free"});
+  EXPECT_NE(outcome.output.find(" 65536 "), std::string::npos) << outcome.output;
   EXPECT_TRUE(client_->remove("host"));
 }
 

@@ -249,20 +249,10 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(LauncherTest, ExecJoinsTheContainerAndIsHardenedTheSame) {
   auto container = launch(request("host", "sleep 30"));
   ASSERT_TRUE(container) << container.error().message();
-  launcher::ExecRequest exec;
-  exec.instance = "host";
-  exec.argv = {"/bin/sh", "-c", "id -u; readlink /proc/self/ns/net; cat /proc/self/status; ls /proc/self/fd"};
-  exec.environment = {"PATH=/bin"};
-  exec.workingDirectory = "/app";
-  const UniqueFd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const UniqueFd out(::open(path("exec.out").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  const UniqueFd status(::open(path("exec.status").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  auto handle = client_->exec(exec, {in.get(), out.get(), out.get(), status.get(), -1});
-  ASSERT_TRUE(handle) << handle.error().message();
-  EXPECT_GT(handle->pid, 0U);
-  ASSERT_TRUE(waitFor(handle->pidfd.get(), 20));
-  EXPECT_EQ(readWhole(path("exec.status")), "exit 0\n");
-  const std::string text = readWhole(path("exec.out"));
+  const auto outcome =
+      exec("host", {"/bin/sh", "-c", "id -u; readlink /proc/self/ns/net; cat /proc/self/status; ls /proc/self/fd"});
+  EXPECT_EQ(outcome.status, "exit 0\n");
+  const std::string& text = outcome.output;
   EXPECT_EQ(text.substr(0, 5), "1000\n");
   EXPECT_NE(text.find("CapEff:\t0000000000000000"), std::string::npos) << text;
   EXPECT_NE(text.find("Seccomp:\t2"), std::string::npos) << text;

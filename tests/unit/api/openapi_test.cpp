@@ -60,8 +60,8 @@ std::string scopeName(Access access) {
 TEST(OpenApi, ListsWhatIsServed) {
   World world;
   Router router;
-  for (const auto add : {addService, addPlans, addTenants, addTokens, addNodes, addApps, addInstances, addDeployments,
-                         addStreams, addOperations, addRecords}) {
+  for (const auto add : {addService, addPlans, addTenants, addTokens, addNodes, addApps, addCallProfiles, addInstances,
+                         addDeployments, addStreams, addOperations, addRecords}) {
     add(router, world.services);
   }
   std::set<std::string> served;

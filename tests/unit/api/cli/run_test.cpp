@@ -399,18 +399,32 @@ TEST(Exec, OnATerminalPassesKeysAndSizesAndGivesTheModeBack) {
   EXPECT_EQ(terminal.mode().c_lflag, before.c_lflag) << "and as before afterwards";
 }
 
-TEST(Posture, OfAnAppIsThatOfItsNodes) {
-  const TestServer server([](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
-    if (asked.uri.starts_with("/v1/posture")) {
-      return TestServer::reply(
-          answer, 200,
-          R"({"checks":[{"name":"seccomp","state":"enforced","node":"n1"},{"name":"apparmor","state":"absent","node":"n2"}]})");
-    }
-    TestServer::reply(answer, 200, R"({"items":[{"node":"n1"}]})");
+TEST(Posture, OfAnAppIsWhatItReachesAndWhatItsNodesEnforce) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(
+        answer, 200,
+        R"({"app":"shop","calls":{"mode":"enforce","class":200,"open":91,"used":90},"capabilities":0,)"
+        R"("socket_families":["unix","inet"],"checks":[{"name":"seccomp","state":"enforced","node":"n1"}]})");
   });
-  EXPECT_EQ(cloister({"posture", "shop", "-o", "json"}, server.url()).out,
-            R"({"checks":[{"name":"seccomp","node":"n1","state":"enforced"}]})"
-            "\n");
+  const std::string shown = cloister({"posture", "shop"}, server.url()).out;
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/shop/posture");
+  for (const char* word : {"enforce", "91", "90", "200", "unix", "inet", "seccomp", "n1"}) {
+    EXPECT_NE(shown.find(word), std::string::npos) << word << " is not in\n" << shown;
+  }
+}
+
+TEST(Profile, LearnSaysHowLongAndFromWhat) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(answer, 202, R"({"id":"op-1","state":"succeeded","kind":"profile","subject":"app/shop"})");
+  });
+  EXPECT_EQ(cloister({"app", "profile", "learn", "shop", "--for", "2h", "--no-builds", "--no-wait"}, server.url()).code,
+            0);
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/shop/profile");
+  EXPECT_EQ(server.asked().at(0).body, R"({"builds":false,"learn_seconds":7200,"mode":"learn"})");
+  EXPECT_EQ(cloister({"app", "profile", "learn", "shop", "--for", "soon"}, server.url()).code, 2);
+  EXPECT_EQ(cloister({"app", "profile", "allow", "flock", "fsync", "--app", "shop", "--no-wait"}, server.url()).code,
+            0);
+  EXPECT_EQ(server.asked().at(1).body, R"({"allow":["flock","fsync"]})");
 }
 
 TEST(Completion, NamesEveryVerb) {

@@ -39,6 +39,7 @@ NodeWork fullWork() {
   instance.healthPath = "/healthz";
   instance.desired = DesiredState::stop;
   instance.draining = true;
+  instance.callList = {OtherCalls::refuse, {1, 2, 300}};
   work.instances.push_back(instance);
   DesiredBuild build;
   build.id = "bd-1";
@@ -47,6 +48,7 @@ NodeWork fullWork() {
   build.baseDigest = "b";
   build.commands = {"make", "make install"};
   build.timeoutSeconds = 600;
+  build.callList = {OtherCalls::report, {}};
   work.builds.push_back(build);
   Session run;
   run.id = "ss-1";

@@ -261,9 +261,13 @@ TEST(ContainerId, SplitsBackOrNotAtAll) {
 TEST(StatusFile, TakesOnlyWhatInitWrites) {
   EXPECT_EQ(parseStatus("exit 3\n"), "exit 3");
   EXPECT_EQ(parseStatus("signal 9\n"), "signal 9");
-  for (const std::string bad : {"", "exit", "exit x", "exit -1", "exit 4000", "quit 1", "exit 1x"}) {
+  EXPECT_EQ(parseStatus("call 83\ncall 4\nexit 0\n"), "exit 0");
+  for (const std::string bad :
+       {"", "exit", "exit x", "exit -1", "exit 4000", "quit 1", "exit 1x", "call 83\n", "\n", "exit 0\ncall 83\n"}) {
     EXPECT_EQ(parseStatus(bad), "") << bad;
   }
+  EXPECT_EQ(numbersOf(parseCalls("call 83\ncall 4\nexit 0\n")), (std::vector<std::uint32_t>{4, 83}));
+  EXPECT_TRUE(parseCalls("call 512\ncall -1\ncall x\nexit 1\n").none());
 }
 
 TEST(AttemptFile, ReadsBackAndRefusesRubbish) {

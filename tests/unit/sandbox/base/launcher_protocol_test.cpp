@@ -24,6 +24,8 @@ LaunchRequest launchRequest() {
   request.workingDirectory = "/app";
   request.address = subnetOf(7) + 2;
   request.limits = {.memoryBytes = 1, .cpuMillis = 2, .pids = 3, .diskBytes = 4, .inodes = 5, .openFiles = 6};
+  request.otherCalls = OtherCalls::refuse;
+  request.calls = callSet({0, 63, 64, kMostCalls - 1});
   return request;
 }
 
@@ -90,6 +92,7 @@ TEST(LauncherProtocol, everyMessageComesBackAsItWent) {
   EXPECT_EQ(decoded.environment, launchRequest().environment);
   EXPECT_EQ(decoded.limits.openFiles, 6U);
   EXPECT_EQ(decoded.address, launchRequest().address);
+  EXPECT_EQ(decoded.calls, launchRequest().calls);
 }
 
 TEST(LauncherProtocol, aMessageCutAtAnyByteIsRefused) {
@@ -152,6 +155,7 @@ TEST(LauncherProtocol, launchFieldsHaveLimits) {
       {"hostname of 65", [](auto& r) { r.hostname.assign(65, 'a'); }, false},
       {"directory of 4096", [](auto& r) { r.workingDirectory.assign(4096, 'a'); }, true},
       {"directory of 4097", [](auto& r) { r.workingDirectory.assign(4097, 'a'); }, false},
+      {"otherCalls beyond the last", [](auto& r) { r.otherCalls = static_cast<OtherCalls>(3); }, false},
       {"confinement beyond the last", [](auto& r) { r.confinement = static_cast<Confinement>(4); }, false},
   };
   for (const auto& [name, make, accepted] : cases) {
