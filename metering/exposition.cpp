@@ -121,6 +121,11 @@ void Exposition::setPlan(const std::string& tenantId, const std::string& plan) {
   tenants_[tenantId].plan = plan;
 }
 
+void Exposition::setPressure(const std::string& node, const std::string& tenantId, const Stall& stall) {
+  const std::lock_guard lock(mutex_);
+  tenants_[tenantId].pressures[{node, stall.resource, stall.kind}] = {stall.micros, clock_()};
+}
+
 void Exposition::forget(const std::string& tenantId) {
   const std::lock_guard lock(mutex_);
   tenants_.erase(tenantId);
@@ -157,6 +162,9 @@ std::vector<MetricFamily> Exposition::Collect() const {
   auto disk = family("cloister_tenant_disk_bytes", "Writable disk in use.", MetricType::Gauge);
   auto instances = family("cloister_tenant_instances", "Running instances and builds.", MetricType::Gauge);
   auto info = family("cloister_tenant_info", "The tenant's plan.", MetricType::Gauge);
+  auto pressure =
+      family("cloister_tenant_pressure_seconds_total",
+             "Time that some or all of the tenant's processes on a node waited for a resource.", MetricType::Counter);
   const auto at = clock_();
   {
     const std::lock_guard lock(mutex_);
@@ -165,10 +173,16 @@ std::vector<MetricFamily> Exposition::Collect() const {
       add(memory, labelled(id, {}), static_cast<double>(levels.memoryBytes));
       add(disk, labelled(id, {}), static_cast<double>(levels.diskBytes));
       add(instances, labelled(id, {}), static_cast<double>(levels.instances));
+      for (const auto& [whose, waited] : tenant.pressures) {
+        if (at - waited.at > kFreshMicros) continue;
+        const auto& [node, resource, kind] = whose;
+        add(pressure, labelled(id, {{"node", node}, {"resource", resource}, {"kind", kind}}),
+            static_cast<double>(waited.micros) / 1e6);
+      }
       if (!tenant.plan.empty()) add(info, labelled(id, {{"plan", tenant.plan}}), 1);
     }
   }
-  for (auto* one : {&memory, &disk, &instances, &info}) families.push_back(std::move(*one));
+  for (auto* one : {&memory, &disk, &instances, &pressure, &info}) families.push_back(std::move(*one));
 
   const auto health = ledger_.health();
   const auto own = [&families](const char* name, const char* help, MetricType type, double value) {

@@ -70,6 +70,11 @@ Answer status(const Services& services, Request& request) {
     throw Problem(400, "malformed_json", error.message());
   }
   services.nodeWork.apply(report);
+  for (const auto& pressure : report.pressures) {
+    if (!services.store.tenants().find(pressure.tenantId)) continue;
+    services.exposition.setPressure(report.nodeId, pressure.tenantId,
+                                    {pressure.resource, pressure.kind, pressure.micros});
+  }
   return kNoContent;
 }
 

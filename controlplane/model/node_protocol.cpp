@@ -328,6 +328,24 @@ PostureCheck decodePosture(const Fields& in) {
   return check;
 }
 
+Object encode(const PressureReport& pressure) {
+  auto out = json::object();
+  out->set("tenantId", pressure.tenantId);
+  out->set("resource", pressure.resource);
+  out->set("kind", pressure.kind);
+  out->set("micros", pressure.micros);
+  return out;
+}
+
+PressureReport decodePressure(const Fields& in) {
+  PressureReport pressure;
+  in.required("tenantId", pressure.tenantId);
+  in.required("resource", pressure.resource);
+  in.required("kind", pressure.kind);
+  in.read("micros", pressure.micros);
+  return pressure;
+}
+
 template <typename T>
 Poco::JSON::Array::Ptr encodeAll(const std::vector<T>& list) {
   return json::array(list, [](const T& item) { return encode(item); });
@@ -357,6 +375,7 @@ std::string toJson(const NodeStatus& status) {
   out->set("builds", encodeAll(status.builds));
   out->set("events", encodeAll(status.events));
   out->set("posture", encodeAll(status.posture));
+  out->set("pressures", encodeAll(status.pressures));
   return json::text(out);
 }
 
@@ -395,6 +414,7 @@ NodeStatus nodeStatusFromJson(const std::string& text) {
   in.readList("builds", status.builds, decodeBuildReport);
   in.readList("events", status.events, decodeEvent);
   in.readList("posture", status.posture, decodePosture);
+  in.readList("pressures", status.pressures, decodePressure);
   return status;
 }
 

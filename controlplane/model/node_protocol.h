@@ -141,6 +141,14 @@ struct EventReport {
   std::string text;
 };
 
+// How long a tenant's processes on the node have waited since its group was made (PSI).
+struct PressureReport {
+  std::string tenantId;
+  std::string resource;  // "cpu", "memory", "io"
+  std::string kind;      // "some", "full"
+  std::uint64_t micros = 0;
+};
+
 struct NodeStatus {
   std::string nodeId;
   std::string bootId;
@@ -149,6 +157,7 @@ struct NodeStatus {
   std::vector<BuildReport> builds;
   std::vector<EventReport> events;
   std::vector<PostureCheck> posture;
+  std::vector<PressureReport> pressures;
 };
 
 struct LogLine {

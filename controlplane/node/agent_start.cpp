@@ -49,7 +49,7 @@ Status Agent::openParts() {
   if (!health) return health.error();
   health_ = std::move(health).value();
   workers_ = std::make_unique<Workers>(kWorkers);
-  reporter_ = std::make_unique<Reporter>(server_, launcher_, meter_->spool(), [this](std::uint64_t version) {
+  const auto told = [this](std::uint64_t version) {
     post([this, version] {
       // A stopped instance that no work names is told once; one that is named is told until the server drops it.
       std::erase_if(records_, [version](const auto& item) {
@@ -57,7 +57,9 @@ Status Agent::openParts() {
         return record.settled && !record.named && record.settledVersion != 0 && record.settledVersion <= version;
       });
     });
-  });
+  };
+  reporter_ = std::make_unique<Reporter>(server_, launcher_, meter_->spool(), told,
+                                         [this] { return runtime_->tenants().pressures(); });
   return {};
 }
 
@@ -129,6 +131,13 @@ Status Agent::adoptAll() {
   }
   spdlog::info("{} containers found, {} of them unknown", alive.size(), unknown_.size());
   if (cached) apply(*cached);
+  // The launcher knows them, but this process has no hold on their groups yet.
+  for (const auto& [id, tenant] : tenants_) {
+    workers_->submit([this, tenant = tenant] {
+      auto done = runtime_->tenants().ensure(tenant);
+      if (!done) spdlog::warn("tenant {}: {}", tenant.id, done.error().message());
+    });
+  }
   return {};
 }
 

@@ -19,7 +19,8 @@ class Launcher {
                                                          const sandbox::Standard& standard) = 0;
   [[nodiscard]] virtual Status signal(const launcher::SignalRequest& request) = 0;
   [[nodiscard]] virtual Status remove(const std::string& container) = 0;
-  [[nodiscard]] virtual Status putTenant(const launcher::TenantPutRequest& request) = 0;
+  // The directory of the tenant's own group in the unified hierarchy comes back.
+  [[nodiscard]] virtual Result<UniqueFd> putTenant(const launcher::TenantPutRequest& request) = 0;
   [[nodiscard]] virtual Status removeTenant(TenantIndex tenant) = 0;
   [[nodiscard]] virtual Status mountLayer(const std::string& digest, int file) = 0;
   [[nodiscard]] virtual Status releaseLayer(const std::string& digest) = 0;
@@ -42,9 +43,13 @@ class SocketLauncher final : public Launcher {
   }
   Status signal(const launcher::SignalRequest& request) override { return client_.signal(request); }
   Status remove(const std::string& container) override { return client_.remove(container); }
-  Status putTenant(const launcher::TenantPutRequest& request) override {
+  Result<UniqueFd> putTenant(const launcher::TenantPutRequest& request) override {
     auto handle = client_.putTenant(request);
-    return handle ? Status() : Status(handle.error());
+    if (!handle) return handle.error();
+    for (auto& [kind, directory] : handle->descriptors) {
+      if (kind == launcher::DescriptorKind::unified) return std::move(directory);
+    }
+    return UniqueFd();
   }
   Status removeTenant(TenantIndex tenant) override { return client_.removeTenant(tenant); }
   Status mountLayer(const std::string& digest, int file) override { return client_.mountLayer(digest, file); }

@@ -34,8 +34,13 @@ const char* stateName(launcher::CheckState state) {
 
 }  // namespace
 
-Reporter::Reporter(const Server& server, Launcher& launcher, metering::Spool& spool, Told told)
-    : server_(server), launcher_(launcher), spool_(spool), told_(std::move(told)), denials_(launcher) {}
+Reporter::Reporter(const Server& server, Launcher& launcher, metering::Spool& spool, Told told, Pressures pressures)
+    : server_(server),
+      launcher_(launcher),
+      spool_(spool),
+      told_(std::move(told)),
+      pressures_(std::move(pressures)),
+      denials_(launcher) {}
 
 Reporter::~Reporter() {
   {
@@ -91,6 +96,7 @@ bool Reporter::postStatus() {
     version = version_;
     changed_ = false;
   }
+  status.pressures = pressures_();
   try {
     server_.postStatus(model::toJson(status));
   } catch (const Poco::Exception& error) {

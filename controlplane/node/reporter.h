@@ -28,14 +28,16 @@ class Reporter {
   static constexpr std::size_t kMaxEvents = 1000;
   // `told` is called with the version of each snapshot that the server has taken.
   using Told = std::function<void(std::uint64_t version)>;
+  // What goes along with each status.
+  using Pressures = std::function<std::vector<model::PressureReport>()>;
 
-  Reporter(const Server& server, Launcher& launcher, metering::Spool& spool, Told told);
+  Reporter(const Server& server, Launcher& launcher, metering::Spool& spool, Told told, Pressures pressures);
   ~Reporter();
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
   void start();
-  // `status` without events and posture: the reporter has those.
+  // `status` without events, posture and pressures: the reporter has those.
   void update(model::NodeStatus status, std::uint64_t version);
   void event(model::EventReport event);
   // Ids of the tenants on this host.
@@ -51,6 +53,7 @@ class Reporter {
   Launcher& launcher_;
   metering::Spool& spool_;
   Told told_;
+  Pressures pressures_;
   DenialWatch denials_;
   std::mutex mutex_;
   std::condition_variable wake_;

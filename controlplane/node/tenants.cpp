@@ -1,5 +1,7 @@
 #include "controlplane/node/tenants.h"
 
+#include "metering/pressure.h"
+
 namespace cloister::node {
 
 launcher::TenantPutRequest tenantRequest(const model::DesiredTenant& tenant) {
@@ -30,7 +32,9 @@ Status Tenants::ensure(const model::DesiredTenant& tenant) {
   const std::string text = launcher::encode(request);
   const auto known = told_.find(tenant.index);
   if (known != told_.end() && known->second == text) return {};
-  if (auto done = launcher_.putTenant(request); !done) return done;
+  auto group = launcher_.putTenant(request);
+  if (!group) return group.error();
+  groups_[tenant.index] = {tenant.id, std::move(*group)};
   told_[tenant.index] = text;
   return {};
 }
@@ -40,10 +44,22 @@ void Tenants::forget() {
   told_.clear();
 }
 
+std::vector<model::PressureReport> Tenants::pressures() {
+  const std::lock_guard lock(mutex_);
+  std::vector<model::PressureReport> all;
+  for (const auto& [index, group] : groups_) {
+    for (const auto& stall : metering::readPressure(group.directory.get())) {
+      all.push_back({group.tenantId, stall.resource, stall.kind, stall.micros});
+    }
+  }
+  return all;
+}
+
 Status Tenants::remove(TenantIndex tenant) {
   const std::lock_guard lock(mutex_);
   told_.erase(tenant);
   known_.erase(tenant);
+  groups_.erase(tenant);
   return launcher_.removeTenant(tenant);
 }
 

@@ -5,8 +5,8 @@
 
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/node_protocol.h"
 #include "controlplane/node/launcher.h"
@@ -27,12 +27,19 @@ class Tenants {
   void forget();
   // A tenant that has nothing left here. Unknown ones are fine.
   [[nodiscard]] Status remove(TenantIndex tenant);
+  // How long the processes of each tenant here have waited.
+  [[nodiscard]] std::vector<model::PressureReport> pressures();
 
  private:
   Launcher& launcher_;
   std::mutex mutex_;
   std::map<TenantIndex, launcher::TenantPutRequest> known_;
   std::map<TenantIndex, std::string> told_;  // the request as it went out
+  struct Group {
+    std::string tenantId;
+    UniqueFd directory;
+  };
+  std::map<TenantIndex, Group> groups_;
 };
 
 }  // namespace cloister::node

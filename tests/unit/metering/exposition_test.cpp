@@ -37,6 +37,17 @@ class ExpositionTest : public testing::Test {
   std::unique_ptr<Ledger> ledger;
 };
 
+TEST_F(ExpositionTest, WaitingTimesAreTheNodesAndGoWithThem) {
+  Exposition exposition(*ledger, [this] { return now; });
+  exposition.setPressure("nd-1", "tn-1", {"memory", "full", 1'000'000});
+  exposition.setPressure("nd-1", "tn-1", {"memory", "full", 2'500'000});
+  const char* line =
+      R"(cloister_tenant_pressure_seconds_total{tenant="tn-1",node="nd-1",resource="memory",kind="full"} 2.5)";
+  EXPECT_TRUE(has(text(exposition), line)) << text(exposition);
+  now += 61'000'000;
+  EXPECT_FALSE(has(text(exposition), line)) << "a node that is silent for a minute says nothing";
+}
+
 TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
   record(1, {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000),
              row(Meter::memoryByteSeconds, 4000), row(Meter::memoryPeak, 77), row(Meter::oomKills, 1),

@@ -92,8 +92,13 @@ TEST(NodeProtocol, StatusAndLogLinesComeBackWhole) {
   status.builds = {{"bd-1", BuildState::failed, "", {"build_failed", "make: *** [all] Error 2"}}};
   status.events = {{"tn-1", "hello", "instance.oom", "killed"}};
   status.posture = {{"apparmor", "absent", "no such file"}};
+  status.pressures = {{"tn-1", "memory", "full", 1ULL << 40U}};
+  status.instances[0].calls = {3, 257};
+  status.builds[0].calls = {5};
   const auto text = toJson(status);
   EXPECT_EQ(toJson(nodeStatusFromJson(text)), text);
+  EXPECT_EQ(nodeStatusFromJson(text).instances[0].calls, (std::vector<std::uint32_t>{3, 257}));
+  EXPECT_EQ(nodeStatusFromJson(text).pressures[0].micros, 1ULL << 40U);
   EXPECT_EQ(nodeStatusFromJson(text).builds[0].failure.detail, "make: *** [all] Error 2");
   const auto line = toJson(LogLine{5, "hello", "web", "in-1", "stderr", "a\tb\x01"});
   EXPECT_EQ(toJson(logLineFromJson(line)), line);

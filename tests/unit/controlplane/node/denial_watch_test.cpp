@@ -18,7 +18,7 @@ class LogOnly : public Launcher {
   Result<sandbox::ExecHandle> exec(const launcher::ExecRequest&, const sandbox::Standard&) override { return no(); }
   Status signal(const launcher::SignalRequest&) override { return no(); }
   Status remove(const std::string&) override { return no(); }
-  Status putTenant(const launcher::TenantPutRequest&) override { return no(); }
+  Result<UniqueFd> putTenant(const launcher::TenantPutRequest&) override { return no(); }
   Status removeTenant(TenantIndex) override { return no(); }
   Status mountLayer(const std::string&, int) override { return no(); }
   Status releaseLayer(const std::string&) override { return no(); }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -47,9 +48,9 @@ class FakeLauncher : public Launcher {
   }
   Status signal(const launcher::SignalRequest&) override { return {}; }
   Status remove(const std::string&) override { return {}; }
-  Status putTenant(const launcher::TenantPutRequest& request) override {
+  Result<UniqueFd> putTenant(const launcher::TenantPutRequest& request) override {
     puts.push_back(request);
-    return {};
+    return UniqueFd(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
   Status removeTenant(TenantIndex) override { return {}; }
   Status mountLayer(const std::string& digest, int) override {
@@ -68,6 +69,7 @@ class FakeLauncher : public Launcher {
   std::vector<std::string> mounted;
   std::vector<std::string> released;
   std::vector<launcher::TenantPutRequest> puts;
+  std::string group = "/nowhere";
   int mountError = 0;
   int releaseError = 0;
 };
@@ -177,6 +179,26 @@ TEST_F(Layers, CollectsOnlyWhatStayedUnnamedForAWhile) {
   launcher_.releaseError = 0;
   EXPECT_EQ(cache.collect({}, start + LayerCache::kKeepUnnamed * 5), (std::vector<std::string>{digest}));
   EXPECT_FALSE(fs::exists(cache.path(digest)));
+}
+
+class TenantGroups : public TemporaryDirectory {};
+
+TEST_F(TenantGroups, SayHowLongTheirProcessesWaited) {
+  FakeLauncher launcher;
+  launcher.group = root_;
+  write("cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+  Tenants tenants(launcher);
+  model::DesiredTenant tenant;
+  tenant.id = "tn-1";
+  tenant.index = 7;
+  EXPECT_TRUE(tenants.pressures().empty());
+  ASSERT_TRUE(tenants.ensure(tenant).ok());
+  const auto told = tenants.pressures();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].tenantId + " " + told[0].resource + " " + told[0].kind, "tn-1 cpu some");
+  EXPECT_EQ(told[0].micros, 7U);
+  ASSERT_TRUE(tenants.remove(7).ok());
+  EXPECT_TRUE(tenants.pressures().empty());
 }
 
 TEST(TenantsTest, ToldOnceAndAgainWhenLimitsChangeOrTheLauncherRestarted) {
