@@ -1,6 +1,7 @@
 #include "controlplane/model/node_protocol.h"
 
 #include <array>
+#include <type_traits>
 
 #include "controlplane/model/json_fields.h"
 
@@ -44,64 +45,49 @@ void decode(const Fields& owner, CallList& list) {
   owner.read("calls", list.calls);
 }
 
-Object encode(const InstanceLimits& limits) {
+// Each field with its name, for writing and reading alike.
+template <typename Limits, typename Visit>
+requires std::is_same_v<std::remove_const_t<Limits>, InstanceLimits>
+void forEachLimit(Limits& limits, Visit visit) {
+  visit("memoryBytes", limits.memoryBytes);
+  visit("cpuMillis", limits.cpuMillis);
+  visit("pids", limits.pids);
+  visit("diskBytes", limits.diskBytes);
+  visit("inodes", limits.inodes);
+}
+
+template <typename Limits, typename Visit>
+requires std::is_same_v<std::remove_const_t<Limits>, PlanLimits>
+void forEachLimit(Limits& limits, Visit visit) {
+  visit("memoryBytes", limits.memoryBytes);
+  visit("cpuMillis", limits.cpuMillis);
+  visit("pids", limits.pids);
+  visit("diskBytes", limits.diskBytes);
+  visit("inodes", limits.inodes);
+  visit("networkBitsPerSecond", limits.networkBitsPerSecond);
+  visit("instances", limits.instances);
+  visit("apps", limits.apps);
+  visit("buildMemoryBytes", limits.buildMemoryBytes);
+  visit("buildDiskBytes", limits.buildDiskBytes);
+  visit("buildSeconds", limits.buildSeconds);
+  visit("memoryHighBytes", limits.memoryHighBytes);
+  visit("cpuBurstMillis", limits.cpuBurstMillis);
+  visit("diskBytesPerSecond", limits.diskBytesPerSecond);
+  visit("diskOperationsPerSecond", limits.diskOperationsPerSecond);
+}
+
+template <typename Limits>
+Object encodeLimits(const Limits& limits) {
   auto out = json::object();
-  out->set("memoryBytes", limits.memoryBytes);
-  out->set("cpuMillis", limits.cpuMillis);
-  out->set("pids", limits.pids);
-  out->set("diskBytes", limits.diskBytes);
-  out->set("inodes", limits.inodes);
+  forEachLimit(limits, [&](const char* field, std::uint64_t value) { out->set(field, value); });
   return out;
 }
 
-void decode(const Fields& owner, InstanceLimits& limits) {
+template <typename Limits>
+void decodeLimits(const Fields& owner, Limits& limits) {
   const auto in = owner.child("limits");
   if (!in) return;
-  in->read("memoryBytes", limits.memoryBytes);
-  in->read("cpuMillis", limits.cpuMillis);
-  in->read("pids", limits.pids);
-  in->read("diskBytes", limits.diskBytes);
-  in->read("inodes", limits.inodes);
-}
-
-Object encode(const PlanLimits& limits) {
-  auto out = json::object();
-  out->set("memoryBytes", limits.memoryBytes);
-  out->set("cpuMillis", limits.cpuMillis);
-  out->set("pids", limits.pids);
-  out->set("diskBytes", limits.diskBytes);
-  out->set("inodes", limits.inodes);
-  out->set("networkBitsPerSecond", limits.networkBitsPerSecond);
-  out->set("instances", limits.instances);
-  out->set("apps", limits.apps);
-  out->set("buildMemoryBytes", limits.buildMemoryBytes);
-  out->set("buildDiskBytes", limits.buildDiskBytes);
-  out->set("buildSeconds", limits.buildSeconds);
-  out->set("memoryHighBytes", limits.memoryHighBytes);
-  out->set("cpuBurstMillis", limits.cpuBurstMillis);
-  out->set("diskBytesPerSecond", limits.diskBytesPerSecond);
-  out->set("diskOperationsPerSecond", limits.diskOperationsPerSecond);
-  return out;
-}
-
-void decode(const Fields& owner, PlanLimits& limits) {
-  const auto in = owner.child("limits");
-  if (!in) return;
-  in->read("memoryBytes", limits.memoryBytes);
-  in->read("cpuMillis", limits.cpuMillis);
-  in->read("pids", limits.pids);
-  in->read("diskBytes", limits.diskBytes);
-  in->read("inodes", limits.inodes);
-  in->read("networkBitsPerSecond", limits.networkBitsPerSecond);
-  in->read("instances", limits.instances);
-  in->read("apps", limits.apps);
-  in->read("buildMemoryBytes", limits.buildMemoryBytes);
-  in->read("buildDiskBytes", limits.buildDiskBytes);
-  in->read("buildSeconds", limits.buildSeconds);
-  in->read("memoryHighBytes", limits.memoryHighBytes);
-  in->read("cpuBurstMillis", limits.cpuBurstMillis);
-  in->read("diskBytesPerSecond", limits.diskBytesPerSecond);
-  in->read("diskOperationsPerSecond", limits.diskOperationsPerSecond);
+  forEachLimit(limits, [&](const char* field, std::uint64_t& value) { in->read(field, value); });
 }
 
 Object encode(const DesiredTenant& tenant) {
@@ -111,7 +97,7 @@ Object encode(const DesiredTenant& tenant) {
   out->set("index", tenant.index);
   out->set("state", std::string(name(tenant.state)));
   out->set("plan", tenant.plan);
-  out->set("limits", encode(tenant.limits));
+  out->set("limits", encodeLimits(tenant.limits));
   return out;
 }
 
@@ -122,7 +108,7 @@ DesiredTenant decodeTenant(const Fields& in) {
   in.read("index", tenant.index);
   in.read("state", tenant.state, tenantState);
   in.read("plan", tenant.plan);
-  decode(in, tenant.limits);
+  decodeLimits(in, tenant.limits);
   return tenant;
 }
 
@@ -137,7 +123,7 @@ Object encode(const DesiredInstance& instance) {
   out->set("command", instance.command);
   out->set("environment", json::objectOf(instance.environment));
   out->set("layers", json::array(instance.layers));
-  out->set("limits", encode(instance.limits));
+  out->set("limits", encodeLimits(instance.limits));
   out->set("address", instance.address);
   out->set("port", instance.port);
   out->set("healthPath", instance.healthPath);
@@ -158,7 +144,7 @@ DesiredInstance decodeInstance(const Fields& in) {
   in.read("command", instance.command);
   in.read("environment", instance.environment);
   in.read("layers", instance.layers);
-  decode(in, instance.limits);
+  decodeLimits(in, instance.limits);
   in.read("address", instance.address);
   in.read("port", instance.port);
   in.read("healthPath", instance.healthPath);
@@ -177,7 +163,7 @@ Object encode(const DesiredBuild& build) {
   out->set("baseDigest", build.baseDigest);
   out->set("commands", json::array(build.commands));
   out->set("environment", json::objectOf(build.environment));
-  out->set("limits", encode(build.limits));
+  out->set("limits", encodeLimits(build.limits));
   out->set("timeoutSeconds", build.timeoutSeconds);
   out->set("address", build.address);
   encode(out, build.callList);
@@ -193,7 +179,7 @@ DesiredBuild decodeBuild(const Fields& in) {
   in.required("baseDigest", build.baseDigest);
   in.read("commands", build.commands);
   in.read("environment", build.environment);
-  decode(in, build.limits);
+  decodeLimits(in, build.limits);
   in.read("timeoutSeconds", build.timeoutSeconds);
   in.read("address", build.address);
   decode(in, build.callList);
@@ -242,110 +228,6 @@ Session decodeSession(const Fields& in) {
   return session;
 }
 
-Object encode(const Failure& failure) {
-  auto out = json::object();
-  out->set("code", failure.code);
-  out->set("detail", failure.detail);
-  return out;
-}
-
-Object encode(const InstanceReport& report) {
-  auto out = json::object();
-  out->set("id", report.id);
-  out->set("state", std::string(name(report.state)));
-  out->set("restarts", report.restarts);
-  out->set("reason", report.reason);
-  out->set("changedAt", report.changedAt);
-  if (!report.calls.empty()) out->set("calls", json::array(report.calls));
-  return out;
-}
-
-InstanceReport decodeInstanceReport(const Fields& in) {
-  InstanceReport report;
-  in.required("id", report.id);
-  in.read("state", report.state, instanceState);
-  in.read("restarts", report.restarts);
-  in.read("reason", report.reason);
-  in.read("changedAt", report.changedAt);
-  in.read("calls", report.calls);
-  return report;
-}
-
-Object encode(const BuildReport& report) {
-  auto out = json::object();
-  out->set("id", report.id);
-  out->set("state", std::string(name(report.state)));
-  out->set("slugDigest", report.slugDigest);
-  out->set("failure", encode(report.failure));
-  if (!report.calls.empty()) out->set("calls", json::array(report.calls));
-  return out;
-}
-
-BuildReport decodeBuildReport(const Fields& in) {
-  BuildReport report;
-  in.required("id", report.id);
-  in.read("state", report.state, buildState);
-  in.read("slugDigest", report.slugDigest);
-  if (const auto failure = in.child("failure")) {
-    failure->read("code", report.failure.code);
-    failure->read("detail", report.failure.detail);
-  }
-  in.read("calls", report.calls);
-  return report;
-}
-
-Object encode(const EventReport& event) {
-  auto out = json::object();
-  out->set("tenantId", event.tenantId);
-  out->set("app", event.app);
-  out->set("kind", event.kind);
-  out->set("text", event.text);
-  return out;
-}
-
-EventReport decodeEvent(const Fields& in) {
-  EventReport event;
-  in.read("tenantId", event.tenantId);
-  in.read("app", event.app);
-  in.required("kind", event.kind);
-  in.read("text", event.text);
-  return event;
-}
-
-Object encode(const PostureCheck& check) {
-  auto out = json::object();
-  out->set("name", check.name);
-  out->set("state", check.state);
-  out->set("reason", check.reason);
-  return out;
-}
-
-PostureCheck decodePosture(const Fields& in) {
-  PostureCheck check;
-  in.required("name", check.name);
-  in.read("state", check.state);
-  in.read("reason", check.reason);
-  return check;
-}
-
-Object encode(const PressureReport& pressure) {
-  auto out = json::object();
-  out->set("tenantId", pressure.tenantId);
-  out->set("resource", pressure.resource);
-  out->set("kind", pressure.kind);
-  out->set("micros", pressure.micros);
-  return out;
-}
-
-PressureReport decodePressure(const Fields& in) {
-  PressureReport pressure;
-  in.required("tenantId", pressure.tenantId);
-  in.required("resource", pressure.resource);
-  in.required("kind", pressure.kind);
-  in.read("micros", pressure.micros);
-  return pressure;
-}
-
 template <typename T>
 Poco::JSON::Array::Ptr encodeAll(const std::vector<T>& list) {
   return json::array(list, [](const T& item) { return encode(item); });
@@ -366,30 +248,6 @@ std::string toJson(const NodeWork& work) {
   return json::text(out);
 }
 
-std::string toJson(const NodeStatus& status) {
-  auto out = json::object();
-  out->set("nodeId", status.nodeId);
-  out->set("bootId", status.bootId);
-  out->set("observedRevision", status.observedRevision);
-  out->set("instances", encodeAll(status.instances));
-  out->set("builds", encodeAll(status.builds));
-  out->set("events", encodeAll(status.events));
-  out->set("posture", encodeAll(status.posture));
-  out->set("pressures", encodeAll(status.pressures));
-  return json::text(out);
-}
-
-std::string toJson(const LogLine& line) {
-  auto out = json::object();
-  out->set("at", line.at);
-  out->set("app", line.app);
-  out->set("process", line.process);
-  out->set("instance", line.instance);
-  out->set("stream", line.stream);
-  out->set("line", line.line);
-  return json::text(out);
-}
-
 NodeWork nodeWorkFromJson(const std::string& text) {
   const auto in = Fields::parse(text);
   NodeWork work;
@@ -402,32 +260,6 @@ NodeWork nodeWorkFromJson(const std::string& text) {
   in.readList("sessions", work.sessions, decodeSession);
   in.read("keepBlobs", work.keepBlobs);
   return work;
-}
-
-NodeStatus nodeStatusFromJson(const std::string& text) {
-  const auto in = Fields::parse(text);
-  NodeStatus status;
-  in.required("nodeId", status.nodeId);
-  in.read("bootId", status.bootId);
-  in.read("observedRevision", status.observedRevision);
-  in.readList("instances", status.instances, decodeInstanceReport);
-  in.readList("builds", status.builds, decodeBuildReport);
-  in.readList("events", status.events, decodeEvent);
-  in.readList("posture", status.posture, decodePosture);
-  in.readList("pressures", status.pressures, decodePressure);
-  return status;
-}
-
-LogLine logLineFromJson(const std::string& text) {
-  const auto in = Fields::parse(text);
-  LogLine line;
-  in.read("at", line.at);
-  in.read("app", line.app);
-  in.read("process", line.process);
-  in.read("instance", line.instance);
-  in.read("stream", line.stream);
-  in.read("line", line.line);
-  return line;
 }
 
 }  // namespace cloister::model

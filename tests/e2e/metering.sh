@@ -45,6 +45,7 @@ query() { curl -sS --max-time 5 -G --data-urlencode "query=$1" "$prometheus/api/
 scraped() { awk -v v="$(query "cloister_tenant_cpu_seconds_total{tenant=\"$id\"}")" 'BEGIN { exit !(v >= 10) }'; }
 expect "Prometheus answers the tenant's CPU seconds" wait_for 45 "a scrape" scraped
 expect_within "Prometheus over getrusage" "$(awk -v p="$(query "cloister_tenant_cpu_seconds_total{tenant=\"$id\"}")" -v o="$own" 'BEGIN {printf "%.3f", (o > 0 ? p / o : 0)}')" 0.9 1.2
+expect_within "seconds that the tenant's processes waited for CPU, in Prometheus" "$(query "cloister_tenant_pressure_seconds_total{tenant=\"$id\",resource=\"cpu\",kind=\"some\"}")" 0 3600
 expect_equal "no series has the tenant's name" "" "$(query "{tenant=\"$tenant\"}")"
 expect_equal "the scrape is up" 1 "$(query 'up{job="cloister"}')"
 expect_match "usage is shown in human units" 'cpu +1[0-9](\.[0-9]+)?s' "$(cloister --tenant "$tenant" usage --app burner 2>/dev/null)"
