@@ -1,8 +1,6 @@
 // That each process of a container is under its own tenant's AppArmor profile of its class, and in enforcing mode:
 // asked within, where a program can see it, and of the kernel from outside. What a profile denies is
 // tests/integration/apparmor's.
-#include <fcntl.h>
-
 #include <string>
 
 #include "policy/model/apparmor.h"
@@ -25,20 +23,6 @@ class ProfileTest : public LauncherTest {
   void SetUp() override {
     LauncherTest::SetUp();
     if (!IsSkipped() && appArmor_.empty()) GTEST_SKIP() << "needs a kernel with AppArmor";
-  }
-  [[nodiscard]] std::string exec(const std::string& instance, std::vector<std::string> argv) {
-    const UniqueFd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    const UniqueFd out(::open(path("exec.out").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-    const UniqueFd status(::open(path("exec.status").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    launcher::ExecRequest request;
-    request.instance = instance;
-    request.argv = std::move(argv);
-    request.environment = {"PATH=/bin"};
-    request.workingDirectory = "/app";
-    auto handle = client_->exec(request, {in.get(), out.get(), out.get(), status.get(), -1});
-    EXPECT_TRUE(handle) << handle.error().message();
-    if (!handle || !waitFor(handle->pidfd.get(), 10)) return "no end";
-    return readWhole(path("exec.out"));
   }
 };
 
@@ -65,7 +49,7 @@ TEST_F(ProfileTest, ABuildIsUnderThatOfBuilds) {
 TEST_F(ProfileTest, AnExecIsUnderItsOwnAndTheAppStaysUnderTheApps) {
   auto container = launch(request("host", "sleep 30"));
   ASSERT_TRUE(container) << container.error().message();
-  EXPECT_EQ(exec("host", {"/bin/cat", kOwn, kInits}), enforced(Confinement::exec) + enforced(Confinement::app));
+  EXPECT_EQ(exec("host", {"/bin/cat", kOwn, kInits}).output, enforced(Confinement::exec) + enforced(Confinement::app));
   // Not the container's word, but the host's.
   EXPECT_EQ(readWhole("/proc/" + std::to_string(container->launched.pid) + "/attr/current"),
             enforced(Confinement::app));
