@@ -95,10 +95,10 @@ enum class LaunchStage : std::uint8_t {
   group,     // the cgroup is there, with its limits
   files,     // layers and upper are ready to be mounted
   cloned,    // the child runs, in its namespaces
+  joined,    // it is in every group
   mapped,    // its ids are those of the tenant
   outer,     // the outer end of its network is up
   tree,      // it has entered its own files
-  joined,    // it is in every group, and has seen it
   linked,    // the inner end of its network is up
   confined,  // it has only the last execve left
   executed,  // the app's execve has succeeded

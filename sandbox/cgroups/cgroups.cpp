@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <csignal>
+#include <utility>
 
 #include "sandbox/base/files.h"
 #include "sandbox/cgroups/block_devices.h"
@@ -108,17 +108,33 @@ Status MountedTree::removeTenant(TenantIndex tenant) {
 
 Status MountedTree::limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
                                   const Bounds& bounds) const {
-  auto above = openIn(hierarchy, tenant);
-  if (!above) return above.error();
-  const Place parentGroup{above->get(), tenant};
   for (const DescriptorKind kind : hierarchy.kinds) {
-    auto parent = readParent(parentGroup, kind);
-    if (!parent) return parent.error();
-    const Status wrote =
-        kind == DescriptorKind::unified
-            ? layout_ == Layout::unified ? writeUnified(group, bounds, Level::instance, *parent, devices_) : Status()
-            : writeLegacy(group, kind, bounds, Level::instance, *parent, devices_);
+    if (kind == DescriptorKind::unified && layout_ != Layout::unified) continue;
+    Parent parent;
+    if (followsParent(kind)) {
+      auto above = openIn(hierarchy, tenant);
+      if (!above) return above.error();
+      auto read = readParent(Place{above->get(), tenant}, kind);
+      if (!read) return read.error();
+      parent = std::move(read).value();
+    }
+    const Status wrote = kind == DescriptorKind::unified
+                             ? writeUnified(group, bounds, Level::instance, parent, devices_)
+                             : writeLegacy(group, kind, bounds, Level::instance, parent, devices_);
     if (!wrote) return wrote;
+  }
+  return {};
+}
+
+// A descriptor a kind, of which the first is `directory`.
+Status MountedTree::addTo(Group& group, const Hierarchy& hierarchy, UniqueFd directory, const std::string& path) const {
+  for (const DescriptorKind kind : hierarchy.kinds) {
+    if (!directory) {
+      auto again = openIn(hierarchy, path);
+      if (!again) return again.error();
+      directory = std::move(again).value();
+    }
+    group.directories.emplace_back(kind, std::exchange(directory, UniqueFd()));
   }
   return {};
 }
@@ -128,6 +144,7 @@ Result<Group> MountedTree::createInstance(TenantIndex tenant, const std::string&
   if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
   const std::string path = tenantName(tenant) + "/" + instance;
   const Bounds bounds = boundsOf(limits);
+  Group group;
   std::vector<const Hierarchy*> made;
   for (const Hierarchy& hierarchy : hierarchies_) {
     Status done;
@@ -142,6 +159,7 @@ Result<Group> MountedTree::createInstance(TenantIndex tenant, const std::string&
       auto opened = openIn(hierarchy, path);
       done = opened ? limitInstance(hierarchy, tenantName(tenant), Place{opened->get(), path}, bounds)
                     : Status{opened.error()};
+      if (done) done = addTo(group, hierarchy, std::move(opened).value(), path);
     } else {
       done = failure("mkdir", path, errno);
     }
@@ -150,8 +168,13 @@ Result<Group> MountedTree::createInstance(TenantIndex tenant, const std::string&
       return done.error();
     }
   }
-  auto group = openEverywhere(path);
-  if (!group) undo(made, path);
+  struct stat status {};
+  if (::fstat(group.unified(), &status) != 0) {
+    const Error error = failure("fstat", path, errno);
+    undo(made, path);
+    return error;
+  }
+  group.inode = status.st_ino;
   return group;
 }
 
@@ -170,35 +193,23 @@ Status MountedTree::join(const Group& group, pid_t pid, Born born) {
 }
 
 Result<std::vector<UniqueFd>> MountedTree::joinFiles(const Group& group) {
-  std::vector<UniqueFd> procs;
+  std::vector<UniqueFd> tasks;
   for (const auto& [kind, directory] : group.directories) {
     if (kind == DescriptorKind::unified) continue;
-    auto file = files::openAt(directory.get(), "cgroup.procs", O_WRONLY);
-    if (!file) return failure("open", "cgroup.procs", file.error().code);
-    procs.push_back(std::move(file).value());
+    auto file = files::openAt(directory.get(), "tasks", O_WRONLY);
+    if (!file) return failure("open", "tasks", file.error().code);
+    tasks.push_back(std::move(file).value());
   }
-  return procs;
+  return tasks;
 }
 
+// Who is in a v1 group is in the unified one too, where it was born.
 Status MountedTree::kill(TenantIndex tenant, const std::string& instance) {
   if (auto checked = checkInstance(tenant, instance); !checked) return checked;
   const std::string path = tenantName(tenant) + "/" + instance;
-  for (const Hierarchy& hierarchy : hierarchies_) {
-    auto opened = openIn(hierarchy, path);
-    if (!opened) return opened.error();
-    const Place group{opened->get(), path};
-    if (hierarchy.unified()) {
-      if (auto wrote = writeFile(group, "cgroup.kill", "1"); !wrote) return wrote;
-      continue;
-    }
-    // Only a join that was cut off leaves a process here that is not in the unified group.
-    auto left = readProcesses(group);
-    if (!left) return left.error();
-    for (const pid_t pid : left.value()) {
-      if (pid > 1) (void)::kill(pid, SIGKILL);
-    }
-  }
-  return {};
+  auto opened = openIn(hierarchies_.front(), path);
+  if (!opened) return opened.error();
+  return writeFile(Place{opened->get(), path}, "cgroup.kill", "1");
 }
 
 Status MountedTree::setMotion(TenantIndex tenant, const std::string& instance, Motion motion) {
@@ -212,25 +223,11 @@ Status MountedTree::setMotion(TenantIndex tenant, const std::string& instance, M
 Result<bool> MountedTree::populated(TenantIndex tenant, const std::string& instance) {
   if (auto checked = checkInstance(tenant, instance); !checked) return checked.error();
   const std::string path = tenantName(tenant) + "/" + instance;
-  for (const Hierarchy& hierarchy : hierarchies_) {
-    auto opened = openIn(hierarchy, path);
-    if (!opened) {
-      if (!hierarchy.unified() && opened.error().code == ENOENT) continue;
-      return opened.error();
-    }
-    const Place group{opened->get(), path};
-    if (hierarchy.unified()) {
-      auto events = readFile(group, "cgroup.events");
-      if (!events) return events.error();
-      auto answer = parsePopulated(events.value());
-      if (!answer || answer.value()) return answer;
-      continue;
-    }
-    auto left = readProcesses(group);
-    if (!left) return left.error();
-    if (!left->empty()) return true;
-  }
-  return false;
+  auto opened = openIn(hierarchies_.front(), path);
+  if (!opened) return opened.error();
+  auto events = readFile(Place{opened->get(), path}, "cgroup.events");
+  if (!events) return events.error();
+  return parsePopulated(events.value());
 }
 
 Result<std::vector<pid_t>> MountedTree::processes(TenantIndex tenant, const std::string& instance) {

@@ -68,7 +68,9 @@ class Tree {
   // Moves `pid` into all hierarchies; on v2 a child born with CLONE_INTO_CGROUP needs only the v1 half: `born` says so.
   enum class Born { elsewhere, insideUnified };
   [[nodiscard]] virtual Status join(const Group& group, pid_t pid, Born born) = 0;
-  // The cgroup.procs that a child born inside the unified group must still be written to, open for writing: none on v2.
+  // What a child of one thread, born inside the unified group, must still write "0" to: the v1 groups' tasks, open for
+  // writing; none on v2. A thread that moves itself is the one case for which the kernel does not first wait until
+  // nobody forks, an RCU grace period: six to twelve milliseconds on a machine that was idle.
   [[nodiscard]] virtual Result<std::vector<UniqueFd>> joinFiles(const Group& group) = 0;
   // SIGKILL to every process, forks included; returns at once.
   [[nodiscard]] virtual Status kill(TenantIndex tenant, const std::string& instance) = 0;

@@ -55,6 +55,11 @@ struct Parent {
   std::string bytesPerSecond;        // v1 throttle lines, "major:minor rate"
   std::string operationsPerSecond;
 };
+// Whether an instance's bounds of `kind` follow from its tenant's: for the others there is nothing to read.
+[[nodiscard]] constexpr bool followsParent(launcher::DescriptorKind kind) {
+  return kind == launcher::DescriptorKind::unified || kind == launcher::DescriptorKind::cpu ||
+         kind == launcher::DescriptorKind::blkio;
+}
 // What `kind` (unified, or a v1 controller) has to tell of `tenant`.
 [[nodiscard]] Result<Parent> readParent(const Place& tenant, launcher::DescriptorKind kind);
 

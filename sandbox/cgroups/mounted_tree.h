@@ -66,8 +66,11 @@ class MountedTree final : public Tree {
   [[nodiscard]] Status clampChildren(const Place& group, std::uint64_t quota) const;
   [[nodiscard]] Status limitInstance(const Hierarchy& hierarchy, const std::string& tenant, const Place& group,
                                      const Bounds& bounds) const;
+  [[nodiscard]] Status addTo(Group& group, const Hierarchy& hierarchy, UniqueFd directory,
+                             const std::string& path) const;
   [[nodiscard]] Status removeOne(int parent, const std::string& path, Clock::time_point deadline);
   [[nodiscard]] Status removeEverywhere(const std::string& path, Clock::time_point deadline);
+  void killStrays(const std::string& path) const;
   void undo(const std::vector<const Hierarchy*>& made, const std::string& path);
 
   Layout layout_;

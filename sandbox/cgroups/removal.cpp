@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <thread>
 
 #include "sandbox/base/files.h"
@@ -76,9 +77,24 @@ Result<bool> MountedTree::tryRemoveInstance(TenantIndex tenant, const std::strin
   if (!busy && busy.error().code != ENOENT) return busy.error();
   if (busy && busy.value()) return false;
   auto removed = removeEverywhere(tenantName(tenant) + "/" + instance, Clock::time_point::min());
-  if (!removed && removed.error().code == EBUSY) return false;
-  if (!removed) return removed.error();
-  return true;
+  if (removed) return true;
+  if (removed.error().code != EBUSY) return removed.error();
+  killStrays(tenantName(tenant) + "/" + instance);
+  return false;
+}
+
+// Nothing of ours is in a v1 group alone; what was put there from outside would keep it forever.
+void MountedTree::killStrays(const std::string& path) const {
+  for (const Hierarchy& hierarchy : hierarchies_) {
+    if (hierarchy.unified()) continue;
+    auto opened = openIn(hierarchy, path);
+    if (!opened) continue;
+    auto strays = readProcesses(Place{opened->get(), path});
+    if (!strays) continue;
+    for (const pid_t pid : strays.value()) {
+      if (pid > 1) (void)::kill(pid, SIGKILL);
+    }
+  }
 }
 
 Result<UniqueFd> MountedTree::openEvents(TenantIndex tenant, const std::string& instance) {

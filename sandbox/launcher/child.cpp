@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -22,7 +21,6 @@
 #include "sandbox/base/landlock.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
-#include "sandbox/launcher/joiner.h"
 #include "sandbox/launcher/report_pipe.h"
 #include "sandbox/network/inner_end.h"
 
@@ -45,14 +43,22 @@ void require(const ChildPlan& plan, const Status& done) {
   if (!done) fail(plan.report, done.error());
 }
 
-// Waits until each of `steps` has come, in whatever order. Anything else, end-of-file too: the launcher is gone.
-Status await(int pipe, std::string steps) {
-  while (!steps.empty()) {
-    char step = 0;
-    const ssize_t got = ::read(pipe, &step, 1);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errnoError(kStage, "read", "proceed");
-    if (got == 0 || std::erase(steps, step) != 1) return Error{std::string(kStage), "wait", "launcher", EPIPE};
+// Anything but `step`, end-of-file too: the launcher is gone.
+Status await(int pipe, char step) {
+  char came = 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(pipe, &came, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return errnoError(kStage, "read", "proceed");
+  if (got == 0 || came != step) return Error{std::string(kStage), "wait", "launcher", EPIPE};
+  return {};
+}
+
+// Before anything else, so that all the rest is counted for the container.
+Status joinGroups(const std::vector<int>& groups) {
+  for (const int tasks : groups) {
+    if (auto wrote = files::writeAll(tasks, "0"); !wrote) return Error{"join", "write", "tasks", wrote.error().code};
   }
   return {};
 }
@@ -197,7 +203,9 @@ const char* nameOf(OtherCalls calls) {
 }  // namespace
 
 void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
-  require(plan, await(plan.proceed, {kMapped}));
+  require(plan, joinGroups(plan.groups));
+  plan.clock->mark(LaunchStage::joined);
+  require(plan, await(plan.proceed, kMapped));
   // Still as the host's root, whose key budget is no tenant's.
   require(plan, process::newSessionKeyring());
   require(plan, becomeContainerRoot());
@@ -206,8 +214,7 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
   if (!network) fail(plan.report, network.error());
   require(plan, rootfs::enter(tree));
   plan.clock->mark(LaunchStage::tree);
-  require(plan, await(plan.proceed, {kLinked, kJoined}));
-  plan.clock->mark(LaunchStage::joined);
+  require(plan, await(plan.proceed, kLinked));
   require(plan, network->configure(tree.address, gatewayOf(tenant)));
   plan.clock->mark(LaunchStage::linked);
   // Only now is the current group the container's own, so only now does a new namespace hide everything above it.
@@ -216,7 +223,7 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
 }
 
 void runExec(ChildPlan& plan, int target, int handover) {
-  require(plan, await(plan.proceed, {kJoined}));
+  require(plan, joinGroups(plan.groups));
   require(plan, process::newSessionKeyring());
   constexpr int kAll =
       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;

@@ -34,15 +34,16 @@ struct ChildPlan {
   std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output
   int init = -1;              // cloister-init's image
   int report = -1;            // write end of the ExecReport pipe
-  int proceed = -1;           // one byte a step of others: kMapped first, then kLinked and the joiner's kJoined
+  int proceed = -1;           // runContainer: one byte a step of the launcher's, kMapped and then kLinked
+  std::vector<int> groups;    // Tree::joinFiles
 };
 
 inline constexpr char kMapped = 'm';
 inline constexpr char kLinked = 'l';  // the outer end of the network is there, if there is to be one
 
 [[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant);
-// `proceed` gets kJoined alone, before the child enters anything. `target`: pidfd of the container's init. The process
-// that execs is a sibling (CLONE_PARENT) born in the target's pid namespace, its pidfd is sent over `handover`.
+// `target`: pidfd of the container's init. The process that execs is a sibling (CLONE_PARENT) born in the target's pid
+// namespace, its pidfd is sent over `handover`.
 [[noreturn]] void runExec(ChildPlan& plan, int target, int handover);
 
 }  // namespace cloister::launcher

@@ -22,7 +22,6 @@
 #include "sandbox/base/launcher_protocol.h"
 #include "sandbox/cgroups/cgroups.h"
 #include "sandbox/launcher/apparmor.h"
-#include "sandbox/launcher/joiner.h"
 #include "sandbox/launcher/pending.h"
 #include "sandbox/network/network.h"
 #include "sandbox/rootfs/kernel_views.h"
@@ -99,7 +98,6 @@ class Containers {
     std::vector<sock_filter> plain;     // beside a narrowing filter, which has those
   };
   std::map<Confinement, Filters> filters_;
-  Joiner joiner_;
 };
 
 }  // namespace cloister::launcher

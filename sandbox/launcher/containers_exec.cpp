@@ -87,12 +87,10 @@ Outcome Containers::exec(const ExecRequest& request, const std::vector<UniqueFd>
   if (!target) return answerOf(target.error());
   auto group = parts_.groups->openInstance(record->tenant, request.instance);
   if (!group) return answerOf(group.error());
-  auto procs = parts_.groups->joinFiles(*group);
-  if (!procs) return answerOf(procs.error());
+  auto tasks = parts_.groups->joinFiles(*group);
+  if (!tasks) return answerOf(tasks.error());
   auto profile = profileOf(Confinement::exec, record->tenant);
   if (!profile) return answerOf(profile.error());
-  auto proceed = makePipe();
-  if (!proceed) return answerOf(proceed.error());
   auto report = makePipe();
   if (!report) return answerOf(report.error());
   auto handover = seqpacket::pair();
@@ -111,15 +109,10 @@ Outcome Containers::exec(const ExecRequest& request, const std::vector<UniqueFd>
   plan.standard = seqpacket::numbers(descriptors);
   plan.init = parts_.init.get();
   plan.report = report->write.get();
-  plan.proceed = proceed->read.get();
+  plan.groups = seqpacket::numbers(*tasks);
   auto child = process::cloneProcess(0, group->unified());
   if (!child) return answerOf(child.error());
-  if (child->pid == 0) {
-    proceed->write.reset();
-    runExec(plan, target->get(), handover->second.get());
-  }
-  const Status joining = joiner_.join(child->pid, *procs, proceed->write.get(), report->write.get());
-  if (!joining) return answerOf(joining);  // the child sees its pipe closed
+  if (child->pid == 0) runExec(plan, target->get(), handover->second.get());
   return std::unique_ptr<Pending>(
       std::make_unique<Executing>(std::move(child->pidfd), std::move(report->read), std::move(handover->first)));
 }

@@ -131,8 +131,8 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   StageClock& clock = launching.clock;
   auto group = parts_.groups->createInstance(request.tenant, request.instance, request.limits);
   if (!group) return group.error();
-  auto procs = parts_.groups->joinFiles(*group);
-  if (!procs) return procs.error();
+  auto tasks = parts_.groups->joinFiles(*group);
+  if (!tasks) return tasks.error();
   clock.mark(LaunchStage::group);
   rootfs::Tree tree;
   UniqueFd meter;
@@ -166,6 +166,7 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   plan.init = parts_.init.get();
   plan.report = report->write.get();
   plan.proceed = proceed->read.get();
+  plan.groups = seqpacket::numbers(*tasks);
 
   auto child = process::cloneProcessFor(firstUid(request.tenant), kNamespaces, group->unified());
   if (!child) return child.error();
@@ -174,11 +175,10 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
     runContainer(plan, tree, request.tenant);
   }
   clock.mark(LaunchStage::cloned);
-  // While the child lays out its files, groups and network are made ready beside it.
+  // While the child lays out its files, its network is made ready beside it.
   if (auto done = rootfs::writeIdMaps(child->pid, request.tenant); !done) return done;
   if (auto done = files::writeAll(proceed->write.get(), {&kMapped, 1}); !done) return done;
   clock.mark(LaunchStage::mapped);
-  if (auto done = joiner_.join(child->pid, *procs, proceed->write.get(), report->write.get()); !done) return done;
   auto netns = files::openAt(AT_FDCWD, process::procPath(child->pid, "ns/net"), O_RDONLY);
   if (!netns) return netns.error();
   if (request.address != 0) {

@@ -132,19 +132,6 @@ void Host::putTenant(TenantIndex tenant) {
   if (auto put = client_->putTenant(request); !put) throw std::runtime_error(put.error().message());
 }
 
-std::vector<pid_t> Host::launcherHelpers() const {
-  const std::string pid = std::to_string(launcher_);
-  std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
-  std::vector<pid_t> helpers;
-  for (pid_t helper = 0; list >> helper;) {
-    std::string name;
-    std::ifstream comm("/proc/" + std::to_string(helper) + "/comm");
-    std::getline(comm, name);
-    if (name == "joiner") helpers.push_back(helper);
-  }
-  return helpers;
-}
-
 void Host::mountLayer() {
   fs::create_directories(path("layer"));
   shell("mount -o loop,ro " + path("layer.erofs") + " " + path("layer"));

@@ -30,7 +30,6 @@ class Host {
   void putTenant(TenantIndex tenant);
   [[nodiscard]] sandbox::LauncherClient& client() { return *client_; }
   [[nodiscard]] pid_t launcher() const { return launcher_; }
-  [[nodiscard]] std::vector<pid_t> launcherHelpers() const;
   [[nodiscard]] const std::string& layer() const { return digest_; }
   [[nodiscard]] std::string program(const std::string& name) const { return binaries_ + "/" + name; }
   [[nodiscard]] std::string rootfs() const { return directory_ + "/rootfs"; }

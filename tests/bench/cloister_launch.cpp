@@ -29,13 +29,6 @@ double cpuMillisOf(pid_t pid) {
   return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
 }
 
-// What the launcher and its helpers have used until now.
-double launcherCpuMillis(const Host& host) {
-  double sum = cpuMillisOf(host.launcher());
-  for (const pid_t helper : host.launcherHelpers()) sum += cpuMillisOf(helper);
-  return sum;
-}
-
 double groupCpuMillis(int group) {
   const auto text = files::read(group, "cpu.stat");
   std::istringstream words(text ? *text : std::string());
@@ -75,7 +68,7 @@ Sample launchAndRemove(Host& host, const launcher::LaunchRequest& request) {
   Sample sample;
   const std::string statusPath = host.path("status-" + request.instance);
   const Files files(statusPath);
-  const double cpuBefore = launcherCpuMillis(host);
+  const double cpuBefore = cpuMillisOf(host.launcher());
   const auto begin = Clock::now();
   auto launched = host.client().launch(request, files.standard());
   sample.execMillis = millisSince(begin);
@@ -89,7 +82,7 @@ Sample launchAndRemove(Host& host, const launcher::LaunchRequest& request) {
   const auto removal = Clock::now();
   const Status removed = host.client().remove(request.instance);
   sample.removeMillis = millisSince(removal);
-  sample.cpuMillis = groupCpu + launcherCpuMillis(host) - cpuBefore;
+  sample.cpuMillis = groupCpu + cpuMillisOf(host.launcher()) - cpuBefore;
   for (const std::uint32_t micros : launched->launched.stages) sample.stages.push_back(micros / 1e3);
   sample.failure = removed ? ended(statusPath) : removed.error().message();
   return sample;
@@ -122,7 +115,7 @@ Contestant cloisterExec(Host& host) {
                 Sample sample;
                 const std::string statusPath = host.path("exec-" + std::to_string(round));
                 const Files standard(statusPath);
-                const double cpuBefore = launcherCpuMillis(host);
+                const double cpuBefore = cpuMillisOf(host.launcher());
                 const launcher::ExecRequest request{
                     .instance = "target", .argv = {"/bin/true"}, .environment = {"PATH=/bin"}, .workingDirectory = "/"};
                 const auto begin = Clock::now();
@@ -130,7 +123,7 @@ Contestant cloisterExec(Host& host) {
                 sample.execMillis = millisSince(begin);
                 sample.failure = executed ? awaitEnd(executed->pidfd.get()) : executed.error().message();
                 if (sample.failure.empty()) sample.failure = ended(statusPath);
-                sample.cpuMillis = launcherCpuMillis(host) - cpuBefore;
+                sample.cpuMillis = cpuMillisOf(host.launcher()) - cpuBefore;
                 return sample;
               },
           .hasExec = true};

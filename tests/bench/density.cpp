@@ -190,7 +190,7 @@ int run(const std::string& binaries, unsigned instances, unsigned tenants) {
     const auto inits = processesNamed(host.cgroupRoot(), "cloister-init");
     const double init = sumPss(inits);
     const double ofNode = pssKib(node.pid());
-    const double ofLauncher = pssKib(host.launcher()) + sumPss(host.launcherHelpers());
+    const double ofLauncher = pssKib(host.launcher());
     if (count == 0) {
       baseNode = ofNode;
       baseLauncher = ofLauncher;

@@ -8,10 +8,16 @@
 namespace cloister::bench {
 namespace {
 
-constexpr std::array kStageNames = {
-    "group made, with limits", "layers and upper ready", "child cloned",          "ids mapped",
-    "outer network end up",    "tree entered (child)",   "groups joined (child)", "network up (child)",
-    "confined (child)",        "app's exec succeeded"};
+constexpr std::array kStageNames = {"group made, with limits",
+                                    "layers and upper ready",
+                                    "child cloned",
+                                    "groups joined (child)",
+                                    "ids mapped",
+                                    "outer network end up",
+                                    "tree entered (child)",
+                                    "network up (child)",
+                                    "confined (child)",
+                                    "app's exec succeeded"};
 static_assert(kStageNames.size() == launcher::kLaunchStages);
 
 std::string cell(double value) {

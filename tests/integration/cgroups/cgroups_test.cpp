@@ -211,6 +211,54 @@ TEST_F(RealTree, KillEndsAForkBomb) {
   EXPECT_FALSE(tree->openInstance(kTenant, "bomb"));
 }
 
+// As a launch does it: with no right of its own, only those of who opened the files.
+TEST_F(RealTree, AChildMovesItselfIntoTheVersion1Groups) {
+  const Group group = create("mover", limits(64ULL << 20U, 500, 16));
+  const auto tasks = tree->joinFiles(group);
+  ASSERT_TRUE(tasks) << tasks.error().message();
+  if (tasks->empty()) GTEST_SKIP() << "cgroup v2 alone: a child is born in all there is";
+  std::array<int, 2> moved{};
+  ASSERT_EQ(::pipe2(moved.data(), O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    bool good = ::setresuid(65534, 65534, 65534) == 0;
+    for (const UniqueFd& file : *tasks) good = ::write(file.get(), "0", 1) == 1 && good;
+    if (::write(moved[1], good ? "y" : "n", 1) == 1) ::pause();
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(moved[0], &answer, 1), 1);
+  EXPECT_EQ(answer, 'y');
+  ::close(moved[0]);
+  ::close(moved[1]);
+  for (const auto& [kind, directory] : group.directories) {
+    const auto members = files::read(directory.get(), "cgroup.procs");
+    ASSERT_TRUE(members) << members.error().message();
+    const bool legacy = kind != DescriptorKind::unified;
+    EXPECT_EQ(*members, legacy ? std::to_string(child) + "\n" : "") << static_cast<int>(kind);
+  }
+  EXPECT_EQ(::kill(child, SIGKILL), 0);
+  EXPECT_TRUE(WIFSIGNALED(waitFor(child)));
+}
+
+TEST_F(RealTree, WhoWasPutIntoAVersion1GroupAloneIsEndedWithIt) {
+  const Group group = create("stray", limits(64ULL << 20U, 500, 16));
+  const auto legacy = std::find_if(group.directories.begin(), group.directories.end(),
+                                   [](const auto& of) { return of.first == DescriptorKind::pids; });
+  if (legacy == group.directories.end()) GTEST_SKIP() << "cgroup v2 alone";
+  const pid_t stray = ::fork();
+  if (stray == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ASSERT_TRUE(files::writeControl(legacy->second.get(), "cgroup.procs", std::to_string(stray)));
+  const auto first = tree->tryRemoveInstance(kTenant, "stray");
+  ASSERT_TRUE(first) << first.error().message();
+  EXPECT_FALSE(*first);
+  EXPECT_TRUE(WIFSIGNALED(waitFor(stray)));
+  EXPECT_TRUE(tree->removeInstance(kTenant, "stray", kPatience));
+}
+
 TEST_F(RealTree, ScanFindsWhatAnEarlierTreeMade) {
   create("adopted", limits(64ULL << 20U, 500, 16));
   auto second = openTree();

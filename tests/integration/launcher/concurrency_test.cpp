@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -119,38 +121,32 @@ TEST_F(Concurrency, AKilledLauncherLeavesNoHalfMadeContainer) {
   EXPECT_EQ(run(request("orphan", "exit 0")).status, "exit 0\n");
 }
 
-TEST_F(LauncherTest, TheJoinerHoldsNothing) {
-  if (::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) GTEST_SKIP() << "cgroup v2 alone needs no joiner";
-  EXPECT_EQ(run(request("first", "exit 0")).status, "exit 0\n");
-  const std::string self = std::to_string(launcher_);
-  pid_t joiner = 0;
-  std::istringstream(readWhole("/proc/" + self + "/task/" + self + "/children")) >> joiner;
-  const std::string directory = "/proc/" + std::to_string(joiner);
-  ASSERT_EQ(readWhole(directory + "/comm"), "joiner\n");
-  const std::string status = readWhole(directory + "/status");
-  EXPECT_NE(status.find("CapPrm:\t0000000000000000"), std::string::npos) << status;
-  EXPECT_NE(status.find("CapEff:\t0000000000000000"), std::string::npos) << status;
-  EXPECT_NE(status.find("Seccomp:\t2"), std::string::npos) << status;
-  EXPECT_EQ(shell("ls " + directory + "/fd >" + path("fds")), 0);
-  EXPECT_EQ(readWhole(path("fds")), "0\n1\n2\n3\n") << "stdio and its socket";
-  killLauncher(SIGKILL);
-  const auto alive = [&] {
-    const std::string now = readWhole(directory + "/status");
-    return !now.empty() && now.find("State:\tZ") == std::string::npos;
-  };
-  for (int i = 0; i < 200 && alive(); ++i) ::usleep(10'000);
-  EXPECT_FALSE(alive()) << "it ends with the launcher";
-  startLauncher();
-}
-
-TEST_F(LauncherTest, AJoinerThatEndsIsReplaced) {
-  if (::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) GTEST_SKIP() << "cgroup v2 alone needs no joiner";
-  EXPECT_EQ(run(request("first", "exit 0")).status, "exit 0\n");
-  const std::string self = std::to_string(launcher_);
-  pid_t joiner = 0;
-  std::istringstream(readWhole("/proc/" + self + "/task/" + self + "/children")) >> joiner;
-  ASSERT_EQ(::kill(joiner, SIGKILL), 0);
-  EXPECT_EQ(run(request("second", "exit 0")).status, "exit 0\n");
+TEST_F(LauncherTest, EveryProcessIsInEveryGroup) {
+  auto container = launch(request("member", "sleep 60"));
+  ASSERT_TRUE(container) << container.error().message();
+  launcher::ExecRequest exec;
+  exec.instance = "member";
+  exec.argv = {"/bin/sleep", "60"};
+  exec.environment = {"PATH=/bin"};
+  exec.workingDirectory = "/app";
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const UniqueFd status(::open(path("exec.status").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  auto handle = client_->exec(exec, {null.get(), null.get(), null.get(), status.get(), -1});
+  ASSERT_TRUE(handle) << handle.error().message();
+  std::size_t found = 0;
+  for (const auto& root : groups()) {
+    const std::string group = root + "/t7/member";
+    if (::access(group.c_str(), F_OK) != 0) continue;
+    ++found;
+    std::istringstream members(readWhole(group + "/cgroup.procs"));
+    const std::set<std::uint32_t> pids{std::istream_iterator<std::uint32_t>(members), {}};
+    EXPECT_EQ(pids.size(), 4U) << group << ": an init and its command, twice";
+    EXPECT_EQ(pids.count(container->launched.pid), 1U) << group;
+    EXPECT_EQ(pids.count(handle->pid), 1U) << group;
+  }
+  EXPECT_EQ(found, container->descriptors.size() - 3)
+      << "all descriptors but those of the process, its network and its upper";
+  EXPECT_TRUE(client_->remove("member"));
 }
 
 TEST_F(Concurrency, EveryStageOfALaunchIsTimed) {

@@ -41,6 +41,7 @@ inline const ControlFiles kBare = {{"cgroup.controllers", ""},
                                    {"cgroup.kill", ""},
                                    {"cgroup.freeze", "0\n"}};
 inline const ControlFiles kLegacy = {{"cgroup.procs", ""},
+                                     {"tasks", ""},
                                      {"cpu.cfs_period_us", "100000\n"},
                                      {"cpu.cfs_quota_us", "-1\n"},
                                      {"cpu.cfs_burst_us", "0\n"},
