@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "sandbox/base/wire.h"
 
@@ -118,8 +119,10 @@ Status send(int socket, std::string_view bytes, std::span<const int> descriptors
 
 Result<Message> receive(int socket) {
   Message result;
-  std::string buffer(wire::kMaxMessage, '\0');
-  iovec part{buffer.data(), buffer.size()};
+  // Not set to zero, and not handed on: a message is a few hundred bytes, its most would be touched page by page here
+  // and again in each process that is cloned while the message is there.
+  const auto buffer = std::make_unique_for_overwrite<char[]>(wire::kMaxMessage);
+  iovec part{buffer.get(), wire::kMaxMessage};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -141,8 +144,7 @@ Result<Message> receive(int socket) {
     }
   }
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Error{std::string(kStage), "recvmsg", "", EMSGSIZE};
-  buffer.resize(static_cast<std::size_t>(got));
-  result.bytes = std::move(buffer);
+  result.bytes.assign(buffer.get(), static_cast<std::size_t>(got));
   return result;
 }
 

@@ -5,12 +5,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 namespace cloister::network {
 namespace {
 
 // A datagram of a dump is at most 32 KiB; a batch goes to the kernel in one.
-constexpr std::size_t kReceive = 64U << 10U;
+constexpr std::size_t kReceive = 64U << 10U;  // never set to zero: an answer fills one page of it
 constexpr int kSendBuffer = 16 << 20;
 constexpr int kReceiveBuffer = 4 << 20;
 
@@ -60,8 +61,8 @@ Result<Socket> Socket::open(int protocol) {
 }
 
 void Socket::drain() const {
-  std::string buffer(kReceive, '\0');
-  while (::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
+  char rest = 0;  // of a datagram only so much is copied, the rest goes with it
+  while (::recv(fd_.get(), &rest, sizeof rest, MSG_DONTWAIT) > 0) {
   }
 }
 
@@ -84,13 +85,13 @@ Status Socket::send(Batch& batch, std::string_view object, const Handler& handle
   if (auto sent = transmit(batch, object); !sent) return sent;
   Status first;
   bool lastSeen = batch.lastAcknowledged() == 0;
-  std::string buffer(kReceive, '\0');
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kReceive);
   for (;;) {
-    const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t got = ::recv(fd_.get(), buffer.get(), kReceive, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) break;
     if (got < 0) return failure("receive", object, errno);
-    std::string_view rest(buffer.data(), static_cast<std::size_t>(got));
+    std::string_view rest(buffer.get(), static_cast<std::size_t>(got));
     Parsed message;
     while (takeMessage(rest, message)) {
       if (message.header.nlmsg_type != NLMSG_ERROR) {
@@ -110,12 +111,12 @@ Status Socket::dump(Batch& request, std::string_view object, const Handler& hand
   drain();
   if (auto sent = transmit(request, object); !sent) return sent;
   bool interrupted = false;
-  std::string buffer(kReceive, '\0');
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kReceive);
   for (;;) {
-    const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t got = ::recv(fd_.get(), buffer.get(), kReceive, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failure(request.label(1), object, errno);
-    std::string_view rest(buffer.data(), static_cast<std::size_t>(got));
+    std::string_view rest(buffer.get(), static_cast<std::size_t>(got));
     Parsed message;
     while (takeMessage(rest, message)) {
       if ((message.header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) interrupted = true;
