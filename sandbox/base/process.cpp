@@ -116,12 +116,12 @@ Status setCapabilities(std::span<const unsigned> keep) {
 
 Status boundCapabilities(std::span<const unsigned> keep) {
   for (unsigned capability = 0;; ++capability) {
-    const int there = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
-    if (there < 0 && errno == EINVAL) return {};
-    if (there == 0 || std::find(keep.begin(), keep.end(), capability) != keep.end()) continue;
-    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
-      return errnoError(kStage, "drop bounding capability", std::to_string(capability));
-    }
+    if (std::find(keep.begin(), keep.end(), capability) != keep.end()) continue;
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
+    const int code = errno;
+    if (code == EINVAL) return {};                                     // the kernel has no more
+    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 0) continue;  // who may not drop it may not have it either
+    return Error{std::string(kStage), "drop bounding capability", std::to_string(capability), code};
   }
 }
 

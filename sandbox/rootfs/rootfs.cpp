@@ -37,9 +37,13 @@ Result<UniqueFd> target(int root, std::string_view path, int flags) {
   return files::openAt(root, path, O_PATH | flags, files::Resolve::noSymlinks);
 }
 
+// Most images have the directories that are mounted on.
 Status attachAt(int root, const char* path, int mounted) {
-  if (auto made = makeDirectory(root, path); !made) return made;
   auto where = target(root, path, O_DIRECTORY);
+  if (!where && where.error().code == ENOENT) {
+    if (auto made = makeDirectory(root, path); !made) return made;
+    where = target(root, path, O_DIRECTORY);
+  }
   if (!where) return where.error();
   return mounts::attach(mounted, where->get(), path);
 }
@@ -168,25 +172,25 @@ Status narrowProc(const Tree& tree, int proc, int empty, const std::vector<FileC
   return {};
 }
 
-// Replaces whatever the image has at etc/<name>, a symbolic link too.
-Status writeEtc(int root, const char* name, const std::string& text) {
-  if (auto made = makeDirectory(root, "etc"); !made) return made;
-  auto etc = files::openAt(root, "etc", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
-  if (!etc) return etc.error();
-  if (::unlinkat(etc->get(), name, 0) != 0 && errno != ENOENT) return errnoError(kStage, "unlink", name);
-  auto file = files::openAt(etc->get(), name, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0644);
+// Replaces whatever the image has at <name>, a symbolic link too.
+Status writeEtc(int etc, const char* name, const std::string& text) {
+  if (::unlinkat(etc, name, 0) != 0 && errno != ENOENT) return errnoError(kStage, "unlink", name);
+  auto file = files::openAt(etc, name, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0644);
   if (!file) return file.error();
   return files::writeAll(file->get(), text);
 }
 
 Status writeNames(int root, const Tree& tree) {
+  if (auto made = makeDirectory(root, "etc"); !made) return made;
+  auto etc = files::openAt(root, "etc", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
+  if (!etc) return etc.error();
   const std::string own = tree.address == 0 ? "127.0.1.1" : formatIpv4(tree.address);
-  if (auto done = writeEtc(root, "hostname", tree.hostname + "\n"); !done) return done;
-  if (auto done = writeEtc(root, "hosts", "127.0.0.1 localhost\n" + own + " " + tree.hostname + "\n"); !done)
+  if (auto done = writeEtc(etc->get(), "hostname", tree.hostname + "\n"); !done) return done;
+  if (auto done = writeEtc(etc->get(), "hosts", "127.0.0.1 localhost\n" + own + " " + tree.hostname + "\n"); !done)
     return done;
   const std::string resolver =
       tree.address == 0 ? "" : "nameserver " + formatIpv4(kDnsAddress) + "\noptions timeout:3\n";
-  return writeEtc(root, "resolv.conf", resolver);
+  return writeEtc(etc->get(), "resolv.conf", resolver);
 }
 
 // The container's own user namespace takes no other below it, whoever asks.
