@@ -109,7 +109,10 @@ int main(int count, char** arguments) {
   if (sigprocmask(SIG_SETMASK, &all, nullptr) != 0) failStart("sigprocmask", "");
 
   fcntl(cloister::kAnswerDescriptor, F_SETFD, FD_CLOEXEC);
-  // vfork's cheaper sibling is not worth it: init has a handful of pages.
+  // Before the command is there, which must find init closed; its own execve makes it dumpable again.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) failStart("prctl", "dumpable");
+  prctl(PR_SET_NAME, "cloister-init", 0, 0, 0);
+  // Not vfork: on a busy machine init would get its turn, and close its end of the report, only after the command's.
   const pid_t command = fork();
   if (command < 0) failStart("fork", "");
   if (command == 0) becomeCommand(strcmp(arguments[1], "terminal") == 0, arguments + 3);
@@ -117,8 +120,6 @@ int main(int count, char** arguments) {
 
   close(kReportDescriptor);
   for (int fd = 0; fd <= cloister::kOutputDescriptor; ++fd) close(fd);
-  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  prctl(PR_SET_NAME, "cloister-init", 0, 0, 0);
   bool terminating = false;
   bool commandEnded = false;
   int commandStatus = 0;
