@@ -1,12 +1,17 @@
-// bench_launch: how long it takes to start busybox `true` confined, wait for it and clean up, by each contestant, in
-// turn within each round, so that a noisy machine is noisy for all. Ratios count; milliseconds are this machine's.
+// bench_launch: how long it takes to start busybox `true` confined, wait for it and clean up, by each contestant once a
+// round, so that a noisy machine is noisy for all; each round in another order, so that nobody always runs in what the
+// same other one left behind. A process that is written to a cgroup.procs makes the next twenty milliseconds of
+// such writes cheap for all, for one. Ratios count; milliseconds are this machine's.
 //
 //   bench_launch BINARIES ROUNDS     BINARIES: the directory of cloister-launcher and the floors
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <numeric>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,8 +33,12 @@ std::atomic<unsigned> nextRound{0};
 void measure(const std::vector<Contestant>& contestants, std::vector<Row>& rows, unsigned rounds,
              std::chrono::milliseconds pause) {
   constexpr unsigned kWarmUp = 2;
+  std::vector<std::size_t> order(contestants.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::mt19937 shuffler;  // the same orders each time
   for (unsigned round = 0; round < rounds + kWarmUp; ++round) {
-    for (std::size_t i = 0; i < contestants.size(); ++i) {
+    std::shuffle(order.begin(), order.end(), shuffler);
+    for (const std::size_t i : order) {
       Row& row = rows.at(i);
       if (!row.note.empty()) continue;
       std::this_thread::sleep_for(pause);

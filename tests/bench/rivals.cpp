@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "policy/model/answered_calls.h"
 #include "policy/model/seccomp.h"
 #include "sandbox/base/identity.h"
 #include "tests/bench/commands.h"
@@ -58,16 +59,22 @@ Contestant bareFloor(const Host& host) {
 
 Contestant fullFloor(Host& host, const std::string& userNamespace, const std::string& group, Link link) {
   const auto filter = policy::compile(policy::profileFor(launcher::Confinement::app));
-  const std::string length = std::to_string(filter ? filter->size() : 0);
+  const std::string filterFile = host.path("floor-filter");
+  if (filter) {
+    const auto program = policy::withAnsweredCalls(*filter);
+    std::ofstream(filterFile, std::ios::binary)
+        .write(reinterpret_cast<const char*>(program.data()),
+               static_cast<std::streamsize>(program.size() * sizeof program.front()));
+  }
   const std::string bridge = link == Link::tenantNetwork ? bridgeName(kTenant) : "-";
   Contestant made;
   made.name = link == Link::tenantNetwork ? "floor, our features, network" : "floor, our features";
   if (!filter) made.absent = filter.error().message();
   made.hasExec = true;
-  made.run = [&host, userNamespace, group, bridge, length](unsigned round) {
+  made.run = [&host, userNamespace, group, bridge, filterFile](unsigned round) {
     const std::string time = host.path("floor-" + std::to_string(round));
     Sample sample = judge(runCommand({host.program("bench_floor_full"), host.path("layer"), userNamespace, group,
-                                      bridge, length, time, "/bin/true"}));
+                                      bridge, filterFile, time, "/bin/true"}));
     std::ifstream(time) >> sample.execMillis;
     sample.execMillis /= 1e3;
     ::unlink(time.c_str());

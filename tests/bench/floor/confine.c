@@ -3,11 +3,15 @@
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/bench/floor/steps.h"
@@ -37,7 +41,34 @@ static void restrictFiles(void) {
   close(ruleset);
 }
 
-void confine(unsigned instructions) {
+void startOwnClock(void) {
+  char offsets[96];
+  struct timespec monotonic;
+  struct timespec boot;
+  if (access("/proc/self/ns/time_for_children", F_OK) != 0) return;
+  need(unshare(CLONE_NEWTIME) == 0, "time namespace");
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  snprintf(offsets, sizeof offsets, "monotonic -%ld 0\nboottime -%ld 0\n", (long)monotonic.tv_sec, (long)boot.tv_sec);
+  need(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
+  writeFile("/proc/self/timens_offsets", offsets);
+  const int own = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+  need(own >= 0 && setns(own, CLONE_NEWTIME) == 0, "time namespace");
+  close(own);
+}
+
+struct Filter readFilter(const char* path) {
+  static struct sock_filter instructions[BPF_MAXINSNS];
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t size = fd < 0 ? -1 : read(fd, instructions, sizeof instructions);
+  need(size > 0, path);
+  close(fd);
+  const struct Filter filter = {.length = (unsigned short)((size_t)size / sizeof instructions[0]),
+                                .instructions = instructions};
+  return filter;
+}
+
+void confine(const struct Filter* filter) {
   const struct rlimit files = {256, 256};
   const struct rlimit none = {0, 0};
   need(setsid() >= 0, "setsid");
@@ -51,5 +82,6 @@ void confine(unsigned instructions) {
   dropBoundingSet();
   need(setgroups(0, NULL) == 0 && setresgid(appUid, appUid, appUid) == 0, "gid");
   need(setresuid(appUid, appUid, appUid) == 0, "uid"); /* takes the capabilities */
-  installFilter(instructions);
+  const struct sock_fprog program = {.len = filter->length, .filter = filter->instructions};
+  need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) >= 0, "seccomp");
 }

@@ -22,6 +22,10 @@ static void add(struct Groups* groups, const char* mount, const char* parent) {
   need(mkdir(path, 0755) == 0, path);
   groups->directories[groups->count] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   need(groups->directories[groups->count] >= 0, path);
+  if (groups->count > 0) {
+    groups->tasks[groups->count] = openat(groups->directories[groups->count], "tasks", O_WRONLY | O_CLOEXEC);
+    need(groups->tasks[groups->count] >= 0, path);
+  }
   groups->count++;
 }
 
@@ -67,14 +71,8 @@ struct Groups makeGroups(const char* parent) {
   return groups;
 }
 
-void joinGroups(const struct Groups* groups, pid_t pid) {
-  char text[16];
-  snprintf(text, sizeof text, "%d", (int)pid);
-  for (int i = 1; i < groups->count; i++) {
-    const int procs = openat(groups->directories[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
-    need(procs >= 0 && write(procs, text, strlen(text)) > 0, "join");
-    close(procs);
-  }
+void joinGroups(const struct Groups* groups) {
+  for (int i = 1; i < groups->count; i++) need(write(groups->tasks[i], "0", 1) == 1, "join");
 }
 
 /* A group may count a process for a moment after it was waited for. */

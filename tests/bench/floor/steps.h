@@ -4,6 +4,7 @@
  * One thread. Every step ends the process with 125, naming itself on stderr, when it fails. */
 #pragma once
 
+#include <linux/filter.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,16 +34,24 @@ enum { mostHierarchies = 8 };
 struct Groups {
   int count;
   int directories[mostHierarchies]; /* the unified one first */
+  int tasks[mostHierarchies];       /* of those that clone3 does not reach */
   char paths[mostHierarchies][160];
 };
 struct Groups makeGroups(const char* parent);
-/* The hierarchies that clone3 does not reach. */
-void joinGroups(const struct Groups* groups, pid_t pid);
+/* In the child. A thread that moves itself waits for no grace period of the kernel's. */
+void joinGroups(const struct Groups* groups);
 void removeGroups(const struct Groups* groups);
 
 /* network.c: in the parent, one message makes the pair; in the child, one batch configures its end. */
 void linkNamespace(pid_t pid, const char* bridge);
 void configureLinks(int hasLink);
 
-/* confine.c: what is left before execve; Landlock with rules as Cloister's. */
-void confine(unsigned instructions);
+/* confine.c: a time namespace whose clocks start now, where the kernel has them; then what is left before execve, with
+ * Landlock rules as Cloister's, and its own filter with a listener. */
+struct Filter {
+  unsigned short length;
+  struct sock_filter* instructions;
+};
+void startOwnClock(void);
+struct Filter readFilter(const char* path);
+void confine(const struct Filter* filter);
