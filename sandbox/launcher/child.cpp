@@ -210,12 +210,12 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
   require(plan, process::newSessionKeyring());
   require(plan, becomeContainerRoot());
   require(plan, process::startOwnClock());
-  auto network = network::InnerEnd::prepare();
+  auto network = network::InnerEnd::prepare(tree.address);
   if (!network) fail(plan.report, network.error());
   require(plan, rootfs::enter(tree));
   plan.clock->mark(LaunchStage::tree);
   require(plan, await(plan.proceed, kLinked));
-  require(plan, network->configure(tree.address, gatewayOf(tenant)));
+  require(plan, network->configure(gatewayOf(tenant)));
   plan.clock->mark(LaunchStage::linked);
   // Only now is the current group the container's own, so only now does a new namespace hide everything above it.
   if (::unshare(CLONE_NEWCGROUP) != 0) fail(plan.report, errnoError(kStage, "unshare", "cgroup"));

@@ -13,16 +13,17 @@ namespace cloister::network {
 
 class InnerEnd {
  public:
-  // While /proc/sys can still be written.
-  [[nodiscard]] static Result<InnerEnd> prepare();
+  // While /proc/sys can still be written. `address` 0: there is nothing but lo.
+  [[nodiscard]] static Result<InnerEnd> prepare(Ipv4 address);
 
-  // Sets lo up; with an address (not 0) also eth0 without IPv6, its address, the default route over the gateway, and
-  // the gateway as a permanent neighbour.
-  [[nodiscard]] Status configure(Ipv4 address, Ipv4 gateway) const;
+  // Sets lo up; with an address also eth0 without IPv6, its address, the default route over the gateway, and the
+  // gateway as a permanent neighbour.
+  [[nodiscard]] Status configure(Ipv4 gateway) const;
 
  private:
-  explicit InnerEnd(UniqueFd settings) : settings_(std::move(settings)) {}
-  UniqueFd settings_;  // net/ipv6/conf; none where the kernel has no IPv6
+  InnerEnd(Ipv4 address, UniqueFd settings) : address_(address), settings_(std::move(settings)) {}
+  Ipv4 address_;
+  UniqueFd settings_;  // net/ipv6/conf; none where the kernel has no IPv6, or without an address
 };
 
 }  // namespace cloister::network

@@ -106,8 +106,8 @@ Status inNamespace(const UniqueFd& netns, const std::function<Status()>& work) {
 
 Status configureInside(const UniqueFd& netns, Ipv4 address, Ipv4 gateway) {
   return inNamespace(netns, [&]() -> Status {
-    auto end = InnerEnd::prepare();
-    return end ? end->configure(address, gateway) : Status{end.error()};
+    auto end = InnerEnd::prepare(address);
+    return end ? end->configure(gateway) : Status{end.error()};
   });
 }
 
