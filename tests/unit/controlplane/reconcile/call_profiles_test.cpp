@@ -19,7 +19,8 @@ class CallProfiles : public ::testing::Test {
  protected:
   void SetUp() override {
     model::PlanLimits limits;
-    limits.memoryBytes = limits.diskBytes = 1ULL << 30U;
+    limits.memoryBytes = limits.diskBytes = limits.buildMemoryBytes = limits.buildDiskBytes = 1ULL << 30U;
+    limits.buildSeconds = 600;
     limits.cpuMillis = 1000;
     limits.pids = limits.inodes = 1000;
     limits.apps = limits.instances = 3;

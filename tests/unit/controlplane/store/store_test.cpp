@@ -337,6 +337,7 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
       database.script((std::string("ALTER TABLE plans DROP COLUMN ") + column).c_str());
     }
     database.script(
+        "DROP TABLE seen_calls; DROP TABLE call_profiles;"
         "DELETE FROM schema_steps WHERE step > 1;"
         "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1)");
   }
