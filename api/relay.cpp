@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 const Poco::Timespan kTick(0, 250'000);
 const Poco::Timespan kSendTimeout(30, 0);
+constexpr auto kLinger = std::chrono::seconds(2);
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 
 bool readable(WebSocket& socket, const Poco::Timespan& wait) {
@@ -35,6 +36,10 @@ struct End {
     socket.sendFrame(data, length, flags);
   }
 };
+
+// What to do when the other end takes nothing more. A node that has left has said all before, how the command ended
+// included, and that is still on its way to the client.
+enum class WhenDeaf { endSession, endDirection };
 
 struct Frame {
   Poco::Buffer<char> payload{0};
@@ -62,25 +67,54 @@ bool receive(End& end, Frame& frame, bool& idle) {
   }
 }
 
-void carry(End& from, End& to, std::atomic<bool>& done, const std::atomic<bool>& stopping) {
+bool pass(End& to, const Frame& frame) {
+  try {
+    to.send(frame.payload.begin(), static_cast<int>(frame.payload.size()), frame.flags);
+    return true;
+  } catch (const Poco::Exception&) {
+    return false;
+  }
+}
+
+// Until `from` is done or the session is; true when it was `from`.
+bool carry(End& from, End& to, std::atomic<bool>& done, const std::atomic<bool>& stopping, WhenDeaf whenDeaf) {
   try {
     Frame frame;
     while (!done && !stopping) {
       if (!readable(from.socket, kTick)) continue;
       bool idle = false;
-      if (!receive(from, frame, idle)) break;
-      if (!idle) to.send(frame.payload.begin(), static_cast<int>(frame.payload.size()), frame.flags);
+      if (!receive(from, frame, idle)) return done = true;
+      if (idle || pass(to, frame)) continue;
+      if (whenDeaf == WhenDeaf::endDirection) return false;
+      break;
     }
   } catch (const Poco::Exception&) {
-    // The connection broke, which ends the session like an orderly close does.
+    return done = true;  // the connection broke, which ends the session like an orderly close does
   }
   done = true;
+  return false;
 }
 
 void closeQuietly(End& end) {
   try {
     const std::scoped_lock lock(end.sending);
     end.socket.shutdown();
+  } catch (const Poco::Exception&) {
+    // Gone already.
+  }
+}
+
+// What a peer sends is taken until it closes too: a socket that is closed over unread bytes resets the connection, and
+// with it goes what the peer has not read yet.
+void linger(End& end) {
+  const auto until = Clock::now() + kLinger;
+  try {
+    Frame frame;
+    bool idle = false;
+    do {
+      const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until - Clock::now()).count();
+      if (left <= 0 || !readable(end.socket, Poco::Timespan(left))) return;
+    } while (receive(end, frame, idle));
   } catch (const Poco::Exception&) {
     // Gone already.
   }
@@ -100,11 +134,12 @@ void relay(WebSocket& client, WebSocket& node, const std::atomic<bool>& stopping
   End clientEnd{client, {}};
   End nodeEnd{node, {}};
   std::atomic<bool> done{false};
-  std::thread down([&] { carry(nodeEnd, clientEnd, done, stopping); });
-  carry(clientEnd, nodeEnd, done, stopping);
+  std::thread down([&] { (void)carry(nodeEnd, clientEnd, done, stopping, WhenDeaf::endSession); });
+  const bool clientLeft = carry(clientEnd, nodeEnd, done, stopping, WhenDeaf::endDirection);
   down.join();
-  closeQuietly(clientEnd);
   closeQuietly(nodeEnd);
+  closeQuietly(clientEnd);
+  if (!clientLeft && !stopping) linger(clientEnd);
 }
 
 bool peerGone(Poco::Net::StreamSocket& socket) {

@@ -45,35 +45,26 @@ void decode(const Fields& owner, CallList& list) {
   owner.read("calls", list.calls);
 }
 
-// Each field with its name, for writing and reading alike.
+// Each field of PlanLimits or InstanceLimits with its name, for writing and reading alike.
 template <typename Limits, typename Visit>
-requires std::is_same_v<std::remove_const_t<Limits>, InstanceLimits>
 void forEachLimit(Limits& limits, Visit visit) {
   visit("memoryBytes", limits.memoryBytes);
   visit("cpuMillis", limits.cpuMillis);
   visit("pids", limits.pids);
   visit("diskBytes", limits.diskBytes);
   visit("inodes", limits.inodes);
-}
-
-template <typename Limits, typename Visit>
-requires std::is_same_v<std::remove_const_t<Limits>, PlanLimits>
-void forEachLimit(Limits& limits, Visit visit) {
-  visit("memoryBytes", limits.memoryBytes);
-  visit("cpuMillis", limits.cpuMillis);
-  visit("pids", limits.pids);
-  visit("diskBytes", limits.diskBytes);
-  visit("inodes", limits.inodes);
-  visit("networkBitsPerSecond", limits.networkBitsPerSecond);
-  visit("instances", limits.instances);
-  visit("apps", limits.apps);
-  visit("buildMemoryBytes", limits.buildMemoryBytes);
-  visit("buildDiskBytes", limits.buildDiskBytes);
-  visit("buildSeconds", limits.buildSeconds);
-  visit("memoryHighBytes", limits.memoryHighBytes);
-  visit("cpuBurstMillis", limits.cpuBurstMillis);
-  visit("diskBytesPerSecond", limits.diskBytesPerSecond);
-  visit("diskOperationsPerSecond", limits.diskOperationsPerSecond);
+  if constexpr (std::is_same_v<std::remove_const_t<Limits>, PlanLimits>) {
+    visit("networkBitsPerSecond", limits.networkBitsPerSecond);
+    visit("instances", limits.instances);
+    visit("apps", limits.apps);
+    visit("buildMemoryBytes", limits.buildMemoryBytes);
+    visit("buildDiskBytes", limits.buildDiskBytes);
+    visit("buildSeconds", limits.buildSeconds);
+    visit("memoryHighBytes", limits.memoryHighBytes);
+    visit("cpuBurstMillis", limits.cpuBurstMillis);
+    visit("diskBytesPerSecond", limits.diskBytesPerSecond);
+    visit("diskOperationsPerSecond", limits.diskOperationsPerSecond);
+  }
 }
 
 template <typename Limits>

@@ -9,12 +9,16 @@
 #include <Poco/Net/WebSocket.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <sstream>
 
 namespace cloister::node {
 namespace {
 
 using Poco::Net::WebSocket;
+
+constexpr std::chrono::seconds kLinger{2};
+const Poco::Timespan kLingerTick(1, 0);
 
 std::string stringify(const Poco::JSON::Object& object) {
   std::ostringstream out;
@@ -131,6 +135,15 @@ void SessionChannel::close() {
   open_ = false;
   try {
     socket_->shutdown();
+    // Closed over unread frames, a TCP connection would be reset, and what was said last be lost on the way.
+    const auto until = std::chrono::steady_clock::now() + kLinger;
+    Poco::Buffer<char> buffer(0);
+    int flags = 0;
+    while (std::chrono::steady_clock::now() < until && socket_->poll(kLingerTick, Poco::Net::Socket::SELECT_READ)) {
+      buffer.resize(0, false);
+      const int got = socket_->receiveFrame(buffer, flags);
+      if ((got <= 0 && flags == 0) || (flags & WebSocket::FRAME_OP_BITMASK) == WebSocket::FRAME_OP_CLOSE) break;
+    }
     socket_->close();
   } catch (const Poco::Exception& error) {
     spdlog::debug("session: {}", error.displayText());

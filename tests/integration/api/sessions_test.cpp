@@ -91,6 +91,30 @@ TEST_F(Sessions, ExecCarriesFramesBothWaysAndEndsWithTheNode) {
   EXPECT_THROW((void)node.join(session.id), Poco::Exception) << "a session is joined once";
 }
 
+// A quick command is over before its caller has said that there is no more input.
+TEST_F(Sessions, WhatTheNodeSaidBeforeItLeftArrivesWhateverTheClientStillSends) {
+  constexpr int kRounds = 20;
+  constexpr int kPieces = 40;
+  const std::string piece = '\x01' + std::string(4'000, 'x');
+  for (int round = 0; round < kRounds; ++round) {
+    auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?argv=true"); });
+    const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+    ASSERT_TRUE(work.has_value());
+    auto nodeEnd = node.join(work->sessions[0].id);
+    const auto client = opening.get();
+    for (int i = 0; i < kPieces; ++i) sendText(*nodeEnd, piece);
+    sendText(*nodeEnd, "\x03{\"exit\": 7}");
+    nodeEnd.reset();
+    std::string last;
+    for (int i = 0; i <= kPieces; ++i) {
+      sendText(*client, std::string(1, '\0') + "more");
+      last = receiveText(*client);
+      ASSERT_FALSE(last.empty()) << "round " << round << ", after " << i << " of " << kPieces;
+    }
+    EXPECT_EQ(last, "\x03{\"exit\": 7}");
+  }
+}
+
 TEST_F(Sessions, ANodeThatDoesNotComeIsA503) {
   const auto start = std::chrono::steady_clock::now();
   const auto logs = alice.send("GET", "/v1/apps/shop/logs");
