@@ -1,6 +1,7 @@
 // bench_seccomp: what the app class's filter costs, ours beside libseccomp's for the same profile: to compile, to load,
-// and for each system call under it. Each contestant takes its turn in every round, in a process of its own, so that a
-// noisy machine is noisy for all. Ratios count; microseconds are this machine's.
+// and for each system call under it; and what an app's own list costs beside it, for the calls that it has and for
+// those that cloister-init is asked about. Each contestant takes its turn in every round, in a process of its own, so
+// that a noisy machine is noisy for all. Ratios count; microseconds are this machine's.
 //
 //   bench_seccomp ROUNDS
 #include <linux/seccomp.h>
@@ -16,11 +17,13 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "policy/model/call_profile.h"
 #include "policy/model/seccomp.h"
 #include "tests/unit/policy/model/libseccomp_reference.h"
 
@@ -39,12 +42,14 @@ struct Times {
   double cached = 0;    // a call that the kernel knows to be allowed
   double compared = 0;  // one whose argument the filter looks at
   double refused = 0;   // one that the filter answers
+  double unlisted = 0;  // one that the class allows and an empty list of the app's own lacks
   bool complete = false;
 };
 
 struct Contestant {
   std::string name;
-  std::function<Program()> program;  // an empty one: no filter
+  std::function<Program()> program;    // an empty one: no filter
+  std::function<Program()> narrowing;  // none: no list of its own
   std::vector<Times> seen;
 };
 
@@ -59,18 +64,44 @@ double each(const Call& call) {
   return since(begin) / kCalls;
 }
 
-void measure(Program& program, Times& times) {
+long install(Program& program, unsigned long flags) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+}
+
+// As cloister-init does while an app learns.
+[[noreturn]] void letGoOn(int listener) {
+  for (;;) {
+    seccomp_notif notice{};
+    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) continue;
+    seccomp_notif_resp answer{};
+    answer.id = notice.id;
+    answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+  }
+}
+
+void measure(Program& program, Program& narrowing, Times& times) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return;
+  const auto begin = std::chrono::steady_clock::now();
+  long listener = -1;
+  if (!narrowing.empty()) {
+    listener = install(narrowing, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+    if (listener < 0) return;
+  }
   if (!program.empty()) {
-    const auto begin = std::chrono::steady_clock::now();
-    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) return;
+    if (install(program, 0) != 0) return;
     times.load = since(begin);
   }
+  const pid_t answers = listener < 0 ? 0 : ::fork();
+  if (answers < 0) return;
+  if (listener >= 0 && answers == 0) letGoOn(static_cast<int>(listener));
   int pending = 0;
   times.cached = each([] { ::syscall(SYS_getppid); });
   times.compared = each([&] { ::syscall(SYS_ioctl, -1, FIONREAD, &pending); });
   times.refused = each([] { ::syscall(SYS_keyctl, 0, 0, 0, 0, 0); });
+  times.unlisted = each([] { ::syscall(SYS_getpgrp); });
+  if (answers > 0) (void)::kill(answers, SIGKILL);
   times.complete = true;
 }
 
@@ -78,10 +109,11 @@ bool takeTurn(Contestant& contestant, Times* shared) {
   *shared = Times{};
   const auto begin = std::chrono::steady_clock::now();
   Program program = contestant.program();
+  Program narrowing = contestant.narrowing ? contestant.narrowing() : Program{};
   shared->compile = since(begin);
   const pid_t child = ::fork();
   if (child == 0) {
-    measure(program, *shared);
+    measure(program, narrowing, *shared);
     ::_exit(0);
   }
   if (child < 0 || ::waitpid(child, nullptr, 0) != child || !shared->complete) return false;
@@ -109,15 +141,20 @@ int run(unsigned rounds) {
   if (shared == MAP_FAILED) return 1;
   auto* times = new (shared) Times;
   std::array contestants = {
-      Contestant{"no filter", [] { return Program{}; }, {}},
+      Contestant{"no filter", [] { return Program{}; }, {}, {}},
       // What the kernel takes for any filter.
       Contestant{"the shortest filter",
                  [] {
                    return Program{{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
                  },
+                 {},
                  {}},
-      Contestant{"ours", [&] { return *compile(profile); }, {}},
-      Contestant{"libseccomp's", [&] { return *compileWithLibseccomp(profile); }, {}},
+      Contestant{"ours", [&] { return *compile(profile); }, {}, {}},
+      Contestant{"libseccomp's", [&] { return *compileWithLibseccomp(profile); }, {}, {}},
+      Contestant{"ours, and an own list",
+                 [&] { return *compile(profile); },
+                 [] { return *cloister::policy::narrowingFilter(cloister::CallSet()); },
+                 {}},
   };
   constexpr unsigned kWarmUp = 2;
   for (unsigned round = 0; round < rounds + kWarmUp; ++round) {
@@ -133,12 +170,12 @@ int run(unsigned rounds) {
   }
   std::printf("seccomp filter of the app class: %zu instructions of ours, %zu of libseccomp's; %u interleaved rounds\n",
               ours->size(), reference->size(), rounds);
-  std::printf("%-22s %10s %10s %10s %12s %10s\n", "median, microseconds", "compile", "load", "allowed", "by argument",
-              "refused");
+  std::printf("%-22s %10s %10s %10s %12s %10s %10s\n", "median, microseconds", "compile", "load", "allowed",
+              "by argument", "refused", "unlisted");
   for (const Contestant& contestant : contestants) {
     const auto of = [&](double Times::*member) { return median(contestant.seen, member); };
-    std::printf("%-22s %10.1f %10.1f %10.3f %12.3f %10.3f\n", contestant.name.c_str(), of(&Times::compile),
-                of(&Times::load), of(&Times::cached), of(&Times::compared), of(&Times::refused));
+    std::printf("%-22s %10.1f %10.1f %10.3f %12.3f %10.3f %10.3f\n", contestant.name.c_str(), of(&Times::compile),
+                of(&Times::load), of(&Times::cached), of(&Times::compared), of(&Times::refused), of(&Times::unlisted));
   }
   // The launcher compiles when it starts, so a launch only loads; who uses libseccomp as it comes compiles each time.
   const double load = median(contestants[2].seen, &Times::load);
