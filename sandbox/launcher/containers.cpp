@@ -62,6 +62,8 @@ Status Containers::writeRecord(const std::string& instance, const Record& record
 Result<Containers::Record> Containers::readRecord(const std::string& instance) const {
   auto text = files::read(parts_.records + "/" + instance);
   if (!text) return text.error();
+  // Made before anything else of a launch, in one write: one that is empty is all there is of it.
+  if (text->empty()) return Error{"record", "read", instance, ENOENT};
   Record record;
   const char* end = text->data() + text->size();
   const auto tenant = std::from_chars(text->data(), end, record.tenant);

@@ -75,7 +75,9 @@ class Containers {
     Ipv4 address = 0;
   };
   [[nodiscard]] Status writeRecord(const std::string& instance, const Record& record);
+  // ENOENT also when a launcher was killed before it had written it.
   [[nodiscard]] Result<Record> readRecord(const std::string& instance) const;
+  [[nodiscard]] Status forget(const std::string& instance);
   // Empty where the kernel has no AppArmor; otherwise the profile is in the kernel.
   [[nodiscard]] Result<std::string> profileOf(Confinement confinement, TenantIndex tenant);
   [[nodiscard]] Result<pid_t> findInit(TenantIndex tenant, const std::string& instance);

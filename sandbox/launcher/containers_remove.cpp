@@ -55,7 +55,8 @@ class Containers::Removing final : public Pending {
 Outcome Containers::remove(const std::string& instance) {
   if (auto good = check(RemoveRequest{instance}); !good) return answerOf(good);
   auto record = readRecord(instance);
-  if (!record) return answerOf(record.error().code == ENOENT ? Status() : Status(record.error()));
+  if (!record && record.error().code == ENOENT) return answerOf(forget(instance));
+  if (!record) return answerOf(record.error());
   if (auto killed = parts_.groups->kill(record->tenant, instance); !killed && killed.error().code != ENOENT)
     return answerOf(killed);
   auto events = parts_.groups->openEvents(record->tenant, instance);
@@ -70,10 +71,12 @@ Status Containers::release(const std::string& instance, const Record& record) {
     if (auto done = parts_.network->unlink(record.tenant, record.address); !done) return done;
   }
   if (auto done = parts_.uppers->drop(instance); !done) return done;
-  if (::unlink((parts_.records + "/" + instance).c_str()) != 0 && errno != ENOENT) {
-    return errnoError("remove", "unlink", instance);
-  }
-  return {};
+  return forget(instance);
+}
+
+Status Containers::forget(const std::string& instance) {
+  if (::unlink((parts_.records + "/" + instance).c_str()) == 0 || errno == ENOENT) return {};
+  return errnoError("remove", "unlink", instance);
 }
 
 }  // namespace cloister::launcher

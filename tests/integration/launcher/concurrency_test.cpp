@@ -121,6 +121,17 @@ TEST_F(Concurrency, AKilledLauncherLeavesNoHalfMadeContainer) {
   EXPECT_EQ(run(request("orphan", "exit 0")).status, "exit 0\n");
 }
 
+// A launcher that is killed between making the record and writing it leaves an empty one.
+TEST_F(LauncherTest, ARecordThatWasCutOffIsNoContainer) {
+  const std::string record = path("run/containers/cut");
+  const UniqueFd empty(::open(record.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_TRUE(empty);
+  const Status removed = client_->remove("cut");
+  EXPECT_TRUE(removed) << removed.error().message();
+  EXPECT_NE(::access(record.c_str(), F_OK), 0);
+  EXPECT_EQ(run(request("cut", "exit 0")).status, "exit 0\n");
+}
+
 TEST_F(LauncherTest, EveryProcessIsInEveryGroup) {
   auto container = launch(request("member", "sleep 60"));
   ASSERT_TRUE(container) << container.error().message();

@@ -151,8 +151,10 @@ void LauncherTest::TearDown() {
 }
 
 std::vector<std::string> LauncherTest::groups() const {
+  const std::filesystem::path mounted = "/sys/fs/cgroup";  // itself where v2 is alone, else a directory a hierarchy
   std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup")) {
+  if (std::filesystem::exists(mounted / cgroupRoot_)) found.push_back(mounted / cgroupRoot_);
+  for (const auto& entry : std::filesystem::directory_iterator(mounted)) {
     const auto group = entry.path() / cgroupRoot_;
     if (std::filesystem::exists(group)) found.push_back(group);
   }
