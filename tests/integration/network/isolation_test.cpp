@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "sandbox/network/ruleset.h"
+#include "sandbox/network/sysctl.h"
 #include "world.h"
 
 namespace cloister::network::test {
@@ -144,6 +145,9 @@ TEST_P(Isolation, WithoutEgressNothingLeavesAndAChangeActsAtOnce) {
 
 TEST_P(Isolation, ATenantCannotFillTheHostsConnectionTable) {
   put(kSecond, launcher::Egress::internet);
+  // None of them may be forgotten before the last was sent, however slow the machine is: the usual is half a minute.
+  const auto patient = network::setSysctl("netfilter/nf_conntrack_udp_timeout", "600");
+  ASSERT_TRUE(patient) << patient.error().message();
   const auto receiver = bindUdp(internet, kInternet, 9000);
   const int size = 8 << 20;
   ASSERT_EQ(::setsockopt(receiver.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size), 0);
