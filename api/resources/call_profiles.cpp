@@ -1,9 +1,10 @@
 #include <Poco/JSON/Array.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "api/body.h"
 #include "api/problem.h"
@@ -35,9 +36,7 @@ struct Surface {
   CallSet used;  // seen, or part of every start
 };
 
-Surface surfaceOf(const Services& services, const std::string& appId) {
-  const auto profile = services.store.callProfiles().get(appId);
-  const auto seen = services.store.callProfiles().calls(appId);
+Surface surfaceOf(const model::CallProfile& profile, const std::vector<model::SeenCall>& seen) {
   const auto& all = policy::classCalls(Confinement::app);
   Surface surface;
   surface.mode = reconcile::modeNow(profile);
@@ -71,7 +70,7 @@ Answer showProfile(const Services& services, const model::App& app) {
   const auto profile = services.store.callProfiles().get(app.id);
   const auto seen = services.store.callProfiles().calls(app.id);
   const auto listed = reconcile::listedCalls(profile, seen);
-  const auto surface = surfaceOf(services, app.id);
+  const auto surface = surfaceOf(profile, seen);
   Poco::JSON::Array::Ptr calls = new Poco::JSON::Array;
   std::int64_t flagged = 0;
   for (const auto& call : seen) {
@@ -117,7 +116,8 @@ Answer showPosture(const Services& services, const model::App& app) {
     if (!nodes.contains(node.id)) continue;
     for (const auto& check : node.posture) checks->add(represent(check, node.name));
   }
-  const auto surface = surfaceOf(services, app.id);
+  const auto surface =
+      surfaceOf(services.store.callProfiles().get(app.id), services.store.callProfiles().calls(app.id));
   auto calls = newObject();
   calls->set("mode", std::string(model::name(surface.mode)));
   calls->set("class", policy::classCalls(Confinement::app).count());
