@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/bench/bench_host.h"
+#include "tests/bench/oci_bundle.h"
 
 namespace cloister::bench {
 
@@ -34,7 +35,7 @@ enum class Link { loopbackOnly, tenantNetwork };
 [[nodiscard]] Contestant bareFloor(const Host& host);
 [[nodiscard]] Contestant fullFloor(Host& host, const std::string& userNamespace, const std::string& group, Link link);
 [[nodiscard]] Contestant bubblewrap(const Host& host);
-[[nodiscard]] Contestant ociRuntime(const Host& host, const std::string& program);
+[[nodiscard]] Contestant ociRuntime(const Host& host, const std::string& program, Bundle bundle);
 
 // cloister_launch.cpp. launch, wait for the end, remove.
 [[nodiscard]] Contestant cloisterLaunch(Host& host, Link link);

@@ -96,13 +96,23 @@ int run(const std::string& binaries, unsigned rounds) {
   const std::string group = host.makeGroup("floor");
   const Contestant full = fullFloor(host, userNamespace, group, Link::loopbackOnly);
   const Contestant fullLinked = fullFloor(host, userNamespace, group, Link::tenantNetwork);
-  const Contestant runc = ociRuntime(host, "runc");
+  const Contestant runc = ociRuntime(host, "runc", Bundle::confined);
+  const Contestant runcBare = ociRuntime(host, "runc", Bundle::bare);
   const Contestant ours = cloisterLaunch(host, Link::loopbackOnly);
   const Contestant oursLinked = cloisterLaunch(host, Link::tenantNetwork);
 
-  const std::vector<Contestant> all = {
-      forkAndExec(host), bareFloor(host),   full, fullLinked, bubblewrap(host), runc, ociRuntime(host, "crun"), ours,
-      oursLinked,        cloisterExec(host)};
+  const std::vector<Contestant> all = {forkAndExec(host),
+                                       bareFloor(host),
+                                       full,
+                                       fullLinked,
+                                       bubblewrap(host),
+                                       runcBare,
+                                       runc,
+                                       ociRuntime(host, "crun", Bundle::bare),
+                                       ociRuntime(host, "crun", Bundle::confined),
+                                       ours,
+                                       oursLinked,
+                                       cloisterExec(host)};
   std::vector<Row> rows = emptyRows(all);
   measure(all, rows, rounds, {});
   printComparison("start, wait for and remove busybox true: " + std::to_string(rounds) + " interleaved rounds", rows,
@@ -119,7 +129,8 @@ int run(const std::string& binaries, unsigned rounds) {
 
   std::printf("\n%u in flight, launches a second\n", kInFlight);
   const std::chrono::seconds duration{rounds >= 50 ? 5 : 2};
-  for (const Contestant& contestant : {full, fullLinked, runc, ours, oursLinked}) printRate(contestant, duration);
+  for (const Contestant& contestant : {full, fullLinked, runcBare, runc, ours, oursLinked})
+    printRate(contestant, duration);
   return bad ? 1 : 0;
 }
 

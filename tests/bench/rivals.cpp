@@ -8,29 +8,10 @@
 #include "sandbox/base/identity.h"
 #include "tests/bench/commands.h"
 #include "tests/bench/contestants.h"
+#include "tests/bench/oci_bundle.h"
 
 namespace cloister::bench {
 namespace {
-
-// As `runc spec` writes it, cut to what the others do too: seven namespaces, an id mapping, no capabilities, a group.
-constexpr const char* kBundle = R"({
-  "ociVersion": "1.0.2",
-  "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "env": ["PATH=/bin"], "cwd": "/", "noNewPrivileges": true,
-              "capabilities": {}},
-  "root": {"path": "@ROOT@", "readonly": true},
-  "hostname": "bench",
-  "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
-             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]}],
-  "linux": {"cgroupsPath": "@GROUP@",
-            "uidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
-            "gidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
-            "namespaces": [{"type": "user"}, {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"},
-                           {"type": "mount"}, {"type": "cgroup"}]}
-})";
-
-void replace(std::string& text, const std::string& from, const std::string& to) {
-  text.replace(text.find(from), from.size(), to);
-}
 
 Sample judge(const Ended& ended) {
   Sample sample;
@@ -89,24 +70,24 @@ Contestant bubblewrap(const Host& host) {
                                 "--proc", "/proc", "--dev", "/dev", "--cap-drop", "ALL", "/bin/true"});
 }
 
-Contestant ociRuntime(const Host& host, const std::string& name) {
+Contestant ociRuntime(const Host& host, const std::string& name, Bundle bundle) {
+  const bool confined = bundle == Bundle::confined;
   Contestant made;
-  made.name = name;
+  made.name = name + (confined ? ", our limits and filter" : ", bare");
   const std::string program = findProgram(name);
-  const std::string bundle = host.path(name + "-bundle-");
   if (program.empty()) {
     made.absent = "not installed";
     return made;
   }
   // A bundle a run: each has a group of its own, and only the runtime knows when that can go.
-  const auto words = [program, bundle, root = host.path(name), rootfs = host.rootfs(),
-                      group = "/" + host.cgroupRoot() + "-" + name](const std::string& id) {
-    std::string text = kBundle;
-    replace(text, "@ROOT@", rootfs);
-    replace(text, "@GROUP@", group + "-" + id);
-    ::mkdir((bundle + id).c_str(), 0755);
-    std::ofstream(bundle + id + "/config.json") << text << std::flush;
-    return std::vector<std::string>{program, "--root", root, "run", "--bundle", bundle + id, id};
+  const std::string kind = name + (confined ? "-confined-" : "-bare-");
+  const std::string group = "/" + host.cgroupRoot() + "-" + kind;
+  const auto words = [program, bundle, group, directory = host.path(kind), root = host.path(name),
+                      rootfs = host.rootfs(), kind](const std::string& id) {
+    ::mkdir((directory + id).c_str(), 0755);
+    std::ofstream(directory + id + "/config.json")
+        << ociConfig(bundle, {.rootfs = rootfs, .cgroupsPath = group + id}) << std::flush;
+    return std::vector<std::string>{program, "--root", root, "run", "--bundle", directory + id, kind + id};
   };
   made.absent = complaintOf(words("probe"));
   made.run = [words](unsigned round) { return judge(runCommand(words(std::to_string(round)))); };
