@@ -10,7 +10,7 @@
 #include <string>
 
 #include "controlplane/store/store.h"
-#include "metering/exposition.h"
+#include "metering/prometheus/exposition.h"
 
 namespace cloister::api {
 

@@ -14,8 +14,8 @@
 #include "controlplane/reconcile/deployments.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/store/store.h"
-#include "metering/exposition.h"
-#include "metering/ledger.h"
+#include "metering/ledger/ledger.h"
+#include "metering/prometheus/exposition.h"
 
 namespace cloister::api {
 

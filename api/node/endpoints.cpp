@@ -14,7 +14,7 @@
 #include "api/relay.h"
 #include "api/representation.h"
 #include "api/server.h"
-#include "metering/batch_json.h"
+#include "metering/base/batch_json.h"
 #include "sandbox/base/identity.h"
 
 namespace cloister::api {

@@ -14,7 +14,7 @@
 
 #include "controlplane/model/node_protocol.h"
 #include "controlplane/node/launcher.h"
-#include "metering/sampler.h"
+#include "metering/readings/sampler.h"
 
 namespace cloister::node {
 

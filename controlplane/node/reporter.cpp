@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "controlplane/node/exception_text.h"
-#include "metering/batch_json.h"
+#include "metering/base/batch_json.h"
 
 namespace cloister::node {
 namespace {

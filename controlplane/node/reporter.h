@@ -19,7 +19,7 @@
 #include "controlplane/node/denial_watch.h"
 #include "controlplane/node/launcher.h"
 #include "controlplane/node/server.h"
-#include "metering/spool.h"
+#include "metering/readings/spool.h"
 
 namespace cloister::node {
 

@@ -1,6 +1,6 @@
 #include "controlplane/node/tenants.h"
 
-#include "metering/pressure.h"
+#include "metering/readings/pressure.h"
 
 namespace cloister::node {
 

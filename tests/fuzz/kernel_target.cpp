@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "metering/cgroup_reader.h"
+#include "metering/readings/cgroup_reader.h"
 #include "policy/model/apparmor_template.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/cgroups/control_files.h"

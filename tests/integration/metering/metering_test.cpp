@@ -17,8 +17,8 @@
 #include <fstream>
 #include <thread>
 
-#include "metering/ledger.h"
-#include "metering/sampler.h"
+#include "metering/ledger/ledger.h"
+#include "metering/readings/sampler.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
 

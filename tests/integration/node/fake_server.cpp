@@ -15,7 +15,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include "metering/batch_json.h"
+#include "metering/base/batch_json.h"
 
 namespace cloister::test {
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
-#include "metering/usage.h"
+#include "metering/base/usage.h"
 
 namespace cloister::test {
 

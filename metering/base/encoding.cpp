@@ -1,0 +1,172 @@
+#include "metering/base/encoding.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+
+void putSigned(wire::Writer& writer, std::int64_t value) {
+  writer.put(static_cast<std::uint64_t>(value));
+}
+std::int64_t getSigned(wire::Reader& reader) {
+  return static_cast<std::int64_t>(reader.get<std::uint64_t>());
+}
+
+void putReading(wire::Writer& writer, const Reading& reading) {
+  writer.put(reading.bootNanos);
+  std::uint32_t present = 0;
+  std::uint32_t bit = 1;
+  forEachField(reading, [&](const std::optional<std::uint64_t>& field) {
+    if (field) present |= bit;
+    bit <<= 1U;
+  });
+  writer.put(present);
+  forEachField(reading, [&](const std::optional<std::uint64_t>& field) {
+    if (field) writer.put(*field);
+  });
+}
+
+Reading getReading(wire::Reader& reader) {
+  Reading reading;
+  reading.bootNanos = reader.get<std::uint64_t>();
+  const auto present = reader.get<std::uint32_t>();
+  std::uint32_t bit = 1;
+  forEachField(reading, [&](std::optional<std::uint64_t>& field) {
+    if ((present & bit) != 0) field = reader.get<std::uint64_t>();
+    bit <<= 1U;
+  });
+  return reading;
+}
+
+}  // namespace
+
+void putRow(wire::Writer& writer, const UsageRow& row) {
+  writer.put(row.tenantId);
+  writer.put(row.appId);
+  writer.put(row.instanceId);
+  writer.put(row.meter);
+  writer.put(row.quantity);
+  putSigned(writer, row.from);
+  putSigned(writer, row.to);
+  writer.put(row.note);
+}
+
+UsageRow getRow(wire::Reader& reader) {
+  UsageRow row;
+  row.tenantId = reader.getString();
+  row.appId = reader.getString();
+  row.instanceId = reader.getString();
+  row.meter = reader.getEnum(kLastMeter);
+  row.quantity = reader.get<std::uint64_t>();
+  row.from = getSigned(reader);
+  row.to = getSigned(reader);
+  row.note = reader.getString();
+  return row;
+}
+
+std::string encodeRows(const std::vector<UsageRow>& rows) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(static_cast<std::uint32_t>(rows.size()));
+  for (const auto& row : rows) putRow(writer, row);
+  return writer.bytes();
+}
+
+bool decodeRows(std::string_view bytes, std::vector<UsageRow>& rows) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  const auto count = reader.get<std::uint32_t>();
+  rows.clear();
+  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) rows.push_back(getRow(reader));
+  return reader.finish();
+}
+
+std::string encode(const GroupState& state) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(state.tenantId);
+  writer.put(state.appId);
+  writer.put(state.instanceId);
+  writer.put(state.bootId);
+  writer.put(state.cgroupInode);
+  writer.put(state.allocation.memoryBytes);
+  writer.put(state.link);
+  putReading(writer, state.progress.last);
+  writer.put(state.progress.memoryRemainder);
+  writer.put(state.progress.diskRemainder);
+  writer.put(state.progress.lifeRemainder);
+  putSigned(writer, state.lastUtcMicros);
+  putSigned(writer, state.closedUtcMicros);
+  return writer.bytes();
+}
+
+bool decode(std::string_view bytes, GroupState& state) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  state.tenantId = reader.getString();
+  state.appId = reader.getString();
+  state.instanceId = reader.getString();
+  state.bootId = reader.getString();
+  state.cgroupInode = reader.get<std::uint64_t>();
+  state.allocation.memoryBytes = reader.get<std::uint64_t>();
+  state.link = reader.getString();
+  state.progress.last = getReading(reader);
+  state.progress.memoryRemainder = reader.get<std::uint64_t>();
+  state.progress.diskRemainder = reader.get<std::uint64_t>();
+  state.progress.lifeRemainder = reader.get<std::uint64_t>();
+  state.lastUtcMicros = getSigned(reader);
+  state.closedUtcMicros = getSigned(reader);
+  return reader.finish();
+}
+
+std::string encode(const NetworkState& state) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(state.bootId);
+  writer.put(state.progress.externalIn);
+  writer.put(state.progress.externalOut);
+  putSigned(writer, state.progress.owedIn);
+  putSigned(writer, state.progress.owedOut);
+  writer.put(state.lastBootNanos);
+  writer.put(state.linkIn);
+  writer.put(state.linkOut);
+  return writer.bytes();
+}
+
+bool decode(std::string_view bytes, NetworkState& state) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  state.bootId = reader.getString();
+  state.progress.externalIn = reader.get<std::uint64_t>();
+  state.progress.externalOut = reader.get<std::uint64_t>();
+  state.progress.owedIn = getSigned(reader);
+  state.progress.owedOut = getSigned(reader);
+  state.lastBootNanos = reader.get<std::uint64_t>();
+  state.linkIn = reader.get<std::uint64_t>();
+  state.linkOut = reader.get<std::uint64_t>();
+  return reader.finish();
+}
+
+std::string encode(const AmountKey& key) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(key.tenantId);
+  writer.put(key.appId);
+  writer.put(key.instanceId);
+  writer.put(key.meter);
+  writer.put(key.note);
+  return writer.bytes();
+}
+
+bool decode(std::string_view bytes, AmountKey& key) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  key.tenantId = reader.getString();
+  key.appId = reader.getString();
+  key.instanceId = reader.getString();
+  key.meter = reader.getEnum(kLastMeter);
+  key.note = reader.getString();
+  return reader.finish();
+}
+
+}  // namespace cloister::metering

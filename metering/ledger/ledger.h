@@ -1,0 +1,117 @@
+// Ledger: the append-only record of usage in cloisterd's ledger.db (SQLite, WAL, synchronous FULL), hash-chained a
+// tenant.
+//
+//   ledger.db   batches(source, sequence, digest, boot, received)   UNIQUE(source, sequence)
+//               rows(tenant, number, ...)    clustered by tenant, numbered 1, 2, 3 ... in the order of its chain
+//               spans(tenant, first, last, min_from, max_from)      where a batch's rows of a tenant lie, to find by
+//               time heads(tenant, rows, hash, totals)                   end of the chain and the sums since ever
+//               names(id, text)              tenant, app, instance ids and sources, written once
+//               gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored)
+//
+// append() is one transaction: the same (source, sequence) again with the same content is answered like the first time;
+// with other content it is refused and kept as an anomaly. UPDATE and DELETE of rows are refused by triggers.
+//
+// The chain: hash(0) = 32 zero bytes, hash(n) = SHA-256(hash(n-1) || encoding of row n), where the encoding is,
+// integers little-endian, strings as u32 byte count and bytes:
+//   u8  version = 1          u64 number in the tenant's chain   str source      u64 sequence    str boot id
+//   str tenant   str app   str instance   u8 meter (its value in usage.h)   u64 quantity   i64 from   i64 to   str note
+// A batch's digest is SHA-256 of: u8 version = 1, str source, u64 sequence, str boot id, u32 row count, and for each
+// row from "str tenant" to "str note" as above.
+//
+// Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path}.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "metering/base/quantity.h"
+#include "metering/base/usage.h"
+#include "sandbox/base/result.h"
+
+namespace cloister::metering {
+
+using Hash = std::array<unsigned char, 32>;
+inline constexpr std::size_t kMeters = static_cast<std::size_t>(kLastMeter) + 1;
+// Indexed by Meter. Levels hold the highest value ever, the others the sum.
+using Totals = std::array<Quantity, kMeters>;
+
+enum class Appended {
+  recorded,  // new: acknowledge it
+  repeated,  // known with the same content: acknowledge it
+  refused,   // known with other content: an anomaly was recorded; answer 409
+};
+
+// Rows whose window begins in [from, to).
+struct UsageQuery {
+  std::string tenantId;
+  std::int64_t from = 0;
+  std::int64_t to = INT64_MAX;
+  std::string appId;       // empty: all
+  std::string instanceId;  // empty: all
+  enum class Group { tenant, app, instance } group = Group::app;
+};
+struct UsageSum {
+  std::string appId;       // empty: the tenant itself, or grouped away
+  std::string instanceId;  // likewise
+  Meter meter = Meter::cpu;
+  Quantity quantity = 0;  // in meterUnit(meter)
+  std::int64_t from = 0;  // first and last moment that rows cover
+  std::int64_t to = 0;
+};
+
+struct TenantTotals {
+  std::string tenantId;
+  Totals totals{};
+};
+
+struct Verification {
+  std::uint64_t rows = 0;    // good ones, from the start of the chain
+  std::uint64_t badRow = 0;  // number of the first bad row; 0: the chain is whole
+  std::string reason;
+  [[nodiscard]] bool whole() const { return badRow == 0; }
+};
+
+struct Anomaly {
+  std::int64_t at = 0;
+  std::string source;
+  std::uint64_t sequence = 0;
+  std::string reason;
+};
+
+struct LedgerHealth {
+  std::int64_t latest = 0;  // end of the newest window on record; 0: none
+  Quantity gapMilliseconds = 0;
+  std::uint64_t counterResets = 0;
+  std::uint64_t finalReadsMissed = 0;
+  std::uint64_t refusedBatches = 0;
+};
+
+class Ledger {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::string& path);
+  ~Ledger();
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
+  // Sorted by app, instance, meter. An unknown tenant has no usage: an empty list.
+  [[nodiscard]] Result<std::vector<UsageSum>> query(const UsageQuery& query);
+  // Since ever; from memory.
+  [[nodiscard]] Totals totals(const std::string& tenantId) const;
+  [[nodiscard]] std::vector<TenantTotals> totals() const;
+  [[nodiscard]] LedgerHealth health() const;
+  // Walks the tenant's chain and compares its end with the head.
+  [[nodiscard]] Result<Verification> verify(const std::string& tenantId);
+  // Newest first.
+  [[nodiscard]] Result<std::vector<Anomaly>> anomalies(std::size_t limit = 100);
+
+ private:
+  class Database;
+  explicit Ledger(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace cloister::metering

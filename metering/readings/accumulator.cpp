@@ -1,0 +1,173 @@
+#include "metering/readings/accumulator.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "metering/base/quantity.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::uint64_t kNanosPerMilli = 1'000'000;
+
+void add(Amounts& amounts, Meter meter, Quantity quantity, const char* note = "") {
+  if (quantity == 0) return;
+  // A single interval cannot reach 2^64 with real hardware; a forged or broken counter is held at the ceiling.
+  const auto ceiling = std::numeric_limits<std::uint64_t>::max();
+  amounts.push_back({meter, quantity > ceiling ? ceiling : static_cast<std::uint64_t>(quantity), note});
+}
+
+struct Difference {
+  std::uint64_t bytes = 0;
+  bool anew = false;
+};
+
+Difference difference(std::uint64_t before, std::uint64_t after) {
+  if (after < before) return {after, true};
+  return {after - before, false};
+}
+
+// Moves a counter that was read; one that was not keeps its last value for the next time.
+Difference move(std::optional<std::uint64_t>& last, const std::optional<std::uint64_t>& read) {
+  if (!read) return {};
+  const auto moved = difference(last.value_or(0), *read);
+  last = read;
+  return moved;
+}
+
+// Trapezoid in byte-nanoseconds times two; whole byte-milliseconds come out, the rest stays in `remainder`.
+Quantity integrate(std::uint64_t before, std::uint64_t after, std::uint64_t nanos, std::uint64_t& remainder) {
+  const Quantity doubled = (Quantity{before} + after) * nanos + remainder;
+  constexpr Quantity kUnit = 2U * kNanosPerMilli;
+  remainder = static_cast<std::uint64_t>(doubled % kUnit);
+  return doubled / kUnit;
+}
+
+// The kernel's peak is since birth: only a rise of it happened in this interval, else the present level is the best
+// known.
+std::uint64_t highest(const std::optional<std::uint64_t>& lastPeak, const std::optional<std::uint64_t>& peak,
+                      const std::optional<std::uint64_t>& level) {
+  if (peak && *peak > lastPeak.value_or(0)) return *peak;
+  return level.value_or(0);
+}
+
+}  // namespace
+
+Progress bornAt(std::uint64_t bootNanos) {
+  Progress progress;
+  progress.last.bootNanos = bootNanos;
+  forEachField(progress.last, [](std::optional<std::uint64_t>& field) { field = 0; });
+  progress.last.linkIndex.reset();
+  return progress;
+}
+
+Step advance(Progress& progress, const Reading& reading, const Allocation& allocation) {
+  Step step;
+  Reading& last = progress.last;
+  const std::uint64_t nanos = reading.bootNanos > last.bootNanos ? reading.bootNanos - last.bootNanos : 0;
+  bool anew = false;
+  const auto count = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
+    const auto moved = move(before, after);
+    anew = anew || moved.anew;
+    add(step.amounts, meter, moved.bytes);
+  };
+  count(Meter::cpu, last.cpuNanos, reading.cpuNanos);
+  count(Meter::cpuThrottled, last.throttledNanos, reading.throttledNanos);
+  count(Meter::oomKills, last.oomKills, reading.oomKills);
+  count(Meter::blockRead, last.blockReadBytes, reading.blockReadBytes);
+  count(Meter::blockWritten, last.blockWrittenBytes, reading.blockWrittenBytes);
+
+  if (reading.linkIndex) {
+    // Another link under the same name starts at zero, whatever its counters say by now.
+    if (last.linkIndex && last.linkIndex != reading.linkIndex) {
+      last.linkInBytes = 0;
+      last.linkOutBytes = 0;
+      anew = true;
+    }
+    last.linkIndex = reading.linkIndex;
+    const auto in = move(last.linkInBytes, reading.linkInBytes);
+    const auto out = move(last.linkOutBytes, reading.linkOutBytes);
+    anew = anew || in.anew || out.anew;
+    step.linkIn = in.bytes;
+    step.linkOut = out.bytes;
+  }
+
+  add(step.amounts, Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
+  add(step.amounts, Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
+  const auto raise = [](std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
+    if (after) before = std::max(before.value_or(0), *after);
+  };
+  raise(last.memoryPeakBytes, reading.memoryPeakBytes);
+  raise(last.pidsPeak, reading.pidsPeak);
+  last.pids = reading.pids;
+
+  bool unread = false;
+  const auto level = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after,
+                         std::uint64_t& remainder) {
+    if (before && after && nanos <= kLongestInterval) {
+      add(step.amounts, meter, integrate(*before, *after, nanos, remainder));
+    } else if (before && (after || *before > 0)) {
+      // A level that was never there (no such controller, no upper) starts at zero and is no gap.
+      unread = true;
+    }
+    before = after;
+  };
+  level(Meter::memoryByteSeconds, last.memoryBytes, reading.memoryBytes, progress.memoryRemainder);
+  level(Meter::diskByteSeconds, last.diskBytes, reading.diskBytes, progress.diskRemainder);
+
+  const Quantity life = Quantity{nanos} + progress.lifeRemainder;
+  const auto millis = static_cast<std::uint64_t>(life / kNanosPerMilli);
+  progress.lifeRemainder = static_cast<std::uint64_t>(life % kNanosPerMilli);
+  add(step.amounts, Meter::instanceSeconds, millis);
+  add(step.amounts, Meter::memoryAllocated, Quantity{allocation.memoryBytes} * millis);
+
+  // A gap shorter than a millisecond still is a row.
+  const std::uint64_t gapMillis = std::max<std::uint64_t>(nanos / kNanosPerMilli, 1);
+  if (anew) add(step.amounts, Meter::gap, gapMillis, gap::kCounterReset);
+  if (unread) add(step.amounts, Meter::gap, gapMillis, gap::kNotRead);
+  last.bootNanos = std::max(last.bootNanos, reading.bootNanos);
+  return step;
+}
+
+namespace {
+
+std::uint64_t internalBytes(std::uint64_t link, std::uint64_t external, std::int64_t& owed) {
+  __extension__ using Signed = __int128;
+  const Signed left = Signed{link} - Signed{external} + Signed{owed};
+  if (left >= 0) {
+    owed = 0;
+    return static_cast<std::uint64_t>(std::min<Signed>(left, std::numeric_limits<std::uint64_t>::max()));
+  }
+  owed = static_cast<std::int64_t>(std::max<Signed>(left, std::numeric_limits<std::int64_t>::min()));
+  return 0;
+}
+
+}  // namespace
+
+Amounts advanceNetwork(NetworkProgress& progress, const NetworkStep& step) {
+  Amounts amounts;
+  const auto in = difference(progress.externalIn, step.externalIn);
+  const auto out = difference(progress.externalOut, step.externalOut);
+  progress.externalIn = step.externalIn;
+  progress.externalOut = step.externalOut;
+  add(amounts, Meter::networkExternalIn, in.bytes);
+  add(amounts, Meter::networkExternalOut, out.bytes);
+  add(amounts, Meter::networkInternalIn, internalBytes(step.linkIn, in.bytes, progress.owedIn));
+  add(amounts, Meter::networkInternalOut, internalBytes(step.linkOut, out.bytes, progress.owedOut));
+  if (in.anew || out.anew) {
+    add(amounts, Meter::gap, std::max<std::uint64_t>(step.milliseconds, 1), gap::kCounterReset);
+  }
+  return amounts;
+}
+
+void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity) {
+  auto& held = window[key];
+  if (isLevel(key.meter)) {
+    held = std::max(held, quantity);
+  } else {
+    const auto ceiling = std::numeric_limits<std::uint64_t>::max();
+    held = quantity > ceiling - held ? ceiling : held + quantity;
+  }
+}
+
+}  // namespace cloister::metering

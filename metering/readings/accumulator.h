@@ -1,0 +1,101 @@
+// Accumulator: two readings of one group make amounts. Pure integer arithmetic; nothing is ever counted twice.
+//
+// Counters: the difference. A counter below its last value began anew (somebody reset it, the link was made again): the
+// new value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that
+// was absent in between counts from its last known value. Integrals: the trapezoid of both levels times the boot
+// clock's milliseconds, with 128-bit intermediates; the fraction of a millisecond is carried to the next interval, not
+// lost. An interval longer than kLongestInterval is not guessed: the integral leaves it out and a gap row says so;
+// counters count over it. Life cycle: memory limit x time and instance time, exact, from the moments alone. Identity is
+// (boot id, cgroup inode), the caller's to compare: a group that is born counts from zero(). Threads and failures:
+// values and pure functions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "metering/base/usage.h"
+#include "metering/readings/reading.h"
+
+namespace cloister::metering {
+
+inline constexpr std::uint64_t kLongestInterval = 30'000'000'000;  // nanoseconds
+
+// Reasons of gap rows; the ledger counts them by these texts.
+namespace gap {
+inline constexpr const char* kCounterReset = "counter went backwards";
+inline constexpr const char* kNotRead = "memory or disk not read";
+inline constexpr const char* kVanished = "group gone without a final reading";
+inline constexpr const char* kRestarted = "host restarted without a final reading";
+inline constexpr const char* kUnreadable = "final reading failed";
+inline constexpr const char* kUnknownPast = "no earlier reading of a running group";
+}  // namespace gap
+
+// What a reading adds for one instance (or a tenant's network).
+struct Amount {
+  Meter meter = Meter::cpu;
+  std::uint64_t quantity = 0;
+  std::string note;
+  friend bool operator==(const Amount&, const Amount&) = default;
+};
+using Amounts = std::vector<Amount>;
+
+// The last reading, and what an interval left over: sub-millisecond remainders and link bytes go on from here.
+struct Progress {
+  Reading last;
+  std::uint64_t memoryRemainder = 0;  // byte-nanoseconds below one byte-millisecond, doubled by the trapezoid
+  std::uint64_t diskRemainder = 0;
+  std::uint64_t lifeRemainder = 0;  // nanoseconds below one millisecond
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+// A group born at `bootNanos`: all counters zero.
+[[nodiscard]] Progress bornAt(std::uint64_t bootNanos);
+
+struct Allocation {
+  std::uint64_t memoryBytes = 0;
+  friend bool operator==(const Allocation&, const Allocation&) = default;
+};
+
+struct Step {
+  Amounts amounts;           // zero amounts are left out
+  std::uint64_t linkIn = 0;  // bytes since the last reading, for the tenant's network()
+  std::uint64_t linkOut = 0;
+};
+
+// Moves `progress` on to `reading` (whose absent counters keep their last value) and returns what came in between.
+[[nodiscard]] Step advance(Progress& progress, const Reading& reading, const Allocation& allocation);
+
+// A tenant's network: external counters as the launcher reads them, internal as the difference to its links' bytes.
+// The two are not read at one instant, so a difference below zero is owed and paid by the next.
+struct NetworkProgress {
+  std::uint64_t externalIn = 0;  // last counter values
+  std::uint64_t externalOut = 0;
+  std::int64_t owedIn = 0;  // never above zero
+  std::int64_t owedOut = 0;
+  friend bool operator==(const NetworkProgress&, const NetworkProgress&) = default;
+};
+struct NetworkStep {
+  std::uint64_t linkIn = 0;  // bytes over the tenant's links since the last call
+  std::uint64_t linkOut = 0;
+  std::uint64_t externalIn = 0;  // counter values now
+  std::uint64_t externalOut = 0;
+  std::uint64_t milliseconds = 0;  // since the last call: the length of a gap, should a counter go backwards
+};
+[[nodiscard]] Amounts advanceNetwork(NetworkProgress& progress, const NetworkStep& step);
+
+// Sums of a window, by what a row is keyed with. Levels by maximum, all others by addition.
+struct AmountKey {
+  std::string tenantId;
+  std::string appId;
+  std::string instanceId;
+  Meter meter = Meter::cpu;
+  std::string note;
+  friend auto operator<=>(const AmountKey&, const AmountKey&) = default;
+};
+using WindowAmounts = std::map<AmountKey, std::uint64_t>;
+void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity);
+
+}  // namespace cloister::metering

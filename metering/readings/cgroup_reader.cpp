@@ -1,0 +1,201 @@
+#include "metering/readings/cgroup_reader.h"
+
+#include <fcntl.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+#include "sandbox/base/counters.h"
+#include "sandbox/base/files.h"
+
+namespace cloister::metering {
+namespace {
+
+using launcher::DescriptorKind;
+
+int directory(const GroupDescriptors& descriptors, DescriptorKind kind) {
+  for (const auto& [candidate, fd] : descriptors) {
+    if (candidate == kind) return fd.get();
+  }
+  return -1;
+}
+
+// A file that is not there is a field without a value; any other failure (EMFILE, EACCES) is the caller's to know.
+Status openFile(int dir, std::string_view name, UniqueFd& fd) {
+  if (dir < 0) return {};
+  // Our own names in a directory of the kernel's: nothing leads out of it. openat2(2), which could say so, has no
+  // fallback where systemd's RestrictSUIDSGID= answers it with ENOSYS.
+  auto file = files::openAt(dir, name, O_RDONLY | O_NOFOLLOW);
+  if (file) {
+    fd = std::move(file).value();
+    return {};
+  }
+  if (file.error().code == ENOENT || file.error().code == ENODEV) return {};
+  return Error{"metering", "open", std::string(name), file.error().code};
+}
+
+std::string_view takeToken(std::string_view& text, std::string_view separators) {
+  const auto begin = text.find_first_not_of(separators);
+  if (begin == std::string_view::npos) {
+    text = {};
+    return {};
+  }
+  text.remove_prefix(begin);
+  const auto token = text.substr(0, text.find_first_of(separators));
+  text.remove_prefix(token.size());
+  return token;
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+// Room for io.stat of some hundred devices; all other files are far smaller.
+using Buffer = std::array<char, 16384>;
+
+// Reads a kept file; no value when it is not there, the group is gone, or `parse` does not know the text.
+template <typename Parse>
+auto readWith(const UniqueFd& fd, Buffer& buffer, Parse&& parse) -> decltype(parse(std::string_view())) {
+  if (!fd) return std::nullopt;
+  const auto text = counters::readAgain(fd.get(), buffer.data(), buffer.size());
+  if (!text) return std::nullopt;
+  return parse(*text);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parseSingle(std::string_view text) {
+  const auto token = takeToken(text, "\n");
+  return text.find_first_not_of('\n') == std::string_view::npos ? number(token) : std::nullopt;
+}
+
+std::optional<std::uint64_t> parseKey(std::string_view text, std::string_view key) {
+  while (!text.empty()) {
+    auto line = takeToken(text, "\n");
+    if (takeToken(line, " ") == key) return number(takeToken(line, " "));
+  }
+  return std::nullopt;
+}
+
+std::optional<BlockBytes> parseIoStat(std::string_view text) {
+  BlockBytes sum;
+  while (!text.empty()) {
+    auto line = takeToken(text, "\n");
+    if (line.empty()) continue;
+    if (takeToken(line, " ").find(':') == std::string_view::npos) return std::nullopt;
+    while (!line.empty()) {
+      const auto token = takeToken(line, " ");
+      const auto equals = token.find('=');
+      if (equals == std::string_view::npos) continue;
+      const auto name = token.substr(0, equals);
+      if (name != "rbytes" && name != "wbytes") continue;
+      const auto value = number(token.substr(equals + 1));
+      if (!value) return std::nullopt;
+      (name == "rbytes" ? sum.read : sum.written) += *value;
+    }
+  }
+  return sum;
+}
+
+std::optional<BlockBytes> parseBlkio(std::string_view text) {
+  BlockBytes sum;
+  bool total = false;
+  while (!text.empty()) {
+    auto line = takeToken(text, "\n");
+    if (line.empty()) continue;
+    const auto device = takeToken(line, " ");
+    if (device == "Total") {
+      total = true;
+      continue;
+    }
+    const auto name = takeToken(line, " ");
+    const auto value = number(takeToken(line, " "));
+    if (device.find(':') == std::string_view::npos || !value) return std::nullopt;
+    if (name == "Read") sum.read += *value;
+    if (name == "Write") sum.written += *value;
+  }
+  if (!total) return std::nullopt;
+  return sum;
+}
+
+Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
+  const int unified = directory(descriptors, DescriptorKind::unified);
+  const int cpuacct = directory(descriptors, DescriptorKind::cpuacct);
+  const int cpu = directory(descriptors, DescriptorKind::cpu);
+  const int memory = directory(descriptors, DescriptorKind::memory);
+  const int blkio = directory(descriptors, DescriptorKind::blkio);
+  const int pids = directory(descriptors, DescriptorKind::pids);
+
+  CgroupReader reader;
+  const struct {
+    int dir;
+    std::string_view name;
+    UniqueFd& fd;
+  } wanted[] = {
+      {unified, "cpu.stat", reader.cpuStat_},
+      {cpuacct, "cpuacct.usage", reader.cpuUsage_},
+      {cpu, "cpu.stat", reader.throttled_},
+      {memory >= 0 ? memory : unified, memory >= 0 ? "memory.usage_in_bytes" : "memory.current", reader.memory_},
+      {memory >= 0 ? memory : unified, memory >= 0 ? "memory.max_usage_in_bytes" : "memory.peak", reader.memoryPeak_},
+      {memory >= 0 ? memory : unified, memory >= 0 ? "memory.oom_control" : "memory.events", reader.memoryEvents_},
+      {blkio >= 0 ? -1 : unified, "io.stat", reader.ioStat_},
+      {blkio, "blkio.throttle.io_service_bytes_recursive", reader.blkio_},
+      {pids >= 0 ? pids : unified, "pids.current", reader.pids_},
+      {pids >= 0 ? pids : unified, "pids.peak", reader.pidsPeak_},
+  };
+  for (const auto& file : wanted) {
+    if (auto opened = openFile(file.dir, file.name, file.fd); !opened) return opened.error();
+  }
+  if (const int upper = directory(descriptors, DescriptorKind::upper); upper >= 0) {
+    auto copy = counters::duplicate(upper);
+    if (!copy) return copy.error();
+    reader.upper_ = std::move(copy).value();
+  }
+  return reader;
+}
+
+Result<Reading> CgroupReader::read() {
+  Buffer buffer;
+  Reading reading;
+  reading.bootNanos = counters::bootNanos();
+
+  // One read of v2 cpu.stat serves both; v1 files go first where they exist, in nanoseconds.
+  reading.cpuNanos = readWith(cpuUsage_, buffer, parseSingle);
+  reading.throttledNanos =
+      readWith(throttled_, buffer, [](std::string_view text) { return parseKey(text, "throttled_time"); });
+  if (!reading.cpuNanos && cpuStat_) {
+    const auto text = counters::readAgain(cpuStat_.get(), buffer.data(), buffer.size());
+    if (text) {
+      if (const auto usage = parseKey(*text, "usage_usec")) reading.cpuNanos = *usage * 1000U;
+      if (const auto throttled = parseKey(*text, "throttled_usec"); throttled && !throttled_) {
+        reading.throttledNanos = *throttled * 1000U;
+      }
+    }
+  }
+  reading.oomKills = readWith(memoryEvents_, buffer, [](std::string_view text) { return parseKey(text, "oom_kill"); });
+  const auto block = blkio_ ? readWith(blkio_, buffer, parseBlkio) : readWith(ioStat_, buffer, parseIoStat);
+  if (block) {
+    reading.blockReadBytes = block->read;
+    reading.blockWrittenBytes = block->written;
+  }
+  reading.memoryBytes = readWith(memory_, buffer, parseSingle);
+  reading.memoryPeakBytes = readWith(memoryPeak_, buffer, parseSingle);
+  reading.pids = readWith(pids_, buffer, parseSingle);
+  reading.pidsPeak = readWith(pidsPeak_, buffer, parseSingle);
+
+  bool any = false;
+  forEachField(reading, [&any](const std::optional<std::uint64_t>& field) { any = any || field.has_value(); });
+  // The upper outlives the group; alone it says nothing about the group being there.
+  if (!any) return Error{"metering", "read", "cgroup", ENODEV};
+  if (upper_) {
+    if (const auto used = counters::usedBytes(upper_.get())) reading.diskBytes = *used;
+  }
+  return reading;
+}
+
+}  // namespace cloister::metering

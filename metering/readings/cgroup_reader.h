@@ -1,0 +1,66 @@
+// CgroupReader: the counters of one group (an instance's or a tenant's), through descriptors opened once.
+//
+// Layouts: v2 (only `unified` given: cpu.stat, memory.*, io.stat, pids.*) and hybrid (`cpuacct`, `cpu`, `memory`,
+// `blkio`, `pids` v1 directories beside `unified`, whose cpu.stat serves when there is no cpuacct). `upper` gives the
+// disk in use. A file that is missing, or whose group is gone (ENODEV), leaves its field absent; read() fails only when
+// no field at all could be read, which is how a group that was removed shows: the last good reading is then the last
+// there is.
+//
+//   field            v2                              v1
+//   cpu              cpu.stat usage_usec             cpuacct/cpuacct.usage
+//   throttled        cpu.stat throttled_usec         cpu/cpu.stat throttled_time
+//   memory, peak     memory.current, memory.peak     memory.usage_in_bytes, memory.max_usage_in_bytes
+//   oom kills        memory.events oom_kill          memory.oom_control oom_kill
+//   block            io.stat rbytes, wbytes          blkio.throttle.io_service_bytes_recursive
+//   pids, peak       pids.current, pids.peak         the same
+//
+// Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "metering/readings/reading.h"
+#include "sandbox/base/launcher_protocol.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::metering {
+
+// As sandbox::Descriptors and cgroups::Group::directories have it.
+using GroupDescriptors = std::vector<std::pair<launcher::DescriptorKind, UniqueFd>>;
+
+class CgroupReader {
+ public:
+  // Borrows the directories only while it runs; the files (and a duplicate of `upper`) stay open.
+  [[nodiscard]] static Result<CgroupReader> open(const GroupDescriptors& descriptors);
+
+  // Link fields are left absent: LinkReader has them.
+  [[nodiscard]] Result<Reading> read();
+
+ private:
+  UniqueFd cpuStat_;    // v2 cpu.stat
+  UniqueFd cpuUsage_;   // v1 cpuacct.usage
+  UniqueFd throttled_;  // v1 cpu.stat
+  UniqueFd memory_;
+  UniqueFd memoryPeak_;
+  UniqueFd memoryEvents_;  // v2 memory.events, v1 memory.oom_control: both have the key oom_kill
+  UniqueFd ioStat_;        // v2
+  UniqueFd blkio_;         // v1
+  UniqueFd pids_;
+  UniqueFd pidsPeak_;
+  UniqueFd upper_;
+};
+
+// Parsers of the kernel's formats; no value when the text is not of that shape.
+[[nodiscard]] std::optional<std::uint64_t> parseSingle(std::string_view text);
+[[nodiscard]] std::optional<std::uint64_t> parseKey(std::string_view text, std::string_view key);
+struct BlockBytes {
+  std::uint64_t read = 0;
+  std::uint64_t written = 0;
+};
+// No device at all is zero bytes, as the kernel means it.
+[[nodiscard]] std::optional<BlockBytes> parseIoStat(std::string_view text);
+[[nodiscard]] std::optional<BlockBytes> parseBlkio(std::string_view text);
+
+}  // namespace cloister::metering

@@ -1,0 +1,234 @@
+#include "metering/readings/sampler.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <utility>
+
+namespace cloister::metering {
+namespace {
+
+// How long a group that was missing may come back.
+constexpr std::int64_t kRemembered = 86'400'000'000;
+
+std::int64_t windowStart(std::int64_t utcMicros) {
+  const auto rest = utcMicros % kWindowMicros;
+  return utcMicros - (rest < 0 ? rest + kWindowMicros : rest);
+}
+
+// A gap shorter than a millisecond still is a row.
+std::uint64_t gapMillis(std::int64_t micros) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(micros / 1000, 1));
+}
+
+std::int64_t microsBetween(std::uint64_t from, std::uint64_t to) {
+  return to > from ? static_cast<std::int64_t>((to - from) / 1000) : 0;
+}
+
+}  // namespace
+
+Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
+    : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {}
+
+Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId) {
+  auto state = spool.load();
+  if (!state) return state.error();
+  return std::unique_ptr<Sampler>(new Sampler(spool, std::move(bootId), std::move(state).value()));
+}
+
+void Sampler::take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
+                   const Amounts& amounts) {
+  for (const auto& amount : amounts) {
+    combine(state_.amounts, {tenantId, appId, instanceId, amount.meter, amount.note}, amount.quantity);
+  }
+}
+
+NetworkState& Sampler::networkOf(const std::string& tenantId) {
+  auto& network = state_.networks[tenantId];
+  // Links and counters of an earlier boot are gone; these began at zero.
+  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0, 0, 0};
+  return network;
+}
+
+Status Sampler::commit() {
+  auto done = spool_.commit(state_, bootId_, sealed_);
+  if (done) {
+    sealed_.clear();
+    if (young_ == Young::sampled) young_ = Young::none;
+  }
+  return done;
+}
+
+void Sampler::closeGroup(const GroupState& group, Moment at) {
+  const bool restarted = group.bootId != bootId_;
+  const auto micros =
+      restarted ? at.utcMicros - group.lastUtcMicros : microsBetween(group.progress.last.bootNanos, at.bootNanos);
+  take(group.tenantId, group.appId, group.instanceId,
+       {{Meter::gap, gapMillis(micros), restarted ? gap::kRestarted : gap::kVanished}});
+}
+
+Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at) {
+  auto reader = CgroupReader::open(descriptors);
+  if (!reader) return reader.error();
+  const auto first = reader->read();
+  if (!first) return Error{first.error().stage, first.error().operation, subject.group, first.error().code};
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+
+  auto found = state_.groups.find(subject.group);
+  if (found != state_.groups.end() &&
+      (found->second.bootId != bootId_ || found->second.cgroupInode != subject.cgroupInode)) {
+    if (found->second.closedUtcMicros == 0) closeGroup(found->second, at);
+    state_.groups.erase(found);
+    found = state_.groups.end();
+  }
+  if (found == state_.groups.end()) {
+    GroupState group{subject.tenantId,   subject.appId, subject.instanceId,   bootId_,     subject.cgroupInode,
+                     subject.allocation, subject.link,  bornAt(at.bootNanos), at.utcMicros};
+    if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
+      // What it used before may be in the ledger already: a gap, for counting it again would be worse.
+      group.progress.last = *first;
+      group.progress.last.bootNanos = at.bootNanos;
+      if (!subject.link.empty() && links_.refresh(subject.link)) {
+        if (const auto link = links_.find(subject.link)) {
+          group.progress.last.linkIndex = link->index;
+          group.progress.last.linkInBytes = link->in;
+          group.progress.last.linkOutBytes = link->out;
+        }
+      }
+      unknownPast_.insert(subject.tenantId);
+      take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
+    }
+    state_.groups.emplace(subject.group, std::move(group));
+  }
+  state_.groups.at(subject.group).closedUtcMicros = 0;
+  readers_.insert_or_assign(subject.group, std::move(reader).value());
+  young_ = Young::added;
+  return commit();
+}
+
+Status Sampler::closeMissing(Moment at) {
+  for (auto group = state_.groups.begin(); group != state_.groups.end();) {
+    auto& state = group->second;
+    const bool missing = !readers_.contains(group->first);
+    if (missing && state.closedUtcMicros == 0) {
+      closeGroup(state, at);
+      state.closedUtcMicros = at.utcMicros;
+    }
+    const bool old = state.bootId != bootId_ || std::abs(at.utcMicros - state.closedUtcMicros) > kRemembered;
+    group = missing && old ? state_.groups.erase(group) : std::next(group);
+  }
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+  return commit();
+}
+
+bool Sampler::readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason) {
+  const auto read = reader.read();
+  Reading reading = read ? *read : Reading{};
+  reading.bootNanos = at.bootNanos;
+  if (!group.link.empty()) {
+    if (const auto link = links_.find(group.link)) {
+      reading.linkIndex = link->index;
+      reading.linkInBytes = link->in;
+      reading.linkOutBytes = link->out;
+    }
+  }
+  const auto before = group.progress.last.bootNanos;
+  auto step = advance(group.progress, reading, group.allocation);
+  if (!read && reason == Reason::last) {
+    std::erase_if(step.amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
+    step.amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
+  }
+  group.lastUtcMicros = at.utcMicros;
+  take(group.tenantId, group.appId, group.instanceId, step.amounts);
+  if (step.linkIn != 0 || step.linkOut != 0) {
+    auto& network = networkOf(group.tenantId);
+    network.linkIn += step.linkIn;
+    network.linkOut += step.linkOut;
+  }
+  return read.ok();
+}
+
+Status Sampler::finish(const std::string& group, Moment at) {
+  const auto state = state_.groups.find(group);
+  const auto reader = readers_.find(group);
+  if (state == state_.groups.end() || reader == readers_.end()) return {};
+  // A link that cannot be read leaves its bytes at the last sample; the group's own counters matter more.
+  if (!state->second.link.empty()) static_cast<void>(links_.refresh(state->second.link));
+  readGroup(state->second, reader->second, at, Reason::last);
+  readers_.erase(reader);
+  state_.groups.erase(state);
+  return commit();
+}
+
+std::size_t Sampler::sample(Moment at) {
+  const bool linked = std::any_of(state_.groups.begin(), state_.groups.end(), [this](const auto& entry) {
+    return !entry.second.link.empty() && readers_.contains(entry.first);
+  });
+  // Without the dump the old values stand: the next dump counts both intervals.
+  if (linked) static_cast<void>(links_.refresh());
+  std::size_t unread = 0;
+  for (auto& [name, reader] : readers_) {
+    const auto group = state_.groups.find(name);
+    if (group != state_.groups.end() && !readGroup(group->second, reader, at, Reason::periodic)) ++unread;
+  }
+  if (young_ == Young::added) young_ = Young::sampled;
+  return unread;
+}
+
+void Sampler::network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at) {
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+  auto& network = networkOf(tenantId);
+  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
+    network.progress.externalIn = externalIn;
+    network.progress.externalOut = externalOut;
+  }
+  const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
+  const NetworkStep step{network.linkIn, network.linkOut, externalIn, externalOut,
+                         static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U};
+  take(tenantId, "", "", advanceNetwork(network.progress, step));
+  network.linkIn = 0;
+  network.linkOut = 0;
+  network.lastBootNanos = at.bootNanos;
+}
+
+void Sampler::forgetTenant(const std::string& tenantId) {
+  const auto found = state_.networks.find(tenantId);
+  if (found == state_.networks.end()) return;
+  auto& network = found->second;
+  const NetworkStep rest{network.linkIn, network.linkOut, network.progress.externalIn, network.progress.externalOut, 0};
+  if (network.bootId == bootId_) take(tenantId, "", "", advanceNetwork(network.progress, rest));
+  state_.networks.erase(found);
+}
+
+Result<std::size_t> Sampler::flush(Moment at, Flush when) {
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+  const auto from = state_.windowFrom;
+  const auto boundary = windowStart(from) + kWindowMicros;
+  const bool steppedBack = at.utcMicros < from;
+  if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) {
+    if (young_ == Young::sampled) {
+      if (auto done = commit(); !done) return done.error();
+    }
+    return std::size_t{0};
+  }
+
+  auto to = when == Flush::all ? std::max(at.utcMicros, from + 1) : windowStart(at.utcMicros);
+  if (steppedBack) to = boundary;
+  std::size_t rows = 0;
+  for (const auto& [key, quantity] : state_.amounts) {
+    if (quantity == 0) continue;
+    sealed_.push_back({key.tenantId, key.appId, key.instanceId, key.meter, quantity, from, to, key.note});
+    ++rows;
+  }
+  state_.amounts.clear();
+  state_.windowFrom = steppedBack ? windowStart(at.utcMicros) : to;
+  if (auto done = commit(); !done) return done.error();
+  return rows;
+}
+
+const Reading* Sampler::last(const std::string& group) const {
+  const auto found = state_.groups.find(group);
+  return found == state_.groups.end() ? nullptr : &found->second.progress.last;
+}
+
+}  // namespace cloister::metering

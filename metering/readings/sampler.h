@@ -1,0 +1,102 @@
+// Sampler: what the node's meter thread drives. Reads all groups, accumulates, seals windows of ten seconds into
+// batches.
+//
+//   start:    open(); for each recovered container add(Origin::recovered); then closeMissing()
+//   launch:   add(Origin::launched) as soon as the launcher has answered
+//   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(),
+//   flush() exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns
+//   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
+//   uplink:   spool.pending() -> POST /node/v1/usage -> spool.acknowledge(sequence)
+//
+// Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
+// the boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back
+// windows may overlap earlier ones, rows stay distinct by batch. Threads: one thread (any, but one at a time).
+// Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle meters
+// still count) and reports the number; commit errors come back from flush(), add() and finish() and lose nothing: the
+// next one writes all.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "metering/readings/cgroup_reader.h"
+#include "metering/readings/link_reader.h"
+#include "metering/readings/spool.h"
+
+namespace cloister::metering {
+
+inline constexpr std::int64_t kWindowMicros = 10'000'000;
+
+// Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
+// node.
+struct Subject {
+  std::string group;
+  std::string tenantId;
+  std::string appId;              // empty for a build's own usage, or as the caller wants it attributed
+  std::string instanceId;         // instance or build id, as rows carry it
+  std::uint64_t cgroupInode = 0;  // Launched::cgroupInode
+  Allocation allocation;          // the limits it was launched with
+  std::string link;               // hostLinkName(address); empty without a network
+};
+
+enum class Origin { launched, recovered };
+enum class Flush { whenDue, all };
+
+class Sampler {
+ public:
+  // `bootId` of this boot: counters::bootId(). Loads what the spool knows.
+  [[nodiscard]] static Result<std::unique_ptr<Sampler>> open(Spool& spool, std::string bootId);
+
+  // A group that the spool knows under the same (boot id, inode) continues from its last reading; any other counts from
+  // zero, for it was born in its group at `at`. Only when the spool has no past does a recovered group begin at its
+  // present counters, with a gap row. Adding a group twice replaces its descriptors.
+  [[nodiscard]] Status add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at);
+  // After all recovered groups were added: the spool's others vanished while nobody looked. Each gets its gap row,
+  // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from
+  // its last reading instead of counting what was counted.
+  [[nodiscard]] Status closeMissing(Moment at);
+  // The last reading, after exit and before rmdir. Unknown groups are fine.
+  [[nodiscard]] Status finish(const std::string& group, Moment at);
+
+  // Reads every group once. The value is the number of groups that could not be read.
+  [[nodiscard]] std::size_t sample(Moment at);
+  // External bytes of a tenant since its counters were made (launcher::NetworkUsage).
+  void network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at);
+  // Forgets a tenant's network counters: after the launcher's removeTenant.
+  void forgetTenant(const std::string& tenantId);
+
+  // Seals the open window when it is over (or always), commits. The value: rows sealed. A window that goes on is
+  // committed only after the first sample of a new group: between two commits a crash leaves levels to the trapezoid,
+  // which is good for a group that runs and bad for one that starts.
+  [[nodiscard]] Result<std::size_t> flush(Moment at, Flush when = Flush::whenDue);
+
+  // The last good reading of a running group; null for an unknown one.
+  [[nodiscard]] const Reading* last(const std::string& group) const;
+  [[nodiscard]] std::size_t groups() const { return readers_.size(); }
+
+ private:
+  Sampler(Spool& spool, std::string bootId, SpoolState state);
+  enum class Reason { periodic, last };
+  void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
+            const Amounts& amounts);
+  // False when the group could not be read; its life-cycle meters go on.
+  bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
+  void closeGroup(const GroupState& group, Moment at);
+  [[nodiscard]] NetworkState& networkOf(const std::string& tenantId);
+  [[nodiscard]] Status commit();
+
+  Spool& spool_;
+  std::string bootId_;
+  SpoolState state_;
+  std::map<std::string, CgroupReader> readers_;
+  LinkReader links_;
+  enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
+  std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
+  std::set<std::string> unknownPast_;  // tenants whose network counters began before this spool did
+};
+
+}  // namespace cloister::metering

@@ -1,0 +1,304 @@
+#include "metering/readings/spool.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+
+#include "metering/base/encoding.h"
+#include "metering/base/sqlite.h"
+#include "sandbox/base/counters.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr const char* kSchema = R"(
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS groups(name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS networks(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS amounts(key BLOB PRIMARY KEY, quantity INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, rows BLOB NOT NULL);
+)";
+constexpr const char* kFormat = "PRAGMA user_version = 1";
+
+using Encoded = std::map<std::string, std::string>;
+
+}  // namespace
+
+class Spool::Database {
+ public:
+  Database(Sqlite sqlite, std::string path, std::string source)
+      : path_(std::move(path)), source_(std::move(source)), sqlite_(std::move(sqlite)) {}
+
+  // Sets damage() when SQLite finds the file unusable.
+  Status prepare() {
+    if (auto done = sqlite_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"); !done) return note(done);
+    {
+      auto check = sqlite_.prepare("PRAGMA quick_check(1)");
+      if (!check) return note(check.error());
+      if (check->step() != Statement::Step::row) return note(sqlite_.error());
+      if (check->bytes(0) != "ok") {
+        damaged_ = true;
+        return Error{"spool", "quick_check: " + std::string(check->bytes(0)), path_, 0};
+      }
+    }
+    std::int64_t format = 0;
+    {
+      auto version = sqlite_.prepare("PRAGMA user_version");
+      if (!version) return note(version.error());
+      if (version->step() != Statement::Step::row) return note(sqlite_.error());
+      format = version->integer(0);
+    }
+    if (format > 1) return Error{"spool", "format " + std::to_string(format) + " is newer than this program", path_, 0};
+    past_ = format == 1 ? Past::known : Past::none;
+    Transaction transaction(sqlite_);
+    if (auto begun = transaction.begin(); !begun) return note(begun);
+    if (auto made = sqlite_.exec(kSchema); !made) return note(made);
+    if (auto made = sqlite_.exec(kFormat); !made) return note(made);
+    if (auto done = transaction.commit(); !done) return note(done);
+
+    for (auto& [statement, sql] : {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
+                                   std::pair{&putGroup_, "INSERT OR REPLACE INTO groups VALUES(?, ?)"},
+                                   std::pair{&dropGroup_, "DELETE FROM groups WHERE name = ?"},
+                                   std::pair{&putNetwork_, "INSERT OR REPLACE INTO networks VALUES(?, ?)"},
+                                   std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
+                                   std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
+                                   std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"},
+                                   std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
+                                   std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
+      auto prepared = sqlite_.prepare(sql);
+      if (!prepared) return note(prepared.error());
+      *statement = std::move(prepared).value();
+    }
+    auto last = meta("sequence");
+    if (!last) return last.error();
+    // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any
+    // count.
+    sequence_ = static_cast<std::uint64_t>(std::max(*last, counters::utcMicros()));
+    return {};
+  }
+
+  [[nodiscard]] bool damaged() const { return damaged_; }
+  [[nodiscard]] Past past() const { return past_; }
+
+  Result<SpoolState> load() {
+    const std::lock_guard lock(mutex_);
+    SpoolState state;
+    groups_.clear();
+    networks_.clear();
+    auto window = meta("window_from");
+    if (!window) return window.error();
+    state.windowFrom = *window;
+    if (auto read = eachBlob("SELECT name, state FROM groups", state.groups, groups_); !read) return read.error();
+    if (auto read = eachBlob("SELECT tenant, state FROM networks", state.networks, networks_); !read)
+      return read.error();
+    auto rows = sqlite_.prepare("SELECT key, quantity FROM amounts");
+    if (!rows) return rows.error();
+    Statement::Step step{};
+    while ((step = rows->step()) == Statement::Step::row) {
+      AmountKey key;
+      if (!decode(rows->bytes(0), key)) return Error{"spool", "decode an amount", path_, EBADMSG};
+      state.amounts.emplace(std::move(key), rows->bits(1));
+    }
+    if (step == Statement::Step::failed) return sqlite_.error();
+    amounts_ = state.amounts;
+    return state;
+  }
+
+  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
+    const std::lock_guard lock(mutex_);
+    Encoded groups;
+    for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+    Encoded networks;
+    for (const auto& [tenant, network] : state.networks) networks.emplace_hint(networks.end(), tenant, encode(network));
+
+    auto sequence = sequence_;
+    Transaction transaction(sqlite_);
+    if (auto begun = transaction.begin(); !begun) return begun;
+    bool good = write(groups_, groups, putGroup_, dropGroup_) &&
+                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts);
+    for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
+      const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
+      const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
+      const auto rows = encodeRows({begin, end});
+      good = putBatch_.bind(1, ++sequence).bind(2, bootId).bindBlob(3, rows).run();
+    }
+    good = good && putMeta_.bind(1, std::string_view("sequence")).bind(2, sequence).run() &&
+           putMeta_.bind(1, std::string_view("window_from")).bind(2, state.windowFrom).run();
+    if (!good) return failed();
+    if (auto done = transaction.commit(); !done) return done;
+    sequence_ = sequence;
+    groups_ = std::move(groups);
+    networks_ = std::move(networks);
+    amounts_ = state.amounts;
+    return {};
+  }
+
+  Result<std::vector<UsageBatch>> pending(std::size_t limit) {
+    const std::lock_guard lock(mutex_);
+    auto rows = sqlite_.prepare("SELECT sequence, boot, rows FROM batches ORDER BY sequence LIMIT ?");
+    if (!rows) return rows.error();
+    rows->bind(1, static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
+    std::vector<UsageBatch> batches;
+    Statement::Step step{};
+    while ((step = rows->step()) == Statement::Step::row) {
+      UsageBatch batch{source_, rows->bits(0), std::string(rows->bytes(1)), {}};
+      if (!decodeRows(rows->bytes(2), batch.rows)) {
+        return Error{"spool", "decode batch " + std::to_string(batch.sequence), path_, EBADMSG};
+      }
+      batches.push_back(std::move(batch));
+    }
+    if (step == Statement::Step::failed) return sqlite_.error();
+    return batches;
+  }
+
+  Status acknowledge(std::uint64_t sequence) {
+    const std::lock_guard lock(mutex_);
+    if (!dropBatch_.bind(1, sequence).run()) return failed();
+    return {};
+  }
+
+ private:
+  Error note(Error error) {
+    damaged_ = sqlite_.damaged();
+    return error;
+  }
+  Error note(const Status& status) { return note(status.error()); }
+
+  // The error of a statement that run() left unreset, then all of them ready for the next commit.
+  Error failed() {
+    auto error = sqlite_.error();
+    for (auto* statement : {&putMeta_, &putGroup_, &dropGroup_, &putNetwork_, &dropNetwork_, &putAmount_, &dropAmount_,
+                            &putBatch_, &dropBatch_}) {
+      statement->reset();
+    }
+    return error;
+  }
+
+  Result<std::int64_t> meta(std::string_view key) {
+    auto read = sqlite_.prepare("SELECT value FROM meta WHERE key = ?");
+    if (!read) return read.error();
+    switch (read->bind(1, key).step()) {
+      case Statement::Step::row:
+        return read->integer(0);
+      case Statement::Step::done:
+        return std::int64_t{0};
+      case Statement::Step::failed:
+        break;
+    }
+    return sqlite_.error();
+  }
+
+  template <typename State>
+  Status eachBlob(std::string_view sql, std::map<std::string, State>& states, Encoded& stored) {
+    auto rows = sqlite_.prepare(sql);
+    if (!rows) return rows.error();
+    Statement::Step step{};
+    while ((step = rows->step()) == Statement::Step::row) {
+      std::string name(rows->bytes(0));
+      State state;
+      if (!decode(rows->bytes(1), state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
+      stored.emplace(name, rows->bytes(1));
+      states.emplace(std::move(name), std::move(state));
+    }
+    if (step == Statement::Step::failed) return sqlite_.error();
+    return {};
+  }
+
+  // Only what differs from the stored is written: most commits touch one group.
+  static bool write(const Encoded& stored, const Encoded& wanted, Statement& put, Statement& drop) {
+    for (const auto& [name, bytes] : wanted) {
+      const auto found = stored.find(name);
+      if (found != stored.end() && found->second == bytes) continue;
+      if (!put.bind(1, std::string_view(name)).bindBlob(2, bytes).run()) return false;
+    }
+    for (const auto& [name, bytes] : stored) {
+      if (!wanted.contains(name) && !drop.bind(1, std::string_view(name)).run()) return false;
+    }
+    return true;
+  }
+
+  bool writeAmounts(const WindowAmounts& wanted) {
+    for (const auto& [key, quantity] : wanted) {
+      const auto found = amounts_.find(key);
+      if (found != amounts_.end() && found->second == quantity) continue;
+      const auto bytes = encode(key);
+      if (!putAmount_.bindBlob(1, bytes).bind(2, quantity).run()) return false;
+    }
+    for (const auto& [key, quantity] : amounts_) {
+      if (wanted.contains(key)) continue;
+      const auto bytes = encode(key);
+      if (!dropAmount_.bindBlob(1, bytes).run()) return false;
+    }
+    return true;
+  }
+
+  std::mutex mutex_;
+  std::string path_;
+  std::string source_;
+  Past past_ = Past::none;
+  bool damaged_ = false;
+  std::uint64_t sequence_ = 0;
+  Encoded groups_;  // as stored
+  Encoded networks_;
+  WindowAmounts amounts_;
+  Sqlite sqlite_;
+  Statement putMeta_;  // statements go before their connection: they stand after it
+  Statement putGroup_;
+  Statement dropGroup_;
+  Statement putNetwork_;
+  Statement dropNetwork_;
+  Statement putAmount_;
+  Statement dropAmount_;
+  Statement putBatch_;
+  Statement dropBatch_;
+};
+
+Spool::Spool(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+Spool::~Spool() = default;
+
+Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::string& source) {
+  for (int attempt = 0;; ++attempt) {
+    auto sqlite = Sqlite::open(path, "spool");
+    if (!sqlite) return sqlite.error();
+    auto database = std::make_unique<Database>(std::move(sqlite).value(), path, source);
+    Status usable = database->prepare();
+    bool damaged = database->damaged();
+    if (usable) {
+      // A row that does not decode would end the node at every start; it is damage like any other.
+      const auto loaded = database->load();
+      if (!loaded) usable = loaded.error();
+      damaged = !loaded && loaded.error().code == EBADMSG;
+    }
+    if (usable) return std::unique_ptr<Spool>(new Spool(std::move(database)));
+    if (!damaged || attempt > 0) return usable.error();
+    database.reset();
+    const auto aside = path + ".damaged-" + std::to_string(counters::utcMicros());
+    if (std::rename(path.c_str(), aside.c_str()) != 0) return errnoError("spool", "rename", path);
+    // A write-ahead log belongs to its file; beside a new one it would be replayed into it.
+    for (const char* suffix : {"-wal", "-shm"}) {
+      if (std::rename((path + suffix).c_str(), (aside + suffix).c_str()) != 0 && errno != ENOENT) {
+        return errnoError("spool", "rename", path + suffix);
+      }
+    }
+  }
+}
+
+Spool::Past Spool::past() const {
+  return database_->past();
+}
+Result<SpoolState> Spool::load() {
+  return database_->load();
+}
+Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
+  return database_->commit(state, bootId, sealed);
+}
+Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) {
+  return database_->pending(limit);
+}
+Status Spool::acknowledge(std::uint64_t sequence) {
+  return database_->acknowledge(sequence);
+}
+
+}  // namespace cloister::metering

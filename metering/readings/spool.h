@@ -1,0 +1,89 @@
+// Spool: the node's durable memory of metering, one SQLite file (WAL, synchronous FULL).
+//
+//   $STATE/node/spool.db   meta(key, value)               last sequence given, start of the open window
+//                          groups(name, state)            a running group: whose it is, identity, last reading
+//                          networks(tenant, state)        a tenant's last network counters
+//                          amounts(key, quantity)         the open window's sums
+//                          batches(sequence, boot, rows)  sealed, not yet acknowledged
+//
+// commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
+// moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
+// on meanwhile, so nothing is lost or doubled. A sequence is never given twice: it grows over restarts and, by starting
+// at the calendar's microseconds, also over a lost or cut file. Threads: the meter thread commits, an uplink thread may
+// call pending() and acknowledge(); a mutex serialises them. Failures: Error{stage "spool", operation, path, SQLite's
+// text in operation}; a failed commit changed nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "metering/base/usage.h"
+#include "metering/readings/accumulator.h"
+#include "sandbox/base/result.h"
+
+namespace cloister::metering {
+
+// One running group as the spool keeps it.
+struct GroupState {
+  std::string tenantId;
+  std::string appId;
+  std::string instanceId;
+  std::string bootId;
+  std::uint64_t cgroupInode = 0;
+  Allocation allocation;
+  std::string link;  // host end of its veth; empty: none
+  Progress progress;
+  std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
+  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written
+  friend bool operator==(const GroupState&, const GroupState&) = default;
+};
+
+struct NetworkState {
+  std::string bootId;
+  NetworkProgress progress;
+  std::uint64_t lastBootNanos = 0;
+  std::uint64_t linkIn = 0;  // link bytes not yet compared with the external counters
+  std::uint64_t linkOut = 0;
+  friend bool operator==(const NetworkState&, const NetworkState&) = default;
+};
+
+// The whole of what continues after a restart.
+struct SpoolState {
+  std::map<std::string, GroupState> groups;      // by group name (the launcher's container id)
+  std::map<std::string, NetworkState> networks;  // by tenant id
+  std::int64_t windowFrom = 0;                   // 0: no window open yet
+  WindowAmounts amounts;
+};
+
+class Spool {
+ public:
+  enum class Past { none, known };  // none: the file was made (or replaced a damaged one) by this open()
+
+  // A file that SQLite calls damaged is kept aside as "<path>.damaged-<microseconds>" and a new one begun.
+  [[nodiscard]] static Result<std::unique_ptr<Spool>> open(const std::string& path, const std::string& source);
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  [[nodiscard]] Past past() const;
+  [[nodiscard]] Result<SpoolState> load();
+  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows.
+  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed);
+
+  static constexpr std::size_t kRowsPerBatch = 1000;
+
+  // The oldest batches not acknowledged, in sequence order.
+  [[nodiscard]] Result<std::vector<UsageBatch>> pending(std::size_t limit = 16);
+  // Forgets that batch. Unknown sequences are fine.
+  [[nodiscard]] Status acknowledge(std::uint64_t sequence);
+
+ private:
+  class Database;
+  explicit Spool(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace cloister::metering

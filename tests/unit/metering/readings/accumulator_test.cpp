@@ -1,0 +1,228 @@
+#include "metering/readings/accumulator.h"
+
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kHuge = 1'000'000'000'000'000'000;  // 10^18
+
+std::uint64_t of(const Amounts& amounts, Meter meter, const std::string& note = "") {
+  for (const auto& amount : amounts) {
+    if (amount.meter == meter && amount.note == note) return amount.quantity;
+  }
+  return 0;
+}
+
+Reading at(std::uint64_t nanos) {
+  Reading reading;
+  reading.bootNanos = nanos;
+  return reading;
+}
+
+TEST(Accumulator, FirstReadingOfABornGroupCountsFromZero) {
+  auto progress = bornAt(5 * kSecond);
+  auto reading = at(6 * kSecond);
+  reading.cpuNanos = 42;
+  reading.blockReadBytes = 7;
+  reading.oomKills = 1;
+  const auto step = advance(progress, reading, {});
+  EXPECT_EQ(of(step.amounts, Meter::cpu), 42U);
+  EXPECT_EQ(of(step.amounts, Meter::blockRead), 7U);
+  EXPECT_EQ(of(step.amounts, Meter::oomKills), 1U);
+  EXPECT_EQ(of(step.amounts, Meter::instanceSeconds), 1000U);
+  EXPECT_EQ(of(step.amounts, Meter::gap, gap::kCounterReset), 0U);
+}
+
+TEST(Accumulator, TheSameReadingTwiceAddsNothing) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.cpuNanos = 42;
+  std::ignore = advance(progress, reading, {100});
+  EXPECT_TRUE(advance(progress, reading, {100}).amounts.empty());
+}
+
+TEST(Accumulator, HugeCountersKeepEveryUnit) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.cpuNanos = kHuge;
+  std::ignore = advance(progress, reading, {});
+  reading = at(2 * kSecond);
+  reading.cpuNanos = kHuge + 3;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::cpu), 3U);
+  reading.bootNanos = 3 * kSecond;
+  reading.cpuNanos = UINT64_MAX;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::cpu), UINT64_MAX - kHuge - 3);
+}
+
+TEST(Accumulator, ACounterGoingBackBeginsAnewWithAGap) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.cpuNanos = 100;
+  std::ignore = advance(progress, reading, {});
+  reading = at(3 * kSecond);
+  reading.cpuNanos = 30;
+  const auto step = advance(progress, reading, {});
+  EXPECT_EQ(of(step.amounts, Meter::cpu), 30U);
+  EXPECT_EQ(of(step.amounts, Meter::gap, gap::kCounterReset), 2000U);
+  reading.bootNanos = 4 * kSecond;
+  reading.cpuNanos = 31;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::cpu), 1U);
+}
+
+TEST(Accumulator, AnAbsentCounterIsNotZero) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.cpuNanos = 100;
+  std::ignore = advance(progress, reading, {});
+  auto step = advance(progress, at(2 * kSecond), {});
+  EXPECT_EQ(of(step.amounts, Meter::cpu), 0U);
+  EXPECT_EQ(of(step.amounts, Meter::gap, gap::kCounterReset), 0U);
+  reading.bootNanos = 3 * kSecond;
+  reading.cpuNanos = 105;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::cpu), 5U);
+}
+
+TEST(Accumulator, MemoryIsATrapezoid) {
+  auto progress = bornAt(0);
+  auto reading = at(2 * kSecond);
+  reading.memoryBytes = 1000;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryByteSeconds), 1'000'000U);
+  reading = at(3 * kSecond);
+  reading.memoryBytes = 3000;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryByteSeconds), 2'000'000U);
+}
+
+TEST(Accumulator, IntegralsDoNotOverflowInBetween) {
+  auto progress = bornAt(0);
+  auto reading = at(0);
+  reading.memoryBytes = kHuge / 1000;
+  std::ignore = advance(progress, reading, {});
+  reading.bootNanos = 10 * kSecond;  // 2 x 10^15 x 10^10 needs 85 bits
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryByteSeconds), kHuge / 1000 * 10'000);
+}
+
+TEST(Accumulator, ManyShortIntervalsLoseNoFraction) {
+  auto split = bornAt(0);
+  auto whole = bornAt(0);
+  std::uint64_t memory = 0;
+  std::uint64_t life = 0;
+  std::uint64_t allocated = 0;
+  auto reading = at(0);
+  reading.memoryBytes = 7;
+  std::ignore = advance(split, reading, {});
+  std::ignore = advance(whole, reading, {});
+  constexpr std::uint64_t kStep = 333'333;
+  for (std::uint64_t i = 1; i <= 30'000; ++i) {
+    reading.bootNanos = i * kStep;
+    const auto step = advance(split, reading, {11});
+    memory += of(step.amounts, Meter::memoryByteSeconds);
+    life += of(step.amounts, Meter::instanceSeconds);
+    allocated += of(step.amounts, Meter::memoryAllocated);
+  }
+  const auto once = advance(whole, reading, {11});
+  EXPECT_EQ(memory, of(once.amounts, Meter::memoryByteSeconds));
+  EXPECT_EQ(life, of(once.amounts, Meter::instanceSeconds));
+  EXPECT_EQ(allocated, of(once.amounts, Meter::memoryAllocated));
+  EXPECT_EQ(life, 9999U);
+}
+
+TEST(Accumulator, ALongIntervalIsAGapForIntegralsOnly) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.memoryBytes = 1000;
+  reading.cpuNanos = 1;
+  std::ignore = advance(progress, reading, {});
+  reading.bootNanos = 61 * kSecond;
+  reading.cpuNanos = 500;
+  const auto step = advance(progress, reading, {10});
+  EXPECT_EQ(of(step.amounts, Meter::memoryByteSeconds), 0U);
+  EXPECT_EQ(of(step.amounts, Meter::gap, gap::kNotRead), 60'000U);
+  EXPECT_EQ(of(step.amounts, Meter::cpu), 499U);
+  EXPECT_EQ(of(step.amounts, Meter::instanceSeconds), 60'000U);
+  EXPECT_EQ(of(step.amounts, Meter::memoryAllocated), 600'000U);
+}
+
+TEST(Accumulator, AClockThatDoesNotAdvanceMakesNoTime) {
+  auto progress = bornAt(5 * kSecond);
+  auto reading = at(4 * kSecond);
+  reading.memoryBytes = 1000;
+  const auto step = advance(progress, reading, {10});
+  EXPECT_EQ(of(step.amounts, Meter::memoryByteSeconds), 0U);
+  EXPECT_EQ(of(step.amounts, Meter::instanceSeconds), 0U);
+  EXPECT_EQ(progress.last.bootNanos, 5 * kSecond);
+}
+
+TEST(Accumulator, PeakIsTheWindowsNotTheLifes) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.memoryBytes = 50;
+  reading.memoryPeakBytes = 900;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryPeak), 900U);
+  reading.bootNanos = 2 * kSecond;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryPeak), 50U);
+  reading.bootNanos = 3 * kSecond;
+  reading.memoryPeakBytes = 901;
+  EXPECT_EQ(of(advance(progress, reading, {}).amounts, Meter::memoryPeak), 901U);
+}
+
+TEST(Accumulator, AnotherLinkUnderTheSameNameCountsFromZero) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.linkIndex = 3;
+  reading.linkInBytes = 10;
+  reading.linkOutBytes = 20;
+  auto step = advance(progress, reading, {});
+  EXPECT_EQ(step.linkIn, 10U);
+  EXPECT_EQ(step.linkOut, 20U);
+  reading.bootNanos = 2 * kSecond;
+  reading.linkIndex = 4;
+  reading.linkInBytes = 15;
+  reading.linkOutBytes = 5;
+  step = advance(progress, reading, {});
+  EXPECT_EQ(step.linkIn, 15U);
+  EXPECT_EQ(step.linkOut, 5U);
+  EXPECT_GT(of(step.amounts, Meter::gap, gap::kCounterReset), 0U);
+}
+
+TEST(Accumulator, InternalTrafficIsLinksLessExternalAndNeverNegative) {
+  NetworkProgress progress;
+  auto amounts = advanceNetwork(progress, {100, 50, 30, 50, 1000});
+  EXPECT_EQ(of(amounts, Meter::networkExternalIn), 30U);
+  EXPECT_EQ(of(amounts, Meter::networkInternalIn), 70U);
+  EXPECT_EQ(of(amounts, Meter::networkExternalOut), 50U);
+  EXPECT_EQ(of(amounts, Meter::networkInternalOut), 0U);
+  // The external counter was read later than the links: it is ahead by 40, which the next step pays.
+  amounts = advanceNetwork(progress, {0, 0, 70, 50, 1000});
+  EXPECT_EQ(of(amounts, Meter::networkExternalIn), 40U);
+  EXPECT_EQ(of(amounts, Meter::networkInternalIn), 0U);
+  amounts = advanceNetwork(progress, {100, 0, 70, 50, 1000});
+  EXPECT_EQ(of(amounts, Meter::networkInternalIn), 60U);
+}
+
+TEST(Accumulator, ExternalCountersMadeAgainLeaveAGap) {
+  NetworkProgress progress{kHuge, kHuge, 0, 0};
+  const auto amounts = advanceNetwork(progress, {0, 0, 5, kHuge + 1, 2000});
+  EXPECT_EQ(of(amounts, Meter::networkExternalIn), 5U);
+  EXPECT_EQ(of(amounts, Meter::networkExternalOut), 1U);
+  EXPECT_EQ(of(amounts, Meter::gap, gap::kCounterReset), 2000U);
+}
+
+TEST(Accumulator, LevelsCombineByMaximumOthersByAddition) {
+  WindowAmounts window;
+  combine(window, {"t", "", "", Meter::memoryPeak, ""}, 5);
+  combine(window, {"t", "", "", Meter::memoryPeak, ""}, 3);
+  combine(window, {"t", "", "", Meter::cpu, ""}, 5);
+  combine(window, {"t", "", "", Meter::cpu, ""}, 3);
+  combine(window, {"t", "", "", Meter::blockRead, ""}, UINT64_MAX);
+  combine(window, {"t", "", "", Meter::blockRead, ""}, 3);
+  EXPECT_EQ((window[{"t", "", "", Meter::memoryPeak, ""}]), 5U);
+  EXPECT_EQ((window[{"t", "", "", Meter::cpu, ""}]), 8U);
+  EXPECT_EQ((window[{"t", "", "", Meter::blockRead, ""}]), UINT64_MAX);
+}
+
+}  // namespace
+}  // namespace cloister::metering

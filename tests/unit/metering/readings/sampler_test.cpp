@@ -1,0 +1,288 @@
+#include "metering/readings/sampler.h"
+
+#include "metering/base/sqlite.h"
+#include "tests/unit/metering/readings/fake_groups.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::int64_t kStart = 1'700'000'000'000'000;  // a multiple of ten seconds
+
+// Both clocks, `seconds` after the start; `step` moves the calendar only.
+Moment at(double seconds, std::int64_t step = 0) {
+  const auto micros = static_cast<std::int64_t>(seconds * 1e6);
+  return {1'000'000'000'000U + static_cast<std::uint64_t>(micros) * 1000U, kStart + micros + step};
+}
+
+Subject subject(const std::string& group = "in-1-1", std::uint64_t inode = 11) {
+  return {group, "tn-1", "ap-1", "in-1", inode, {1000}, ""};
+}
+
+class SamplerTest : public testing::Test {
+ protected:
+  void SetUp() override { restart(); }
+  // A new process: the spool's file is all that it knows.
+  void restart(const std::string& bootId = "boot-a") {
+    sampler.reset();
+    spool.reset();
+    auto opened = Spool::open(scratch.file("spool.db"), "nd-1");
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    spool = std::move(opened).value();
+    auto made = Sampler::open(*spool, bootId);
+    ASSERT_TRUE(made.ok()) << made.error().message();
+    sampler = std::move(made).value();
+  }
+  std::vector<UsageRow> rows() {
+    std::vector<UsageRow> all;
+    const auto batches = spool->pending(1000);
+    EXPECT_TRUE(batches.ok());
+    for (const auto& batch : *batches) all.insert(all.end(), batch.rows.begin(), batch.rows.end());
+    return all;
+  }
+  std::uint64_t sum(Meter meter, const std::string& note = "") {
+    std::uint64_t total = 0;
+    for (const auto& one : rows()) {
+      if (one.meter == meter && one.note == note) total += one.quantity;
+    }
+    return total;
+  }
+
+  ScratchDirectory scratch;
+  FakeGroup group{scratch.file("group")};
+  std::unique_ptr<Spool> spool;
+  std::unique_ptr<Sampler> sampler;
+};
+
+TEST_F(SamplerTest, WindowsAreAlignedAndCarryWhatCameInBetween) {
+  group.unified(0, 500);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(3)).ok());
+  group.unified(2'000'000, 500);
+  EXPECT_EQ(sampler->sample(at(4)), 0U);
+  EXPECT_EQ(*sampler->flush(at(4)), 0U);
+  group.unified(5'000'000, 500);
+  EXPECT_EQ(sampler->sample(at(9)), 0U);
+  EXPECT_GT(*sampler->flush(at(10)), 0U);
+  for (const auto& one : rows()) {
+    EXPECT_EQ(one.tenantId, "tn-1");
+    EXPECT_EQ(one.appId, "ap-1");
+    EXPECT_EQ(one.instanceId, "in-1");
+    EXPECT_EQ(one.from, kStart);
+    EXPECT_EQ(one.to, kStart + kWindowMicros);
+  }
+  EXPECT_EQ(sum(Meter::cpu), 5'000'000'000U);
+  EXPECT_EQ(sum(Meter::memoryByteSeconds), 250'000U + 2'500'000U);  // 0 to 500 over 1 s, 500 over 5 s
+  EXPECT_EQ(sum(Meter::instanceSeconds), 6000U);
+  EXPECT_EQ(sum(Meter::memoryAllocated), 6'000'000U);
+  EXPECT_EQ(sum(Meter::memoryPeak), 500U);
+  EXPECT_EQ(sum(Meter::gap), 0U);
+}
+
+TEST_F(SamplerTest, FinishTakesTheLastReadingAndIsDurable) {
+  group.unified(0, 0);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  group.unified(123'456, 0);
+  ASSERT_TRUE(sampler->finish("in-1-1", at(0.5)).ok());
+  EXPECT_EQ(sampler->groups(), 0U);
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(1)).ok());
+  ASSERT_TRUE(sampler->flush(at(1), Flush::all).ok());
+  EXPECT_EQ(sum(Meter::cpu), 123'456'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 500U);
+  EXPECT_TRUE(sampler->finish("in-1-1", at(2)).ok());
+  EXPECT_TRUE(sampler->finish("never-seen", at(2)).ok());
+}
+
+TEST_F(SamplerTest, ARestartContinuesFromTheLastReading) {
+  group.unified(0, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  group.unified(1'000'000, 100);
+  EXPECT_EQ(sampler->sample(at(10)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  group.unified(4'000'000, 100);
+  EXPECT_EQ(sampler->sample(at(12)), 0U);  // not committed: lost with the process, but not with the kernel
+  restart();
+  group.unified(6'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(15)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(15)).ok());
+  EXPECT_EQ(sampler->sample(at(20)), 0U);
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 6'000'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 20'000U);
+  EXPECT_EQ(sum(Meter::memoryByteSeconds), 500'000U + 1'000'000U);
+  EXPECT_EQ(sum(Meter::gap), 0U);
+}
+
+TEST_F(SamplerTest, AGroupThatVanishedLeavesAGapRow) {
+  group.unified(1'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(17)).ok());
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 12'000U);
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(30)).ok());
+  ASSERT_TRUE(sampler->flush(at(40)).ok());
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 12'000U);
+}
+
+TEST_F(SamplerTest, AGroupThatWasMissingAndComesBackIsNotCountedAgain) {
+  group.unified(1'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(17)).ok());
+  EXPECT_EQ(sampler->sample(at(18)), 0U);
+  EXPECT_EQ(sampler->groups(), 0U);
+  restart();
+  group.unified(1'500'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(19)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(19)).ok());
+  EXPECT_EQ(sampler->sample(at(20)), 0U);
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 1'500'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 20'000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 12'000U);
+}
+
+TEST_F(SamplerTest, AfterABootTheSameNameIsAnotherGroup) {
+  group.unified(9'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 9'000'000'000U);
+  restart("boot-b");
+  // The same inode number and a counter above the old one: only the boot id tells.
+  group.unified(10'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(65)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(65)).ok());
+  EXPECT_EQ(sampler->sample(at(70)), 0U);
+  ASSERT_TRUE(sampler->flush(at(70)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 19'000'000'000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kRestarted), 60'000U);
+}
+
+TEST_F(SamplerTest, AnotherInodeUnderTheSameNameIsAnotherGroup) {
+  group.unified(9'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  group.unified(10'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject("in-1-1", 12), group.descriptors(), Origin::launched, at(6)).ok());
+  EXPECT_EQ(sampler->sample(at(7)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 19'000'000'000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 1000U);
+}
+
+TEST_F(SamplerTest, WithoutAPastARecoveredGroupBeginsAtItsPresentCounters) {
+  group.unified(9'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
+  sampler->network("tn-1", 5000, 5000, at(1));
+  group.unified(9'500'000, 100);
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  sampler->network("tn-1", 5007, 5001, at(6));
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 500'000'000U);
+  EXPECT_EQ(sum(Meter::networkExternalIn), 7U);
+  EXPECT_EQ(sum(Meter::networkExternalOut), 1U);
+  EXPECT_EQ(sum(Meter::gap, gap::kUnknownPast), 1U);
+}
+
+TEST_F(SamplerTest, WithAPastARecoveredGroupThatTheSpoolMissedCountsFromItsBirth) {
+  restart();  // the file is there now
+  group.unified(700'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(1)), 0U);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 700'000'000U);
+}
+
+TEST_F(SamplerTest, AnUnreadableGroupStillLivesAndItsEndIsAGap) {
+  group.unified(1'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(1)), 0U);
+  group.put("cpu.stat", "").put("memory.current", "");
+  EXPECT_EQ(sampler->sample(at(2)), 1U);
+  ASSERT_TRUE(sampler->finish("in-1-1", at(4)).ok());
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 1'000'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 4000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kNotRead), 1000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kUnreadable), 2000U);
+}
+
+TEST_F(SamplerTest, AddRefusesAGroupWithoutCounters) {
+  const FakeGroup empty(scratch.file("empty"));
+  const auto added = sampler->add(subject(), empty.descriptors(), Origin::launched, at(0));
+  ASSERT_FALSE(added.ok());
+  EXPECT_EQ(added.error().path, "in-1-1");
+}
+
+TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
+  constexpr std::int64_t kHour = 3'600'000'000;
+  group.unified(0, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  std::int64_t step = 0;
+  for (int second = 1; second <= 60; ++second) {
+    if (second == 15) step = kHour;       // an hour forward
+    if (second == 35) step = -2 * kHour;  // three hours back
+    group.unified(static_cast<std::uint64_t>(second) * 1'000'000, 100);
+    EXPECT_EQ(sampler->sample(at(second, step)), 0U);
+    ASSERT_TRUE(sampler->flush(at(second, step)).ok());
+  }
+  EXPECT_EQ(sum(Meter::cpu), 60'000'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 60'000U);
+  EXPECT_EQ(sum(Meter::memoryByteSeconds), 50'000U + 5'900'000U);
+  for (const auto& one : rows()) {
+    EXPECT_LT(one.from, one.to);
+    EXPECT_EQ(one.from % kWindowMicros, 0);
+    EXPECT_EQ(one.to % kWindowMicros, 0);
+  }
+}
+
+TEST_F(SamplerTest, NetworkIsTheTenantsAndSurvivesARestart) {
+  sampler->network("tn-1", 100, 200, at(1));
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  sampler->network("tn-1", 150, 200, at(11));
+  restart();
+  sampler->network("tn-1", 170, 260, at(15));
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::networkExternalIn), 170U);
+  EXPECT_EQ(sum(Meter::networkExternalOut), 260U);
+  for (const auto& one : rows()) EXPECT_EQ(one.instanceId, "");
+  // After a boot the counters are new ones, whatever they say.
+  restart("boot-b");
+  sampler->network("tn-1", 171, 1, at(65));
+  ASSERT_TRUE(sampler->flush(at(70)).ok());
+  EXPECT_EQ(sum(Meter::networkExternalIn), 341U);
+  EXPECT_EQ(sum(Meter::networkExternalOut), 261U);
+  sampler->forgetTenant("tn-1");
+  sampler->network("tn-1", 5, 5, at(71));
+  ASSERT_TRUE(sampler->flush(at(80)).ok());
+  EXPECT_EQ(sum(Meter::networkExternalIn), 346U);
+  EXPECT_EQ(sum(Meter::gap, gap::kCounterReset), 0U);
+}
+
+TEST_F(SamplerTest, AFailedCommitLosesNothing) {
+  group.unified(1'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  EXPECT_EQ(sampler->sample(at(5)), 0U);
+  auto other = Sqlite::open(scratch.file("spool.db"), "test");
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(other->exec("CREATE TRIGGER refuse BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'no'); END").ok());
+  const auto refused = sampler->flush(at(10));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().operation, "no");
+  EXPECT_TRUE(rows().empty());
+  ASSERT_TRUE(other->exec("DROP TRIGGER refuse").ok());
+  group.unified(3'000'000, 100);
+  EXPECT_EQ(sampler->sample(at(15)), 0U);
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 3'000'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 15'000U);
+}
+
+}  // namespace
+}  // namespace cloister::metering
