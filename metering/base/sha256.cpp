@@ -32,4 +32,22 @@ std::array<unsigned char, 32> Sha256::end() {
   return hash;
 }
 
+std::string hexadecimal(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+std::string sha256Hex(std::string_view bytes) {
+  Sha256 sha;
+  const auto hash = sha.begin().add(bytes).end();
+  return hexadecimal({reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
+
 }  // namespace cloister::metering

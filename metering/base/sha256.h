@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
 
 struct evp_md_ctx_st;
@@ -26,5 +27,9 @@ class Sha256 {
   evp_md_st* algorithm_;
   evp_md_ctx_st* context_;
 };
+
+// Lower-case digits of any bytes.
+[[nodiscard]] std::string hexadecimal(std::string_view bytes);
+[[nodiscard]] std::string sha256Hex(std::string_view bytes);
 
 }  // namespace cloister::metering

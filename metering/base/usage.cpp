@@ -28,6 +28,7 @@ constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDes
     {"instance", "ms", false},
     {"pids_peak", "count", true},
     {"gap", "ms", false},
+    {"lifecycle", "count", false},
 }};
 
 const Description& describe(Meter meter) {

@@ -29,8 +29,9 @@ enum class Meter : std::uint8_t {
   instanceSeconds,  // milliseconds of running instances
   pidsPeak,         // count; a level
   gap,              // milliseconds in which a reading is missing; `note` says why
+  lifecycle,        // one; `note` says what changed: "plan small -> large" (lifecycle.h)
 };
-inline constexpr Meter kLastMeter = Meter::gap;
+inline constexpr Meter kLastMeter = Meter::lifecycle;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);
@@ -47,7 +48,7 @@ struct UsageRow {
   std::uint64_t quantity = 0;
   std::int64_t from = 0;
   std::int64_t to = 0;
-  std::string note;  // gap: the reason; else empty
+  std::string note;  // gap: the reason; lifecycle: the change; else empty
 };
 
 struct UsageBatch {

@@ -1,0 +1,28 @@
+// Accounts: price lists, credits, budgets and what was told of them, as rows.
+//
+// Part of Billing; others call that. Threads: the caller holds the connection's mutex. Failures: Error of the
+// connection, or Error{stage "billing"} for a price list on record that cannot be read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metering/base/sqlite.h"
+#include "metering/billing/billing.h"
+
+namespace cloister::metering {
+
+[[nodiscard]] Result<PriceBook> loadBook(Sqlite& database);
+[[nodiscard]] Status putList(Sqlite& database, const PriceList& list);
+
+[[nodiscard]] Status putCredit(Sqlite& database, const std::string& tenantId, const GivenCredit& credit);
+[[nodiscard]] Result<std::vector<GivenCredit>> listCredits(Sqlite& database, const std::string& tenantId);
+
+[[nodiscard]] Status putBudget(Sqlite& database, const Budget& budget);
+// Empty: of all.
+[[nodiscard]] Result<std::vector<Budget>> listBudgets(Sqlite& database, const std::string& tenantId);
+[[nodiscard]] Result<bool> putAlert(Sqlite& database, const std::string& tenantId, const Period& period,
+                                    const std::string& kind, std::int64_t now);
+
+}  // namespace cloister::metering

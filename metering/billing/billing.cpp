@@ -1,0 +1,240 @@
+#include "metering/billing/billing.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include "metering/base/sha256.h"
+#include "metering/billing/accounts.h"
+#include "metering/billing/invoices.h"
+#include "metering/billing/schema.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::size_t kInvoicesAtOnce = 500;  // how many a transaction writes: appends wait for it
+
+Error refused(const std::string& reason, const std::string& about) {
+  return Error{"billing", reason, about, 0};
+}
+
+// A read that spans several queries, of one state of the database.
+class Snapshot {
+ public:
+  explicit Snapshot(Sqlite& database) : database_(database) {}
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() { end(); }
+  [[nodiscard]] Status begin() {
+    auto begun = database_.exec("BEGIN");
+    open_ = begun.ok();
+    return begun;
+  }
+  void end() {
+    if (open_) (void)database_.exec("ROLLBACK");
+    open_ = false;
+  }
+
+ private:
+  Sqlite& database_;
+  bool open_ = false;
+};
+
+}  // namespace
+
+class Billing::Database {
+ public:
+  explicit Database(Sqlite database) : sql(std::move(database)) {}
+  std::mutex mutex;
+  Sqlite sql;
+
+  Result<Invoice> draft(const std::string& tenantId, const std::string& name, const Period& period,
+                        const PriceBook* other) {
+    if (auto rolled = rollUpAll(sql); !rolled) return rolled.error();
+    Snapshot snapshot(sql);
+    if (auto begun = snapshot.begin(); !begun) return begun.error();
+    PriceBook own;
+    if (other == nullptr) {
+      auto book = loadBook(sql);
+      if (!book) return book.error();
+      own = std::move(book).value();
+      other = &own;
+    }
+    auto drafts = Drafts::open(sql);
+    if (!drafts) return drafts.error();
+    return drafts->make(*other, tenantId, name, period);
+  }
+
+  Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now) {
+    if (now < period.to) return refused("the month is not over", monthText(period));
+    if (auto rolled = rollUpAll(sql); !rolled) return rolled.error();
+    Closing closing;
+    auto invoices = draftAll(period, names, now, closing);
+    if (!invoices) return invoices.error();
+    for (std::size_t at = 0; at < invoices->size(); at += kInvoicesAtOnce) {
+      Transaction transaction(sql);
+      if (auto begun = transaction.begin(); !begun) return begun.error();
+      for (std::size_t i = at; i < std::min(at + kInvoicesAtOnce, invoices->size()); ++i) {
+        const auto written = record(sql, invoices->at(i));
+        if (!written) return written.error();
+        ++(*written ? closing.closed : closing.present);
+      }
+      if (auto done = transaction.commit(); !done) return done.error();
+    }
+    return closing;
+  }
+
+ private:
+  Result<std::vector<Invoice>> draftAll(const Period& period, const TenantNamesById& names, std::int64_t now,
+                                        Closing& closing) {
+    Snapshot snapshot(sql);
+    if (auto begun = snapshot.begin(); !begun) return begun.error();
+    const auto book = loadBook(sql);
+    if (!book) return book.error();
+    const auto present = listInvoices(sql, "");
+    if (!present) return present.error();
+    std::set<std::string> closed;
+    for (const auto& one : *present) {
+      if (one.period == period) closed.insert(one.tenantId);
+    }
+    auto drafts = Drafts::open(sql);
+    if (!drafts) return drafts.error();
+    const auto tenants = drafts->tenants();
+    if (!tenants) return tenants.error();
+    std::vector<Invoice> invoices;
+    for (const auto& tenant : *tenants) {
+      if (closed.contains(tenant)) {
+        ++closing.present;
+        continue;
+      }
+      const auto name = names.find(tenant);
+      auto invoice = drafts->make(*book, tenant, name == names.end() ? tenant : name->second, period);
+      if (!invoice)
+        return Error{invoice.error().stage, invoice.error().operation, tenant + ": " + invoice.error().path};
+      if (invoice->lines.empty()) continue;
+      invoice->closedAt = now;
+      invoices.push_back(std::move(invoice).value());
+    }
+    return invoices;
+  }
+};
+
+Billing::Billing(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+Billing::~Billing() = default;
+
+Result<std::unique_ptr<Billing>> Billing::open(const std::string& path) {
+  auto sql = Sqlite::open(path, "billing");
+  if (!sql) return sql.error();
+  if (auto made = sql->exec(kBillingSchema); !made) return made.error();
+  return std::unique_ptr<Billing>(new Billing(std::make_unique<Database>(std::move(sql).value())));
+}
+
+Result<PriceBook> Billing::priceBook() {
+  const std::lock_guard lock(database_->mutex);
+  return loadBook(database_->sql);
+}
+
+Status Billing::addPriceList(const PriceList& list) {
+  const std::lock_guard lock(database_->mutex);
+  Transaction transaction(database_->sql);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  auto book = loadBook(database_->sql);
+  if (!book) return book.error();
+  if (auto added = addTo(*book, list); !added) return added;
+  if (auto put = putList(database_->sql, list); !put) return put;
+  return transaction.commit();
+}
+
+Status Billing::rollUp() {
+  const std::lock_guard lock(database_->mutex);
+  return rollUpAll(database_->sql);
+}
+
+Result<Invoice> Billing::draft(const std::string& tenantId, const std::string& tenantName, const Period& period,
+                               const PriceBook* book) {
+  const std::lock_guard lock(database_->mutex);
+  return database_->draft(tenantId, tenantName, period, book);
+}
+
+Result<Closing> Billing::close(const Period& period, const TenantNamesById& names, std::int64_t now) {
+  const std::lock_guard lock(database_->mutex);
+  return database_->close(period, names, now);
+}
+
+Result<std::vector<InvoiceSummary>> Billing::invoices(const std::string& tenantId) {
+  const std::lock_guard lock(database_->mutex);
+  return listInvoices(database_->sql, tenantId);
+}
+
+Result<std::optional<Invoice>> Billing::invoice(const std::string& id) {
+  const std::lock_guard lock(database_->mutex);
+  return findInvoice(database_->sql, id);
+}
+
+Result<RatingInput> Billing::inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow) {
+  const std::lock_guard lock(database_->mutex);
+  auto reader = HoursReader::open(database_->sql);
+  if (!reader) return reader.error();
+  return reader->inputUpTo(tenantId, period, lastRow);
+}
+
+Result<Quantity> Billing::used(const std::string& tenantId, const Period& period, Meter meter) {
+  const std::lock_guard lock(database_->mutex);
+  auto reader = HoursReader::open(database_->sql);
+  if (!reader) return reader.error();
+  const auto input = reader->input(tenantId, period);
+  if (!input) return input.error();
+  Quantity sum = 0;
+  for (const auto& usage : input->usage) {
+    if (usage.meter == meter) sum += usage.quantity;
+  }
+  return sum;
+}
+
+Result<std::string> Billing::addCredit(const std::string& tenantId, const std::string& text, Money amount,
+                                       std::int64_t now) {
+  if (amount <= 0) return refused("a credit must be above zero", "amount");
+  const std::lock_guard lock(database_->mutex);
+  GivenCredit credit;
+  const auto present = listCredits(database_->sql, tenantId);
+  if (!present) return present.error();
+  credit.credit.id =
+      "cr-" + sha256Hex(tenantId + '/' + std::to_string(present->size()) + '/' + std::to_string(now)).substr(0, 16);
+  credit.credit.text = text;
+  credit.credit.remaining = amount;
+  credit.amount = amount;
+  credit.createdAt = now;
+  if (auto put = putCredit(database_->sql, tenantId, credit); !put) return put.error();
+  return credit.credit.id;
+}
+
+Result<std::vector<GivenCredit>> Billing::credits(const std::string& tenantId) {
+  const std::lock_guard lock(database_->mutex);
+  return listCredits(database_->sql, tenantId);
+}
+
+Status Billing::setBudget(const Budget& budget) {
+  if (budget.amount < 0) return refused("a budget must not be below zero", "amount");
+  const std::lock_guard lock(database_->mutex);
+  return putBudget(database_->sql, budget);
+}
+
+Result<std::optional<Budget>> Billing::budget(const std::string& tenantId) {
+  const std::lock_guard lock(database_->mutex);
+  const auto found = listBudgets(database_->sql, tenantId);
+  if (!found) return found.error();
+  return found->empty() ? std::optional<Budget>() : std::optional(found->front());
+}
+
+Result<std::vector<Budget>> Billing::budgets() {
+  const std::lock_guard lock(database_->mutex);
+  return listBudgets(database_->sql, "");
+}
+
+Result<bool> Billing::firstAlert(const std::string& tenantId, const Period& period, const std::string& kind,
+                                 std::int64_t now) {
+  const std::lock_guard lock(database_->mutex);
+  return putAlert(database_->sql, tenantId, period, kind, now);
+}
+
+}  // namespace cloister::metering

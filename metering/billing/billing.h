@@ -1,0 +1,101 @@
+// Billing: the price book, the hourly sums, invoices, credits and budgets, in the ledger's database.
+//
+//   rows ── rollUp() ──► hours ── rate.h ──► draft() ── close() ──► invoices
+//
+// rollUp() adds each row of a chain to its hour once, up to the chain's end; it can run at any time and is cheap to
+// repeat. A draft is made anew each time; a closed invoice never changes. Usage that comes for a closed month is a
+// correction on the next invoice. close() may be repeated: a tenant whose month is closed is left as it is.
+//
+// Threads: any; a mutex serialises, and close() holds it. Appends to the ledger go on meanwhile but for the moments in
+// which chunks are written. Failures: Error{stage "billing" (or that of price_list.h, rate.h, invoice.h), operation,
+// path}; a failed call has changed nothing, a failed close() has closed whole tenants or none.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metering/rating/invoice.h"
+#include "sandbox/base/result.h"
+
+namespace cloister::metering {
+
+struct InvoiceSummary {
+  std::string id;
+  std::string tenantId;
+  Period period;
+  std::string currency;
+  Money total = 0;
+  std::int64_t closedAt = 0;
+};
+
+struct GivenCredit {
+  Credit credit;
+  Money amount = 0;
+  std::int64_t createdAt = 0;
+};
+
+// What happens when a month's cost reaches the budget: soft tells, hard suspends the tenant.
+enum class Cap { soft, hard };
+struct Budget {
+  std::string tenantId;
+  Money amount = 0;
+  Cap cap = Cap::soft;
+};
+
+struct Closing {
+  std::size_t closed = 0;
+  std::size_t present = 0;  // were closed before
+};
+
+// Names by tenant id, for invoices: those that exist now. A tenant that is gone has its id as its name.
+using TenantNamesById = std::map<std::string, std::string>;
+
+class Billing {
+ public:
+  // `path`: the ledger's database, which a Ledger has made.
+  [[nodiscard]] static Result<std::unique_ptr<Billing>> open(const std::string& path);
+  ~Billing();
+  Billing(const Billing&) = delete;
+  Billing& operator=(const Billing&) = delete;
+
+  [[nodiscard]] Result<PriceBook> priceBook();
+  [[nodiscard]] Status addPriceList(const PriceList& list);
+
+  [[nodiscard]] Status rollUp();
+  // Rolls up, then rates the month as it stands. `book`: another one, for a dry run.
+  [[nodiscard]] Result<Invoice> draft(const std::string& tenantId, const std::string& tenantName, const Period& period,
+                                      const PriceBook* book = nullptr);
+  // All tenants that have a plan, usage or late usage; the month must be over by `now`.
+  [[nodiscard]] Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now);
+  // Empty tenant: of all. Newest month first.
+  [[nodiscard]] Result<std::vector<InvoiceSummary>> invoices(const std::string& tenantId);
+  [[nodiscard]] Result<std::optional<Invoice>> invoice(const std::string& id);
+
+  // The hours of a month from the rows themselves, up to row `lastRow`: what a closed invoice was made from.
+  [[nodiscard]] Result<RatingInput> inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
+  // External bytes out and such, of the month so far.
+  [[nodiscard]] Result<Quantity> used(const std::string& tenantId, const Period& period, Meter meter);
+
+  [[nodiscard]] Result<std::string> addCredit(const std::string& tenantId, const std::string& text, Money amount,
+                                              std::int64_t now);
+  [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
+
+  // An amount of 0 takes the budget away.
+  [[nodiscard]] Status setBudget(const Budget& budget);
+  [[nodiscard]] Result<std::optional<Budget>> budget(const std::string& tenantId);
+  [[nodiscard]] Result<std::vector<Budget>> budgets();
+  // True the first time for this tenant, month and kind ("50%", "transfer").
+  [[nodiscard]] Result<bool> firstAlert(const std::string& tenantId, const Period& period, const std::string& kind,
+                                        std::int64_t now);
+
+ private:
+  class Database;
+  explicit Billing(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace cloister::metering

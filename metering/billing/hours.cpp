@@ -1,0 +1,180 @@
+#include "metering/billing/hours.h"
+
+#include <utility>
+
+#include "metering/base/lifecycle.h"
+#include "metering/base/sha256.h"
+
+namespace cloister::metering {
+namespace {
+
+// Levels, gaps and life-cycle events are not sums that anybody is billed by.
+std::string billable() {
+  std::string list;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(kLastMeter); ++i) {
+    const auto meter = static_cast<Meter>(i);
+    if (isLevel(meter) || meter == Meter::gap || meter == Meter::lifecycle) continue;
+    list += (list.empty() ? "" : ", ") + std::to_string(i);
+  }
+  return '(' + list + ')';
+}
+
+std::string number(Meter meter) {
+  return std::to_string(static_cast<unsigned>(meter));
+}
+
+const std::string kSums =
+    "CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT), CAST(SUM(r.quantity & 4294967295) AS BIGINT)";
+const std::string kHourOfRow = "r.window_from - r.window_from % 3600000000";
+// The rows of a chain that are not in `hours` yet.
+const std::string kNewRows =
+    "FROM heads h LEFT JOIN rolled d ON d.tenant = h.tenant JOIN rows r ON r.tenant = h.tenant"
+    " AND r.number > COALESCE(d.number, 0) AND r.number <= h.rows ";
+
+Status run(Sqlite& database, const std::string& sql) {
+  return database.exec(sql.c_str());
+}
+
+Quantity joined(std::uint64_t high, std::uint64_t low) {
+  return (Quantity{high} << 32U) + low;
+}
+
+Status readHours(Sqlite& database, Statement& statement, RatingInput& input) {
+  Statement::Step step{};
+  while ((step = statement.step()) == Statement::Step::row) {
+    HourUsage usage;
+    usage.hour = statement.integer(0);
+    usage.appId = statement.bytes(1);
+    usage.meter = static_cast<Meter>(statement.integer(2));
+    usage.quantity = joined(statement.bits(3), statement.bits(4));
+    input.usage.push_back(std::move(usage));
+  }
+  if (step == Statement::Step::failed) return database.error();
+  statement.reset();
+  return {};
+}
+
+}  // namespace
+
+Status rollUpAll(Sqlite& database) {
+  Transaction transaction(database);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  for (const std::string& sql :
+       {"INSERT INTO hours SELECT r.tenant, " + kHourOfRow + " AS hour, r.app, r.meter, " + kSums + ' ' + kNewRows +
+            "WHERE r.meter IN " + billable() +
+            " GROUP BY r.tenant, hour, r.app, r.meter ON CONFLICT(tenant, hour, app, meter) DO UPDATE SET"
+            " high = hours.high + excluded.high, low = hours.low + excluded.low",
+        "INSERT INTO lifecycle SELECT r.tenant, r.number, r.window_from, r.note " + kNewRows +
+            "WHERE r.meter = " + number(Meter::lifecycle),
+        "INSERT INTO late SELECT DISTINCT r.tenant, i.period_from " + kNewRows +
+            "JOIN names n ON n.id = r.tenant JOIN invoices i ON i.tenant = n.text AND r.window_from >= i.period_from"
+            " AND r.window_from < i.period_to WHERE r.meter IN " +
+            billable() + " ON CONFLICT DO NOTHING",
+        std::string("INSERT INTO rolled SELECT tenant, rows FROM heads WHERE rows > 0"
+                    " ON CONFLICT(tenant) DO UPDATE SET number = excluded.number")}) {
+    if (auto done = run(database, sql); !done) return done;
+  }
+  return transaction.commit();
+}
+
+Result<HoursReader> HoursReader::open(Sqlite& database) {
+  HoursReader reader(database);
+  const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
+  for (const auto& [statement, sql] : {
+           std::pair{&reader.hours_,
+                     "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
+                     " WHERE h.tenant = " +
+                         tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
+           std::pair{
+               &reader.rows_,
+               "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
+                   " AS hour, r.app AS app, r.meter AS meter, CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT)"
+                   " AS high, CAST(SUM(r.quantity & 4294967295) AS BIGINT) AS low FROM spans s JOIN rows r"
+                   " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
+                   tenant +
+                   " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
+                   " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
+                   billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
+           std::pair{&reader.reach_,
+                     "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
+                     " WHERE d.tenant = " +
+                         tenant},
+           std::pair{&reader.late_, "SELECT period_from FROM late WHERE tenant = " + tenant + " ORDER BY period_from"},
+           std::pair{&reader.lifecycle_,
+                     "SELECT e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " + tenant +
+                         " AND e.number <= ?2 ORDER BY e.at, e.number"},
+       }) {
+    auto prepared = database.prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(prepared).value();
+  }
+  return reader;
+}
+
+Result<RatingInput> HoursReader::input(const std::string& tenantId, const Period& period) {
+  RatingInput input;
+  input.period = period;
+  hours_.bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, period.to);
+  if (auto done = readHours(*database_, hours_, input); !done) return done.error();
+  auto held = plans(tenantId, INT64_MAX);
+  if (!held) return held.error();
+  input.plans = std::move(held).value();
+  return input;
+}
+
+Result<RatingInput> HoursReader::inputUpTo(const std::string& tenantId, const Period& period, std::uint64_t lastRow) {
+  RatingInput input;
+  input.period = period;
+  rows_.bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, period.to).bind(4, lastRow);
+  if (auto done = readHours(*database_, rows_, input); !done) return done.error();
+  auto held = plans(tenantId, lastRow);
+  if (!held) return held.error();
+  input.plans = std::move(held).value();
+  return input;
+}
+
+Result<std::vector<PlanSpan>> HoursReader::plans(const std::string& tenantId, std::uint64_t lastRow) {
+  lifecycle_.bind(1, std::string_view(tenantId)).bind(2, lastRow);
+  std::vector<LifecycleEvent> events;
+  Statement::Step step{};
+  while ((step = lifecycle_.step()) == Statement::Step::row) {
+    auto event = parseLifecycle(std::string(lifecycle_.bytes(1)));
+    if (!event) continue;
+    event->at = lifecycle_.integer(0);
+    events.push_back(std::move(*event));
+  }
+  if (step == Statement::Step::failed) return database_->error();
+  lifecycle_.reset();
+  return spansOf(events);
+}
+
+Result<std::optional<Reach>> HoursReader::reach(const std::string& tenantId) {
+  std::optional<Reach> found;
+  const auto step = reach_.bind(1, std::string_view(tenantId)).step();
+  if (step == Statement::Step::failed) return database_->error();
+  if (step == Statement::Step::row) found = Reach{reach_.bits(0), hexadecimal(reach_.bytes(1))};
+  reach_.reset();
+  return found;
+}
+
+Result<std::vector<Period>> HoursReader::lateMonths(const std::string& tenantId) {
+  std::vector<Period> months;
+  late_.bind(1, std::string_view(tenantId));
+  Statement::Step step{};
+  while ((step = late_.step()) == Statement::Step::row) months.push_back(monthOf(late_.integer(0)));
+  if (step == Statement::Step::failed) return database_->error();
+  late_.reset();
+  return months;
+}
+
+Result<std::vector<std::string>> HoursReader::tenants() {
+  auto query = database_->prepare("SELECT n.text FROM rolled d JOIN names n ON n.id = d.tenant ORDER BY n.text");
+  if (!query) return query.error();
+  std::vector<std::string> all;
+  Statement::Step step{};
+  while ((step = query->step()) == Statement::Step::row) all.emplace_back(query->bytes(0));
+  if (step == Statement::Step::failed) return database_->error();
+  return all;
+}
+
+}  // namespace cloister::metering

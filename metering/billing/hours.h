@@ -1,0 +1,51 @@
+// Hours: the ledger's rows summed by the hour, app and meter, and what rating needs of a tenant.
+//
+// Part of Billing; others call that. Threads: the caller holds the connection's mutex. A Reader's statements belong to
+// its connection and go before it. Failures: Error of the connection.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "metering/base/sqlite.h"
+#include "metering/rating/rate.h"
+
+namespace cloister::metering {
+
+// Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks months that are closed and got
+// some of it as late. One transaction.
+[[nodiscard]] Status rollUpAll(Sqlite& database);
+
+// How far a tenant's hours reach in its chain.
+struct Reach {
+  std::uint64_t lastRow = 0;
+  std::string head;  // hexadecimal hash of that row
+};
+
+class HoursReader {
+ public:
+  [[nodiscard]] static Result<HoursReader> open(Sqlite& database);
+
+  [[nodiscard]] Result<RatingInput> input(const std::string& tenantId, const Period& period);
+  // The same from the rows themselves, as they stood when the chain ended with `lastRow`.
+  [[nodiscard]] Result<RatingInput> inputUpTo(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
+  // Nothing: the tenant has no rows.
+  [[nodiscard]] Result<std::optional<Reach>> reach(const std::string& tenantId);
+  [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId);
+  // Of all tenants with rows.
+  [[nodiscard]] Result<std::vector<std::string>> tenants();
+
+ private:
+  explicit HoursReader(Sqlite& database) : database_(&database) {}
+  [[nodiscard]] Result<std::vector<PlanSpan>> plans(const std::string& tenantId, std::uint64_t lastRow);
+  Sqlite* database_;
+  Statement hours_;
+  Statement rows_;
+  Statement reach_;
+  Statement late_;
+  Statement lifecycle_;
+};
+
+}  // namespace cloister::metering

@@ -1,0 +1,46 @@
+// Invoices: drafts from the hours, and the closed ones on record.
+//
+// Part of Billing; others call that. Threads: the caller holds the connection's mutex. Failures: Error of the
+// connection, or of rating.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metering/billing/billing.h"
+#include "metering/billing/hours.h"
+
+namespace cloister::metering {
+
+[[nodiscard]] Result<std::vector<InvoiceSummary>> listInvoices(Sqlite& database, const std::string& tenantId);
+[[nodiscard]] Result<std::optional<Invoice>> findInvoice(Sqlite& database, const std::string& id);
+
+// Makes drafts, one tenant after the other, from one state of the database.
+class Drafts {
+ public:
+  [[nodiscard]] static Result<Drafts> open(Sqlite& database);
+
+  // Of a month that is closed: as it would be today, without credits and without corrections of others.
+  [[nodiscard]] Result<Invoice> make(const PriceBook& book, const std::string& tenantId, const std::string& name,
+                                     const Period& period);
+  [[nodiscard]] Result<std::vector<std::string>> tenants() { return hours_.tenants(); }
+  [[nodiscard]] HoursReader& hours() { return hours_; }
+
+ private:
+  Drafts(Sqlite& database, HoursReader hours) : database_(&database), hours_(std::move(hours)) {}
+  [[nodiscard]] Result<std::vector<InvoiceLine>> corrections(const PriceBook& book, const std::string& tenantId);
+  [[nodiscard]] Result<BilledMonth> billed(const std::string& tenantId, const Period& period);
+  [[nodiscard]] Result<std::vector<Credit>> credits(const std::string& tenantId);
+  Sqlite* database_;
+  HoursReader hours_;
+  Statement bodies_;
+  Statement credits_;
+};
+
+// Writes an invoice, takes its credits and clears the late months that it corrects; in the caller's transaction.
+// False: the tenant's month is closed already, or its chain went on since the draft.
+[[nodiscard]] Result<bool> record(Sqlite& database, const Invoice& invoice);
+
+}  // namespace cloister::metering

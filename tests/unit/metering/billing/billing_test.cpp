@@ -1,0 +1,226 @@
+#include "metering/billing/billing.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "metering/base/lifecycle.h"
+#include "metering/ledger/ledger.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::uint64_t kCoreHour = 3'600'000'000'000;
+const Period kJanuary = *parseMonth("2026-01");
+const Period kFebruary = *parseMonth("2026-02");
+const Period kMarch = *parseMonth("2026-03");
+
+class BillingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ =
+        std::filesystem::temp_directory_path() /
+        ("billing-" + std::to_string(::getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(directory_);
+    reopen();
+  }
+  void TearDown() override {
+    billing_.reset();
+    ledger_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void reopen() {
+    billing_.reset();
+    ledger_.reset();
+    const std::string path = directory_ / "ledger.db";
+    ledger_ = Ledger::open(path).value();
+    billing_ = Billing::open(path).value();
+  }
+
+  void use(const std::string& tenant, std::int64_t from, std::uint64_t cpu, const std::string& app = "ap-1") {
+    UsageBatch batch{"nd-1", ++sequence_, "boot", {}};
+    batch.rows.push_back({tenant, app, "in-1", Meter::cpu, cpu, from, from + 10 * kSecond, ""});
+    batch.rows.push_back({tenant, app, "in-1", Meter::memoryPeak, 1 << 20, from, from + 10 * kSecond, ""});
+    batch.rows.push_back({tenant, "", "", Meter::gap, 5, from, from + 10 * kSecond, "counter went backwards"});
+    ASSERT_TRUE(ledger_->append(batch, from));
+  }
+  void plan(const std::string& tenant, std::int64_t at, const std::string& previous, const std::string& current) {
+    ASSERT_TRUE(ledger_->append(batchOf({++events_, at, tenant, "plan", previous, current}), at));
+  }
+  void price(const std::string& name, const char* price, std::int64_t from = 0) {
+    PriceList list;
+    list.name = name;
+    list.currency = "EUR";
+    list.from = from;
+    list.items = {{"cpu", Meter::cpu, "core-hour", 0, {{kNoEnd, parseUnitPrice(price).value()}}}};
+    list.plans = {{"small", 10 * kMicros, 0, OverTransfer::charge}};
+    list.taxes = {{"VAT", 100'000}};
+    const auto added = billing_->addPriceList(list);
+    ASSERT_TRUE(added) << added.error().message();
+  }
+  Invoice closed(const std::string& tenant, const Period& period) {
+    const auto invoice = billing_->invoice(invoiceId(tenant, period));
+    EXPECT_TRUE(invoice && invoice.value()) << tenant << ' ' << monthText(period);
+    return invoice.value().value();
+  }
+  Closing close(const Period& period, const TenantNamesById& names = {}) {
+    const auto closing = billing_->close(period, names, period.to + kHour);
+    EXPECT_TRUE(closing) << closing.error().message();
+    return closing ? *closing : Closing{};
+  }
+
+  std::filesystem::path directory_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Billing> billing_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t events_ = 0;
+};
+
+TEST_F(BillingTest, aMonthIsWhatItsRowsCost) {
+  price("2026", "0.5");
+  plan("tn-1", kJanuary.from, "", "small");
+  use("tn-1", kJanuary.from, kCoreHour);
+  use("tn-1", kJanuary.to - 10 * kSecond, 3 * kCoreHour, "ap-2");
+  use("tn-1", kFebruary.from, kCoreHour);  // the next month's
+  const auto closing = close(kJanuary, {{"tn-1", "acme"}});
+  EXPECT_EQ(closing.closed, 1U);
+  const auto invoice = closed("tn-1", kJanuary);
+  EXPECT_EQ(invoice.tenantName, "acme");
+  EXPECT_EQ(invoice.total, 13'200'000);  // 4 x 0.5 + 10, and 10 %
+  EXPECT_EQ(invoice.lastRow, 10U);
+  EXPECT_EQ(invoice.head.size(), 64U);
+}
+
+TEST_F(BillingTest, closingTwiceClosesOnce) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  EXPECT_EQ(close(kJanuary).closed, 1U);
+  const auto before = closed("tn-1", kJanuary);
+  reopen();
+  const auto again = close(kJanuary);
+  EXPECT_EQ(again.closed, 0U);
+  EXPECT_EQ(again.present, 1U);
+  EXPECT_EQ(closed("tn-1", kJanuary), before);
+}
+
+TEST_F(BillingTest, aMonthThatIsNotOverIsNotClosed) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  EXPECT_FALSE(billing_->close(kJanuary, {}, kJanuary.to - 1));
+}
+
+TEST_F(BillingTest, usageThatComesLateIsACorrectionOfItsMonthOnce) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  close(kJanuary);
+  use("tn-1", kJanuary.from + kHour, 2 * kCoreHour);
+  use("tn-1", kFebruary.from, kCoreHour);
+  const auto before = closed("tn-1", kJanuary);
+  close(kFebruary);
+  EXPECT_EQ(closed("tn-1", kJanuary), before);
+  const auto february = closed("tn-1", kFebruary);
+  ASSERT_EQ(february.lines.size(), 3U);  // usage, correction, tax
+  EXPECT_EQ(february.lines[1].kind, ChargeKind::correction);
+  EXPECT_EQ(february.lines[1].from, kJanuary.from);
+  EXPECT_EQ(february.lines[1].quantity, Quantity{2 * kCoreHour});
+  EXPECT_EQ(february.lines[1].cost, kMicros);
+  // Later again: only what is new.
+  use("tn-1", kJanuary.from + kHour, kCoreHour);
+  close(kMarch);
+  const auto march = closed("tn-1", kMarch);
+  ASSERT_EQ(march.lines.size(), 2U);
+  EXPECT_EQ(march.lines[0].cost, kMicros / 2);
+}
+
+TEST_F(BillingTest, aDraftIsWhatClosingWouldMakeAndLeavesNothing) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  ASSERT_TRUE(billing_->addCredit("tn-1", "welcome", kMicros / 10, 0));
+  const auto draft = billing_->draft("tn-1", "tn-1", kJanuary);
+  ASSERT_TRUE(draft) << draft.error().message();
+  close(kJanuary);
+  auto made = closed("tn-1", kJanuary);
+  made.closedAt = 0;
+  EXPECT_EQ(made, *draft);
+  EXPECT_EQ(billing_->credits("tn-1")->at(0).credit.remaining, 0);
+}
+
+TEST_F(BillingTest, aClosedMonthCanBeRatedWithOtherPrices) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, 2 * kCoreHour);
+  close(kJanuary);
+  PriceBook other = billing_->priceBook().value();
+  other.at(0).items.at(0).tiers.at(0).price *= 3;
+  const auto dry = billing_->draft("tn-1", "acme", kJanuary, &other);
+  ASSERT_TRUE(dry);
+  EXPECT_EQ(dry->total, 3'300'000);
+  EXPECT_EQ(closed("tn-1", kJanuary).total, 1'100'000);
+}
+
+TEST_F(BillingTest, whatAClosedInvoiceWasMadeFromIsStillThere) {
+  price("2026", "0.5");
+  plan("tn-1", kJanuary.from, "", "small");
+  use("tn-1", kJanuary.from, kCoreHour);
+  close(kJanuary);
+  const auto invoice = closed("tn-1", kJanuary);
+  use("tn-1", kJanuary.from, kCoreHour);
+  plan("tn-1", kJanuary.from + kHour, "small", "");
+  ASSERT_TRUE(billing_->rollUp());
+  const auto input = billing_->inputOf("tn-1", kJanuary, invoice.lastRow);
+  ASSERT_TRUE(input) << input.error().message();
+  ASSERT_EQ(input->usage.size(), 1U);
+  EXPECT_EQ(input->usage[0].quantity, Quantity{kCoreHour});
+  EXPECT_EQ(input->plans, (std::vector<PlanSpan>{{kJanuary.from, kOpenEnd, "small"}}));
+}
+
+TEST_F(BillingTest, sumsAreExactBeyondSixtyFourBits) {
+  price("2026", "0");
+  for (int i = 0; i < 3; ++i) use("tn-1", kJanuary.from, UINT64_MAX);
+  ASSERT_TRUE(billing_->rollUp());
+  EXPECT_TRUE(billing_->used("tn-1", kJanuary, Meter::cpu).value() == Quantity{UINT64_MAX} * 3);
+}
+
+TEST_F(BillingTest, awkwardTenantsAreTenants) {
+  price("2026", "0.5");
+  for (const std::string tenant : {"'; DROP TABLE rows; --", "tn \"x\"\n\t", "\xc3\xa9\xf0\x9f\x98\x80", "%00", "-"}) {
+    use(tenant, kJanuary.from, kCoreHour, "a'b\"c");
+    const auto draft = billing_->draft(tenant, tenant, kJanuary);
+    ASSERT_TRUE(draft) << draft.error().message();
+    EXPECT_EQ(draft->total, 550'000) << tenant;
+  }
+  EXPECT_EQ(close(kJanuary).closed, 5U);
+}
+
+TEST_F(BillingTest, aPriceThatLacksStopsTheCloseAndNamesTenantAndHour) {
+  price("2026", "0.5", kJanuary.from + 5 * kHour);
+  use("tn-1", kJanuary.from + kHour, kCoreHour);
+  const auto closing = billing_->close(kJanuary, {}, kFebruary.to);
+  ASSERT_FALSE(closing);
+  EXPECT_EQ(closing.error().path, "tn-1: 2026-01-01T01:00:00Z");
+  EXPECT_TRUE(billing_->invoices("")->empty());
+}
+
+TEST_F(BillingTest, priceListsAreKept) {
+  price("a", "0.5");
+  price("b", "0.7", kFebruary.from);
+  reopen();
+  const auto book = billing_->priceBook();
+  ASSERT_TRUE(book);
+  ASSERT_EQ(book->size(), 2U);
+  EXPECT_EQ(book->at(0).to, kFebruary.from);
+  EXPECT_FALSE(billing_->addPriceList(book->at(1)));
+}
+
+TEST_F(BillingTest, budgetsAndAlertsAreKept) {
+  ASSERT_TRUE(billing_->setBudget({"tn-1", 5 * kMicros, Cap::hard}));
+  EXPECT_EQ(billing_->budget("tn-1").value()->cap, Cap::hard);
+  EXPECT_TRUE(billing_->firstAlert("tn-1", kJanuary, "50%", 1).value());
+  reopen();
+  EXPECT_FALSE(billing_->firstAlert("tn-1", kJanuary, "50%", 2).value());
+  EXPECT_TRUE(billing_->firstAlert("tn-1", kFebruary, "50%", 3).value());
+  ASSERT_TRUE(billing_->setBudget({"tn-1", 0, Cap::soft}));
+  EXPECT_FALSE(billing_->budget("tn-1").value());
+}
+
+}  // namespace
+}  // namespace cloister::metering
