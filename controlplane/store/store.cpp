@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <filesystem>
 
 #include "controlplane/store/migrations.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/secret_file.h"
 
 namespace cloister::store {
 namespace {
@@ -38,20 +38,8 @@ std::string randomKey() {
 std::string loadKey(const std::string& path) {
   initialiseSodium();
   if (path.empty()) return randomKey();
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) {
-    const auto key = randomKey();
-    if (const auto written = files::replace(path, key, 0600); !written) {
-      throw StoreError(SQLITE_CANTOPEN, written.error().message(), {});
-    }
-    return key;
-  }
-  if ((status.st_mode & 0077U) != 0) {
-    throw StoreError(SQLITE_PERM, path + ": others than its owner may read it; its mode must be 0600", {});
-  }
-  auto key = files::read(path, crypto_secretbox_KEYBYTES);
-  if (!key) throw StoreError(SQLITE_CANTOPEN, key.error().message(), {});
-  if (key->size() != crypto_secretbox_KEYBYTES) throw StoreError(SQLITE_CORRUPT, path + ": not a key", {});
+  auto key = files::secretFile(path, randomKey());
+  if (!key) throw StoreError(key.error().code == EPERM ? SQLITE_PERM : SQLITE_CANTOPEN, key.error().message(), {});
   return *key;
 }
 

@@ -8,6 +8,7 @@
 #include "metering/billing/accounts.h"
 #include "metering/billing/invoices.h"
 #include "metering/billing/schema.h"
+#include "metering/billing/statements.h"
 
 namespace cloister::metering {
 namespace {
@@ -44,7 +45,8 @@ class Snapshot {
 
 class Billing::Database {
  public:
-  explicit Database(Sqlite database) : sql(std::move(database)) {}
+  Database(std::string location, Sqlite database) : path(std::move(location)), sql(std::move(database)) {}
+  const std::string path;
   std::mutex mutex;
   Sqlite sql;
 
@@ -126,7 +128,7 @@ Result<std::unique_ptr<Billing>> Billing::open(const std::string& path) {
   auto sql = Sqlite::open(path, "billing");
   if (!sql) return sql.error();
   if (auto made = sql->exec(kBillingSchema); !made) return made.error();
-  return std::unique_ptr<Billing>(new Billing(std::make_unique<Database>(std::move(sql).value())));
+  return std::unique_ptr<Billing>(new Billing(std::make_unique<Database>(path, std::move(sql).value())));
 }
 
 Result<PriceBook> Billing::priceBook() {
@@ -176,6 +178,23 @@ Result<RatingInput> Billing::inputOf(const std::string& tenantId, const Period& 
   auto reader = HoursReader::open(database_->sql);
   if (!reader) return reader.error();
   return reader->inputUpTo(tenantId, period, lastRow);
+}
+
+Result<std::vector<Charge>> Billing::chargesOf(const Invoice& invoice) {
+  const auto book = priceBook();
+  if (!book) return book.error();
+  const auto input = inputOf(invoice.tenantId, invoice.period, invoice.lastRow);
+  if (!input) return input.error();
+  return rate(*book, *input);
+}
+
+Status Billing::statement(const Invoice& invoice, const SigningKey& key,
+                          const std::function<void(std::string_view)>& sink) {
+  auto own = Sqlite::open(database_->path, "billing", Sqlite::Mode::readOnly);
+  if (!own) return own.error();
+  Snapshot snapshot(*own);
+  if (auto begun = snapshot.begin(); !begun) return begun;
+  return writeStatement(*own, invoice, key, sink);
 }
 
 Result<Quantity> Billing::used(const std::string& tenantId, const Period& period, Meter meter) {

@@ -12,12 +12,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "metering/base/signing.h"
 #include "metering/rating/invoice.h"
 #include "sandbox/base/result.h"
 
@@ -77,6 +80,11 @@ class Billing {
 
   // The hours of a month from the rows themselves, up to row `lastRow`: what a closed invoice was made from.
   [[nodiscard]] Result<RatingInput> inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
+  // The charges that a closed invoice's (or an untouched draft's) lines were summed from.
+  [[nodiscard]] Result<std::vector<Charge>> chargesOf(const Invoice& invoice);
+  // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.
+  [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key,
+                                 const std::function<void(std::string_view)>& sink);
   // External bytes out and such, of the month so far.
   [[nodiscard]] Result<Quantity> used(const std::string& tenantId, const Period& period, Meter meter);
 

@@ -10,14 +10,6 @@ Error damaged(const std::string& id) {
   return Error{"billing", "an invoice on record cannot be read", id, 0};
 }
 
-// What a correction is a difference to.
-bool isBilled(const InvoiceLine& line, const Period& invoiceOf, const Period& month) {
-  if (line.kind == ChargeKind::correction) return line.from == month.from;
-  const bool ownMonth = invoiceOf == month;
-  return ownMonth &&
-         (line.kind == ChargeKind::usage || line.kind == ChargeKind::fee || line.kind == ChargeKind::minimum);
-}
-
 Result<bool> present(Sqlite& database, const std::string& sql, std::string_view first, std::int64_t second) {
   auto query = database.prepare(sql);
   if (!query) return query.error();
@@ -133,9 +125,8 @@ Result<BilledMonth> Drafts::billed(const std::string& tenantId, const Period& pe
   while ((step = bodies_.step()) == Statement::Step::row) {
     const auto invoice = invoiceFromJson(std::string(bodies_.bytes(1)));
     if (!invoice) return damaged(std::string(bodies_.bytes(0)));
-    for (const auto& line : invoice->lines) {
-      if (isBilled(line, invoice->period, period)) month.lines.push_back(line);
-    }
+    const auto lines = billedLines(*invoice, period);
+    month.lines.insert(month.lines.end(), lines.begin(), lines.end());
   }
   if (step == Statement::Step::failed) return database_->error();
   bodies_.reset();

@@ -84,6 +84,16 @@ void roundToCoin(Invoice& invoice, Money& sum) {
 
 }  // namespace
 
+std::vector<InvoiceLine> billedLines(const Invoice& invoice, const Period& month) {
+  std::vector<InvoiceLine> lines;
+  for (const auto& line : invoice.lines) {
+    const bool own = line.kind == ChargeKind::usage || line.kind == ChargeKind::fee || line.kind == ChargeKind::minimum;
+    const bool correction = line.kind == ChargeKind::correction && line.from == month.from;
+    if (correction || (own && invoice.period == month)) lines.push_back(line);
+  }
+  return lines;
+}
+
 std::vector<InvoiceLine> linesOf(const std::vector<Charge>& charges) {
   std::map<LineKey, InvoiceLine> lines;
   for (const auto& charge : charges) {

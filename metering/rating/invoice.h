@@ -63,6 +63,8 @@ struct BilledMonth {
   std::vector<InvoiceLine> lines;  // usage, fee, minimum of its invoice, and later corrections of it
 };
 
+// The lines of an invoice that bill `month`: its own usage, fees and minimum, or corrections of it.
+[[nodiscard]] std::vector<InvoiceLine> billedLines(const Invoice& invoice, const Period& month);
 // Charges by kind, list, sku and app.
 [[nodiscard]] std::vector<InvoiceLine> linesOf(const std::vector<Charge>& charges);
 // What `now` (lines of that month as it stands today) has more or less than what was billed.
@@ -87,7 +89,7 @@ struct InvoiceInput {
 
 [[nodiscard]] std::string toJson(const Invoice& invoice);
 [[nodiscard]] Result<Invoice> invoiceFromJson(const std::string& text);
-// "CPU (core-hour)": for people. `appName` empty: the tenant's own.
+// What a line is, for people; apps are not named.
 [[nodiscard]] std::string describe(const InvoiceLine& line);
 
 }  // namespace cloister::metering

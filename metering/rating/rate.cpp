@@ -48,8 +48,15 @@ class Ladder {
     }
   }
 
-  // The cost of going from the sum so far to `quantity` more; nothing when it passes 63 bits.
-  std::optional<Money> take(Quantity quantity) {
+  // A part of a quantity that lies in one tier.
+  struct Part {
+    Quantity quantity = 0;
+    UnitPrice price = 0;
+    Money cost = 0;
+  };
+  // The parts of `quantity` more; nothing when the sum passes 63 bits.
+  std::optional<std::vector<Part>> take(Quantity quantity) {
+    std::vector<Part> parts;
     const Quantity until = sum_ + quantity;
     while (sum_ < until) {
       const Step& step = steps_.at(at_);
@@ -58,17 +65,15 @@ class Ladder {
       if (__builtin_mul_overflow(part, static_cast<Quantity>(step.price), &product) ||
           __builtin_add_overflow(numerator_, product, &numerator_))
         return std::nullopt;
+      const auto cost = roundedCost(numerator_, per_ * static_cast<Quantity>(kNanosAMicro));
+      if (!cost) return std::nullopt;
+      if (part != 0) parts.push_back({part, step.price, *cost - cost_});
+      cost_ = *cost;
       sum_ += part;
-      price_ = step.price;
       if (sum_ == step.end) ++at_;
     }
-    const auto cost = roundedCost(numerator_, per_ * static_cast<Quantity>(kNanosAMicro));
-    if (!cost) return std::nullopt;
-    const Money more = *cost - cost_;
-    cost_ = *cost;
-    return more;
+    return parts;
   }
-  [[nodiscard]] UnitPrice price() const { return price_; }
 
  private:
   struct Step {
@@ -80,7 +85,6 @@ class Ladder {
   std::size_t at_ = 0;
   Quantity sum_ = 0;
   Quantity numerator_ = 0;  // exact, in nano-units x base units
-  UnitPrice price_ = 0;
   Money cost_ = 0;
 };
 
@@ -90,20 +94,22 @@ using Hours = std::map<std::pair<std::int64_t, std::string>, Quantity>;
 Status chargeItem(const Stretch& stretch, const PriceItem& item, const Hours& hours, std::vector<Charge>& charges) {
   Ladder ladder(item, stretch);
   for (const auto& [where, quantity] : hours) {
-    const auto cost = ladder.take(quantity);
-    if (!cost) return refused("the amount is beyond what an invoice can hold", item.sku);
-    Charge charge;
-    charge.sku = item.sku;
-    charge.appId = where.second;
-    charge.priceList = stretch.list.name;
-    charge.from = where.first;
-    charge.to = where.first + kHour;
-    charge.meter = item.meter;
-    charge.unit = item.unit;
-    charge.quantity = quantity;
-    charge.listPrice = ladder.price();
-    charge.cost = *cost;
-    charges.push_back(std::move(charge));
+    const auto parts = ladder.take(quantity);
+    if (!parts) return refused("the amount is beyond what an invoice can hold", item.sku);
+    for (const auto& part : *parts) {
+      Charge charge;
+      charge.sku = item.sku;
+      charge.appId = where.second;
+      charge.priceList = stretch.list.name;
+      charge.from = where.first;
+      charge.to = where.first + kHour;
+      charge.meter = item.meter;
+      charge.unit = item.unit;
+      charge.quantity = part.quantity;
+      charge.listPrice = part.price;
+      charge.cost = part.cost;
+      charges.push_back(std::move(charge));
+    }
   }
   return {};
 }

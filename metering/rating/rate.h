@@ -2,9 +2,10 @@
 //
 // Usage comes by the hour, app and meter. Of an item, the hours of one price list go through its tiers in the order of
 // time, then app: with C(q) = the exact price of the first q base units, rounded once to a micro-unit, an hour that
-// takes the sum from a to b costs C(b) - C(a). So hours add up to their line, and lines to the invoice, without a
-// difference. What is included and the tiers' ends shrink with the part of the month that a list covers, in hours,
-// rounded down; fees and the minimum with the time that a plan was held, rounded to the micro-unit.
+// takes the sum from a to b costs C(b) - C(a), in a charge for each tier that it touches. So hours add up to their
+// line, and lines to the invoice, without a difference. What is included and the tiers' ends shrink with the part of
+// the month that a list covers, in hours, rounded down; fees and the minimum with the time that a plan was held,
+// rounded to the micro-unit.
 //
 // Charges before tax, in this order: usage, fees, and what lacks to the minimum. Corrections, credits, taxes and the
 // rounding to the currency's smallest coin are an invoice's (invoice.h).
@@ -53,7 +54,7 @@ struct Charge {
   Meter meter = Meter::cpu;  // of usage
   std::string unit;          // of usage: PricingUnit::name
   Quantity quantity = 0;     // of usage: base units
-  UnitPrice listPrice = 0;   // of usage: of its last unit
+  UnitPrice listPrice = 0;   // of usage: of the tier
   Money cost = 0;
 };
 

@@ -1,0 +1,15 @@
+// Statements: an invoice and all that it follows from, out of the database into a file (export/statement.h).
+//
+// Part of Billing; others call that. Threads: the caller holds the connection's mutex. Failures: Error of the
+// connection; the file that was begun is then without its seal, and does not verify.
+#pragma once
+
+#include "metering/base/sqlite.h"
+#include "metering/export/statement.h"
+
+namespace cloister::metering {
+
+[[nodiscard]] Status writeStatement(Sqlite& database, const Invoice& invoice, const SigningKey& key,
+                                    const StatementWriter::Sink& sink);
+
+}  // namespace cloister::metering

@@ -1,0 +1,31 @@
+// Conformance of a FOCUS file (1.2): the rules of the specification for the columns that a host's file has, and for
+// each InvoiceId the sum of BilledCost. The specification's own validator is not in Debian.
+//
+// Rules: mandatory columns are there once; no value of theirs is empty but where the column may be null; moments are
+// UTC, periods begin before they end, charge periods of anything but corrections lie in the billing
+// period; numbers are plain decimals; the enumerations; a correction has ChargeClass; usage and purchases have
+// quantity, unit and price, whose product is ListCost, unless they are corrections; taxes have no SKU. Threads: pure.
+// Failures: findings "row 7, ListCost: ...", at most kMostFindings.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "metering/rating/money.h"
+
+namespace cloister::metering {
+
+inline constexpr std::size_t kMostFindings = 20;
+
+struct FocusReport {
+  std::uint64_t rows = 0;
+  std::map<std::string, Money> billed;  // by InvoiceId
+  std::vector<std::string> findings;
+  [[nodiscard]] bool conforms() const { return findings.empty(); }
+};
+
+[[nodiscard]] FocusReport checkFocus(const std::string& csv);
+
+}  // namespace cloister::metering

@@ -1,0 +1,144 @@
+#include "metering/export/verify.h"
+
+#include <sstream>
+#include <vector>
+
+#include "tests/unit/metering/export/exported_month.h"
+
+namespace cloister::metering {
+namespace {
+
+class StatementTest : public ExportedMonth {
+ protected:
+  std::string write(const Invoice& invoice) {
+    std::string file;
+    const auto written = billing_->statement(invoice, key_, [&](std::string_view text) { file += text; });
+    EXPECT_TRUE(written) << written.error().message();
+    return file;
+  }
+  // As a reader of the file does it: by line feeds.
+  StatementReport verify(const std::string& file, const std::string& key) {
+    std::size_t at = 0;
+    return verifyStatement(
+        [&](std::string& line) {
+          if (at >= file.size()) return false;
+          const auto end = std::min(file.find('\n', at), file.size());
+          line = file.substr(at, end - at);
+          at = end + 1;
+          return true;
+        },
+        key);
+  }
+  StatementReport verify(const std::string& file) { return verify(file, key_.publicKey()); }
+  // Which record a byte lies in: "row 7", or the number of its line.
+  static std::string recordAt(const std::string& file, std::size_t byte) {
+    const auto before =
+        static_cast<std::size_t>(std::count(file.begin(), file.begin() + static_cast<long>(byte), '\n'));
+    return "line " + std::to_string(before + 1) + ":";
+  }
+
+  SigningKey key_ = SigningKey::fromSeed(std::string(32, 'k')).value();
+};
+
+TEST_F(StatementTest, holdsFromRowsToTheLastLine) {
+  for (const auto& period : {kJanuary, kFebruary}) {
+    const auto report = verify(write(closed(period)));
+    EXPECT_EQ(report.finding, "") << monthText(period);
+    EXPECT_EQ(report.invoice, closed(period));
+  }
+  EXPECT_EQ(verify(write(closed(kJanuary))).rows, 120U);  // the plan's row lies before the month: it is an event
+}
+
+TEST_F(StatementTest, aDraftHasAStatementToo) {
+  use(parseMonth("2026-03")->from, 5 * kCoreHour);
+  const auto draft = billing_->draft(kTenant, "acme", *parseMonth("2026-03"));
+  ASSERT_TRUE(draft);
+  EXPECT_EQ(verify(write(*draft)).finding, "");
+}
+
+// A bit of each eleventh byte, and each bit of the seal: always found, and what is named is the line that it is in.
+TEST_F(StatementTest, aFlippedBitIsFoundAndItsLineNamed) {
+  const auto file = write(closed(kFebruary));
+  std::size_t named = 0;
+  std::size_t flips = 0;
+  const auto seal = 8 * file.rfind("seal");
+  for (std::size_t bit = 0; bit < 8 * file.size(); bit += bit < seal ? 11 * 8 + 1 : 1) {
+    const std::size_t byte = bit / 8;
+    auto bad = file;
+    bad[byte] = static_cast<char>(bad[byte] ^ static_cast<char>(1U << (bit % 8)));
+    const auto report = verify(bad);
+    ASSERT_FALSE(report.holds()) << "bit " << bit % 8 << " of byte " << byte;
+    ++flips;
+    // A line feed that is lost or made changes what a line is: the line that it ended or stood in is named.
+    named += report.finding.starts_with(recordAt(file, byte)) ? 1U : 0U;
+    EXPECT_TRUE(report.finding.starts_with(recordAt(file, byte)) || file[byte] == '\n' || bad[byte] == '\n')
+        << report.finding << "; it was " << recordAt(file, byte);
+  }
+  EXPECT_GT(named, flips * 99 / 100);
+}
+
+TEST_F(StatementTest, aRowIsNamedByItsNumber) {
+  auto file = write(closed(kJanuary));
+  const auto row = file.find("\nrow\t17\t");
+  const auto digit = file.find("\tcpu\t", row) + 5;
+  file[digit] = file[digit] == '1' ? '2' : '1';
+  EXPECT_NE(verify(file).finding.find("row 17: "), std::string::npos) << verify(file).finding;
+}
+
+TEST_F(StatementTest, whatIsLeftOutOrDoubledIsFound) {
+  const auto file = write(closed(kJanuary));
+  std::vector<std::string> lines;
+  std::istringstream text(file);
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string without;
+    std::string twice;
+    for (std::size_t j = 0; j < lines.size(); ++j) {
+      if (j != i) without += lines[j] + '\n';
+      twice += lines[j] + '\n' + (j == i ? lines[j] + '\n' : "");
+    }
+    EXPECT_FALSE(verify(without).holds()) << "without line " << i + 1;
+    EXPECT_FALSE(verify(twice).holds()) << "line " << i + 1 << " twice";
+  }
+  EXPECT_FALSE(verify("").holds());
+  EXPECT_FALSE(verify(file + "row\n").holds());
+}
+
+// Whoever has the key can seal anything; that the lines follow from the rows is still checked.
+TEST_F(StatementTest, aSignedInvoiceThatDoesNotFollowFromTheRowsIsFound) {
+  auto invoice = closed(kJanuary);
+  invoice.lines.at(1).cost += 1;
+  auto report = verify(write(invoice));
+  EXPECT_NE(report.finding.find("invoice line 2"), std::string::npos) << report.finding;
+  invoice = closed(kJanuary);
+  invoice.total += 1;
+  EXPECT_NE(verify(write(invoice)).finding.find("total"), std::string::npos);
+  invoice = closed(kFebruary);
+  for (auto& line : invoice.lines) {
+    if (line.kind == ChargeKind::correction) line.cost *= 2;
+  }
+  EXPECT_NE(verify(write(invoice)).finding.find("Correction"), std::string::npos);
+}
+
+TEST_F(StatementTest, anotherKeyIsNotThis) {
+  const auto other = SigningKey::fromSeed(std::string(32, 'x')).value();
+  const auto report = verify(write(closed(kJanuary)), other.publicKey());
+  EXPECT_NE(report.finding.find("another key"), std::string::npos);
+  EXPECT_FALSE(verify(write(closed(kJanuary)), "").holds());
+}
+
+TEST(SigningKeyTest, isMadeOnceAndKeptForItsOwner) {
+  const auto path = std::filesystem::temp_directory_path() / ("key-" + std::to_string(::getpid()));
+  const auto made = SigningKey::open(path);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(SigningKey::open(path)->publicKey(), made->publicKey());
+  EXPECT_TRUE(isSignedBy(made->publicKey(), "text", made->sign("text")));
+  EXPECT_FALSE(isSignedBy(made->publicKey(), "texT", made->sign("text")));
+  EXPECT_FALSE(isSignedBy("zz", "text", made->sign("text")));
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
+  EXPECT_FALSE(SigningKey::open(path));
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace cloister::metering
