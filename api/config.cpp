@@ -50,6 +50,8 @@ Config loadConfig(const std::string& path) {
       {"edge_url", text(config.edgeUrl)},
       {"edge_socket", text(config.edgeSocket)},
       {"edge_maps", text(config.edgeMaps)},
+      {"provider", text(config.provider)},
+      {"region", text(config.region)},
       {"log_level", text(config.logLevel)},
       {"max_source_bytes", number(config.maxSourceBytes)},
       {"max_slug_bytes", number(config.maxSlugBytes)},

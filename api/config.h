@@ -3,6 +3,7 @@
 //   $STATE/cloisterd/
 //   ├── cloister.db, secret.key   controlplane/store
 //   ├── ledger.db                 metering
+//   ├── signing.key               metering: what statements are signed with
 //   ├── blobs/<sha256>            controlplane/builds: sources, slugs, base images
 //   ├── bases/<name>              digest of the base image of that name
 //   └── builds/<id>.log           output of a build
@@ -25,6 +26,8 @@ struct Config {
   std::string edgeUrl = "http://localhost:8080";
   std::string edgeSocket;  // empty: $RUN/haproxy.sock
   std::string edgeMaps;    // empty: $STATE/edge
+  std::string provider = "Cloister";  // the name on invoices
+  std::string region = "local";       // FOCUS's RegionId
   std::string logLevel = "info";
   std::uint64_t maxSourceBytes = 512ULL << 20U;
   std::uint64_t maxSlugBytes = 4ULL << 30U;
@@ -35,6 +38,7 @@ struct Config {
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }
   [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }
   [[nodiscard]] std::string keyFile() const { return directory() + "/secret.key"; }
+  [[nodiscard]] std::string signingKey() const { return directory() + "/signing.key"; }
   [[nodiscard]] std::string ledger() const { return directory() + "/ledger.db"; }
   [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
   [[nodiscard]] std::string bases() const { return directory() + "/bases"; }

@@ -18,6 +18,7 @@
 #include "api/services.h"
 #include "controlplane/edge/edge.h"
 #include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/spending.h"
 #include "sandbox/base/files.h"
 
 namespace cloister::api {
@@ -41,6 +42,18 @@ std::unique_ptr<metering::Ledger> openLedger(const std::string& path) {
   auto ledger = metering::Ledger::open(path);
   if (!ledger) throw std::runtime_error(ledger.error().message());
   return std::move(ledger).value();
+}
+
+std::unique_ptr<metering::Billing> openBilling(const std::string& path) {
+  auto billing = metering::Billing::open(path);
+  if (!billing) throw std::runtime_error(billing.error().message());
+  return std::move(billing).value();
+}
+
+metering::SigningKey openSigningKey(const std::string& path) {
+  auto key = metering::SigningKey::open(path);
+  if (!key) throw std::runtime_error(key.error().message());
+  return std::move(key).value();
 }
 
 // Only after the TCP port is ours: so two daemons cannot take each other's socket.
@@ -68,6 +81,7 @@ Router clientRouter(const Services& services) {
   addStreams(router, services);
   addOperations(router, services);
   addRecords(router, services);
+  addBilling(router, services);
   return router;
 }
 
@@ -140,6 +154,8 @@ struct Daemon::Parts {
       : config(std::move(configuration)),
         store({madeDirectory(config.directory()) + "/cloister.db", config.keyFile()}),
         ledger(openLedger(config.ledger())),
+        billing(openBilling(config.ledger())),
+        signingKey(openSigningKey(config.signingKey())),
         exposition(std::make_shared<metering::Exposition>(*ledger)),
         blobs(config.blobs()),
         bases(config.bases()),
@@ -147,17 +163,19 @@ struct Daemon::Parts {
         nodeWork(store),
         sessions([this] { store.transact([this] { store.bumpRevision(); }); }),
         buildLogs(config.buildLogs(), config.maxBuildLogBytes),
-        services{config,   store,     blobs, deployments, nodeWork, *ledger, *exposition,
+        services{config,   store,     blobs, deployments, nodeWork, *ledger, *billing, signingKey, *exposition,
                  sessions, buildLogs, bases, uploads,     streams,  stopping},
         clients(clientRouter(services)),
         nodes(nodeRouter(services)),
         edge({config.edgeSocketPath(), madeDirectory(config.edgeMapsPath())}),
+        spending(store, *ledger, *billing, deployments),
         reconciler(store, reconcilerOptions(), [this](const edge::Routes& routes) { return applyRoutes(routes); }) {
     closeOrphanedRuns(store, deployments);
     announcePlans(store, *exposition);
     const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);
     metrics = std::make_unique<Metrics>(config.metricsListen, store, exposition);
     loop = std::make_unique<reconcile::Loop>(store, reconciler);
+    spendingLoop = std::make_unique<reconcile::SpendingLoop>(spending);
     maintenance = std::make_unique<Maintenance>(services);
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.run);
@@ -188,6 +206,8 @@ struct Daemon::Parts {
   std::atomic<bool> stopping{false};
   store::Store store;
   std::unique_ptr<metering::Ledger> ledger;
+  std::unique_ptr<metering::Billing> billing;
+  metering::SigningKey signingKey;
   std::shared_ptr<metering::Exposition> exposition;
   builds::BlobStore blobs;
   BaseImages bases;
@@ -202,9 +222,11 @@ struct Daemon::Parts {
   Router nodes;
   edge::EdgeMap edge;
   std::string lastEdgeError;
+  reconcile::Spending spending;
   reconcile::Reconciler reconciler;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<reconcile::Loop> loop;
+  std::unique_ptr<reconcile::SpendingLoop> spendingLoop;
   std::unique_ptr<Maintenance> maintenance;
   std::unique_ptr<Server> nodeServer;
   std::unique_ptr<Server> clientServer;

@@ -14,6 +14,8 @@
 #include "controlplane/reconcile/deployments.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/store/store.h"
+#include "metering/base/signing.h"
+#include "metering/billing/billing.h"
 #include "metering/ledger/ledger.h"
 #include "metering/prometheus/exposition.h"
 
@@ -26,6 +28,8 @@ struct Services {
   reconcile::Deployments& deployments;
   reconcile::NodeWorkService& nodeWork;
   metering::Ledger& ledger;
+  metering::Billing& billing;
+  const metering::SigningKey& signingKey;
   metering::Exposition& exposition;
   Sessions& sessions;
   BuildLogs& buildLogs;

@@ -37,7 +37,9 @@ CLI::App* addVerb(CLI::App& parent, const std::string& name, const std::string& 
 }
 
 void onRun(CLI::App& verb, Context& context, std::function<int()> action) {
-  verb.callback([&context, action = std::move(action)] { context.action = action; });
+  verb.callback([&verb, &context, action = std::move(action)] {
+    if (verb.get_subcommands().empty()) context.action = action;
+  });
 }
 
 std::string AppChoice::resolved() const {

@@ -50,6 +50,7 @@ struct Context {
 // A verb with its description and examples (lines without the leading "cloister").
 CLI::App* addVerb(CLI::App& parent, const std::string& name, const std::string& description,
                   const std::vector<std::string>& examples);
+// Not when one of its own verbs was meant.
 void onRun(CLI::App& verb, Context& context, std::function<int()> action);
 
 // The app that a verb is about: the positional or --app, else the working directory's name.
@@ -90,7 +91,9 @@ void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run
-void addReportCommands(CLI::App& root, Context& context);    // usage, invoice, audit, posture
+void addReportCommands(CLI::App& root, Context& context);    // usage, audit, posture
+void addBillingCommands(CLI::App& root, Context& context);   // price, invoice, credit, budget
+void addUsageVerbs(CLI::App& usage, Context& context);       // usage export, verify, check-focus, key
 void addLocalCommands(CLI::App& root, Context& context);     // completion, version
 
 // The whole command: `arguments` without the program's name.

@@ -91,17 +91,7 @@ void addReportCommands(CLI::App& root, Context& context) {
   usageVerb->add_option("-a,--app", options->app.name, "only this app");
   usageVerb->add_option("--meter", options->meter, "only this meter");
   onRun(*usageVerb, context, [&context, options] { return usage(context, *options); });
-
-  CLI::App* invoice =
-      addVerb(root, "invoice", "list the invoices of a tenant", {"invoice", "invoice --tenant acme -o json"});
-  onRun(*invoice, context, [&context] {
-    return showList(context, "/v1/invoices", scoped(context),
-                    {{"INVOICE", "id"},
-                     {"FROM", "from", Unit::time},
-                     {"TO", "to", Unit::time},
-                     {"TOTAL", "total", Unit::integer},
-                     {"CURRENCY", "currency"}});
-  });
+  addUsageVerbs(*usageVerb, context);
 
   CLI::App* audit = addVerb(root, "audit", "show who changed what", {"audit", "audit --tenant acme -o json"});
   onRun(*audit, context, [&context] {

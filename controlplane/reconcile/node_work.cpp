@@ -106,9 +106,12 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   std::map<std::string, model::PlanLimits> plans;
   for (const auto& plan : store_.plans().list({"", 1'000'000})) plans[plan.name] = plan.limits;
   std::map<std::string, model::PlanLimits> limitsOf;
+  const auto throttles = store_.throttles().all();
   for (const auto& tenant : store_.tenants().list({"", 1'000'000})) {
-    work.tenants.push_back(desiredTenant(tenant, plans[tenant.plan]));
-    limitsOf[tenant.id] = plans[tenant.plan];
+    auto& limits = limitsOf[tenant.id] = plans[tenant.plan];
+    if (const auto slow = throttles.find(tenant.id); slow != throttles.end())
+      limits.networkBitsPerSecond = std::min(limits.networkBitsPerSecond, slow->second);
+    work.tenants.push_back(desiredTenant(tenant, limits));
   }
   std::map<std::string, model::App> apps;
   std::set<std::string> keep;

@@ -245,7 +245,28 @@ CREATE TABLE seen_calls (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles};
+// A tenant that is there already has been on its plan since it was made.
+constexpr const char* kBilling = R"sql(
+CREATE TABLE billing_events (
+  number    BIGINT PRIMARY KEY,
+  at        BIGINT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  what      TEXT NOT NULL,
+  was       TEXT NOT NULL,
+  becomes   TEXT NOT NULL
+);
+INSERT INTO billing_events (number, at, tenant_id, what, was, becomes)
+  SELECT tenant_index, created_at, id, 'plan', '', plan FROM tenants;
+INSERT INTO counters (name, value) SELECT 'billing_event', COALESCE(MAX(tenant_index), 0) FROM tenants;
+
+CREATE TABLE throttles (
+  tenant_id       TEXT PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
+  bits_per_second BIGINT NOT NULL,
+  until           BIGINT NOT NULL
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling};
 
 }  // namespace
 

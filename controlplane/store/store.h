@@ -27,6 +27,7 @@
 
 #include "controlplane/store/access.h"
 #include "controlplane/store/apps.h"
+#include "controlplane/store/billing_events.h"
 #include "controlplane/store/call_profiles.h"
 #include "controlplane/store/errors.h"
 #include "controlplane/store/instances.h"
@@ -84,6 +85,8 @@ class Store {
   [[nodiscard]] Plans plans() { return Plans(*this); }
   [[nodiscard]] Tenants tenants() { return Tenants(*this); }
   [[nodiscard]] Apps apps() { return Apps(*this); }
+  [[nodiscard]] BillingEvents billingEvents() { return BillingEvents(*this); }
+  [[nodiscard]] Throttles throttles() { return Throttles(*this); }
   [[nodiscard]] CallProfiles callProfiles() { return CallProfiles(*this); }
   [[nodiscard]] Secrets secrets() { return Secrets(*this); }
   [[nodiscard]] Domains domains() { return Domains(*this); }

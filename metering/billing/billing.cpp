@@ -188,6 +188,11 @@ Result<std::vector<Charge>> Billing::chargesOf(const Invoice& invoice) {
   return rate(*book, *input);
 }
 
+Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {
+  const std::lock_guard lock(database_->mutex);
+  return firstRowFrom(database_->sql, invoice.tenantId, invoice.period.from);
+}
+
 Status Billing::statement(const Invoice& invoice, const SigningKey& key,
                           const std::function<void(std::string_view)>& sink) {
   auto own = Sqlite::open(database_->path, "billing", Sqlite::Mode::readOnly);

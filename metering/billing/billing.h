@@ -82,6 +82,8 @@ class Billing {
   [[nodiscard]] Result<RatingInput> inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
   // The charges that a closed invoice's (or an untouched draft's) lines were summed from.
   [[nodiscard]] Result<std::vector<Charge>> chargesOf(const Invoice& invoice);
+  // The lowest row of its month: where an invoice's lineage begins. 0: it rests on none.
+  [[nodiscard]] Result<std::uint64_t> firstRow(const Invoice& invoice);
   // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.
   [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key,
                                  const std::function<void(std::string_view)>& sink);

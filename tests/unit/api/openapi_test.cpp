@@ -23,6 +23,8 @@ struct World {
   Config config;
   store::Store store{{":memory:", ""}};
   std::unique_ptr<metering::Ledger> ledger = metering::Ledger::open(":memory:").value();
+  std::unique_ptr<metering::Billing> billing = metering::Billing::open(":memory:").value();
+  metering::SigningKey signingKey = metering::SigningKey::fromSeed(std::string(32, 'k')).value();
   metering::Exposition exposition{*ledger};
   builds::BlobStore blobs{(directory / "blobs").string()};
   reconcile::Deployments deployments{store, {}};
@@ -33,8 +35,8 @@ struct World {
   Slots uploads{1};
   Slots streams{1};
   std::atomic<bool> stopping{false};
-  Services services{config,   store, blobs, deployments, work,    *ledger, exposition,
-                    sessions, logs,  bases, uploads,     streams, stopping};
+  Services services{config,     store,    blobs, deployments, work,    *ledger, *billing, signingKey,
+                    exposition, sessions, logs,  bases,       uploads, streams, stopping};
   World() { std::filesystem::create_directories(directory); }
   ~World() { std::filesystem::remove_all(directory); }
   World(const World&) = delete;
@@ -61,7 +63,7 @@ TEST(OpenApi, ListsWhatIsServed) {
   World world;
   Router router;
   for (const auto add : {addService, addPlans, addTenants, addTokens, addNodes, addApps, addCallProfiles, addInstances,
-                         addDeployments, addStreams, addOperations, addRecords}) {
+                         addDeployments, addStreams, addOperations, addRecords, addBilling}) {
     add(router, world.services);
   }
   std::set<std::string> served;

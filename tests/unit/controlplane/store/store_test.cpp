@@ -337,15 +337,19 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
       database.script((std::string("ALTER TABLE plans DROP COLUMN ") + column).c_str());
     }
     database.script(
-        "DROP TABLE seen_calls; DROP TABLE call_profiles;"
-        "DELETE FROM schema_steps WHERE step > 1;"
-        "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1)");
+        "DROP TABLE seen_calls; DROP TABLE call_profiles; DROP TABLE billing_events; DROP TABLE throttles;"
+        "DELETE FROM counters WHERE name = 'billing_event'; DELETE FROM schema_steps WHERE step > 1;"
+        "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1);"
+        "INSERT INTO tenants VALUES ('tn-1', 'acme', 'old', 'active', 7, 1234, 1)");
   }
   Store store(options());
   const auto limits = store.plans().get("old").limits;
   EXPECT_EQ(limits.buildSeconds, 11U);
   EXPECT_EQ(limits.memoryHighBytes + limits.cpuBurstMillis, 0U);
   EXPECT_EQ(limits.diskBytesPerSecond + limits.diskOperationsPerSecond, 0U);
+  // Tenants from before there were bills have been on their plan since they were made.
+  EXPECT_EQ(store.billingEvents().oldest(10),
+            (std::vector<metering::LifecycleEvent>{{7, 1234, "tn-1", "plan", "", "old"}}));
 }
 
 TEST_F(StoreFiles, RefusesAKeyThatOthersCanReadAndAnotherKey) {

@@ -1,0 +1,319 @@
+#include <Poco/JSON/Array.h>
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <chrono>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+
+#include "api/cli/commands.h"
+#include "metering/base/calendar.h"
+#include "metering/export/focus_check.h"
+#include "metering/export/verify.h"
+
+namespace cloister::cli {
+namespace {
+
+struct BillingOptions {
+  std::string file;
+  std::string id;
+  std::string period;
+  std::string format;
+  std::string output;
+  std::string key;
+  std::string amount;
+  std::string text;
+  std::string prices;
+  bool hard = false;
+};
+using Options = std::shared_ptr<BillingOptions>;
+
+const std::vector<Column> kInvoiceLines{{"WHAT", "description"},
+                                        {"APP", "app"},
+                                        {"QUANTITY", "pricing_quantity", Unit::integer},
+                                        {"UNIT", "unit"},
+                                        {"COST", "cost", Unit::integer}};
+
+std::string contentsOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw std::runtime_error(path + ": cannot be read");
+  return text.str();
+}
+
+// A price list as the API takes it, from TOML or JSON.
+std::string priceListIn(const std::string& path) {
+  const std::string text = contentsOf(path);
+  if (!path.ends_with(".toml")) return text;
+  try {
+    const auto table = toml::parse(text, path);
+    std::ostringstream out;
+    out << toml::json_formatter(table);
+    return out.str();
+  } catch (const toml::parse_error& error) {
+    throw std::runtime_error(
+        fmt::format("{}, line {}: {}", path, error.source().begin.line, std::string(error.description())));
+  }
+}
+
+// This month, when none was said.
+std::string periodOf(const BillingOptions& options) {
+  if (!options.period.empty()) return options.period;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return metering::monthText(metering::monthOf(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+}
+
+void put(Context& context, const std::string& text, const std::string& path) {
+  if (path.empty()) {
+    context.streams.out << text;
+    return;
+  }
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text << std::flush;
+  if (!file) throw std::runtime_error(path + ": cannot be written");
+}
+
+int showInvoice(Context& context, const std::string& path, const BillingOptions& options, Query query) {
+  if (!options.format.empty() && options.format != "json") {
+    query.emplace_back("format", options.format);
+    put(context, context.api().send({.path = path, .query = query}).body, options.output);
+    return 0;
+  }
+  const Response response = context.api().send({.path = path, .query = query});
+  if (context.format == Format::json || options.format == "json") {
+    put(context, response.body + '\n', options.output);
+    return 0;
+  }
+  const auto invoice = response.object();
+  printFields(context.streams.out, {{"INVOICE", "id"}, {"TENANT", "tenant"}, {"MONTH", "period"}, {"STATE", "state"}},
+              *invoice);
+  context.streams.out << '\n';
+  Table table(kInvoiceLines);
+  const auto lines = invoice->getArray("lines");
+  for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
+  table.print(context.streams.out);
+  context.streams.out << fmt::format("\nTOTAL {} {}\n", printable(text(*invoice, "total")),
+                                     printable(text(*invoice, "currency")));
+  return 0;
+}
+
+int dryRun(Context& context, const BillingOptions& options) {
+  const std::string path = "/v1/periods/" + segment(periodOf(options)) + "/rating";
+  const Response response = context.api().send(
+      {.method = "POST", .path = path, .query = scoped(context), .body = priceListIn(options.prices)});
+  if (context.format == Format::json) return showDone(context, response, {});
+  const auto invoice = response.object();
+  Table table(kInvoiceLines);
+  const auto lines = invoice->getArray("lines");
+  for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
+  table.print(context.streams.out);
+  context.streams.out << fmt::format("\nTOTAL {} {} (a dry run: nothing was changed)\n",
+                                     printable(text(*invoice, "total")), printable(text(*invoice, "currency")));
+  return 0;
+}
+
+// The key as digits, or a file that holds them.
+std::string keyIn(const std::string& option) {
+  constexpr std::size_t kDigits = 64;
+  const bool digits = option.size() == kDigits && option.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (digits) return option;
+  std::string text = contentsOf(option);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+int verify(Context& context, const BillingOptions& options) {
+  std::ifstream file(options.file, std::ios::binary);
+  if (!file) throw std::runtime_error(options.file + ": cannot be read");
+  // A file that ends without a line feed was cut: its last line is none.
+  const auto next = [&file](std::string& line) { return static_cast<bool>(std::getline(file, line)) && !file.eof(); };
+  const auto report = metering::verifyStatement(next, keyIn(options.key));
+  if (!report.holds()) {
+    context.streams.err << fmt::format("cloister: {}: {}\n", printable(options.file), printable(report.finding));
+    return 1;
+  }
+  context.streams.out << fmt::format("{}: holds: {} rows, invoice {}, {} {}\n", printable(options.file), report.rows,
+                                     printable(report.invoice->id), metering::moneyText(report.invoice->total),
+                                     printable(report.invoice->currency));
+  return 0;
+}
+
+int checkFocusFile(Context& context, const BillingOptions& options) {
+  const auto report = metering::checkFocus(contentsOf(options.file));
+  for (const auto& finding : report.findings)
+    context.streams.err << fmt::format("cloister: {}: {}\n", printable(options.file), printable(finding));
+  if (!report.conforms()) return 1;
+  context.streams.out << fmt::format("{}: conforms to FOCUS 1.2: {} rows\n", printable(options.file), report.rows);
+  for (const auto& [invoice, billed] : report.billed)
+    context.streams.out << fmt::format("{}: BilledCost {}\n", printable(invoice), metering::moneyText(billed));
+  return 0;
+}
+
+void addPrices(CLI::App& root, Context& context, const Options& options) {
+  CLI::App* noun = root.add_subcommand("price", "price lists: what usage costs, from when on");
+  noun->require_subcommand(1);
+  CLI::App* verb = addVerb(*noun, "add", "put a price list into the book; it never changes afterwards",
+                           {"price add prices-2026.toml", "price add prices.json"});
+  verb->add_option("file", options->file, "the list, as TOML or JSON")->required();
+  onRun(*verb, context, [&context, options] {
+    const Response response =
+        context.api().send({.method = "POST", .path = "/v1/prices", .body = priceListIn(options->file)});
+    return showDone(context, response, "added " + text(*response.object(), "name"));
+  });
+  verb = addVerb(*noun, "ls", "list the price lists", {"price ls", "price ls -o json"});
+  onRun(*verb, context, [&context] {
+    return showList(context, "/v1/prices", {},
+                    {{"LIST", "name"},
+                     {"FROM", "from"},
+                     {"TO", "to"},
+                     {"CURRENCY", "currency"},
+                     {"MINIMUM", "minimum", Unit::integer}});
+  });
+}
+
+void addFormat(CLI::App& verb, const Options& options, const std::vector<std::string>& formats) {
+  verb.add_option("-f,--format", options->format, "what to write instead of a table")->check(CLI::IsMember(formats));
+  verb.add_option("-O,--output-file", options->output, "where to (default: standard output)");
+}
+
+void addInvoices(CLI::App& root, Context& context, const Options& options) {
+  CLI::App* noun =
+      addVerb(root, "invoice", "list the invoices of a tenant; see also its verbs", {"invoice", "invoice ls -o json"});
+  const auto list = [&context] {
+    return showList(context, "/v1/invoices", scoped(context),
+                    {{"INVOICE", "id"},
+                     {"TENANT", "tenant"},
+                     {"FROM", "from", Unit::time},
+                     {"TO", "to", Unit::time},
+                     {"TOTAL", "total", Unit::integer},
+                     {"CURRENCY", "currency"}});
+  };
+  onRun(*noun, context, list);
+  onRun(*addVerb(*noun, "ls", "list the invoices", {"invoice ls --tenant acme"}), context, list);
+
+  const std::vector<std::string> formats = {"json", "csv", "html", "focus", "events", "statement"};
+  CLI::App* verb = addVerb(*noun, "show", "show an invoice, or write it as a file",
+                           {"invoice show inv-tn-1-2026-11", "invoice show inv-tn-1-2026-11 -f html -O invoice.html"});
+  verb->add_option("id", options->id, "the invoice")->required();
+  addFormat(*verb, options, formats);
+  onRun(*verb, context, [&context, options] {
+    return showInvoice(context, "/v1/invoices/" + segment(options->id), *options, scoped(context));
+  });
+
+  verb = addVerb(*noun, "preview", "show a month as it stands: its invoice, or a draft of it",
+                 {"invoice preview", "invoice preview --period 2026-11"});
+  verb->add_option("--period", options->period, "the month (default: this one)");
+  addFormat(*verb, options, formats);
+  onRun(*verb, context, [&context, options] {
+    return showInvoice(context, "/v1/periods/" + segment(periodOf(*options)) + "/invoice", *options, scoped(context));
+  });
+
+  verb = addVerb(*noun, "rate", "show what a month would cost with another price list; changes nothing",
+                 {"invoice rate --prices next-year.toml --period 2026-11 --tenant acme"});
+  verb->add_option("--prices", options->prices, "the price list, as TOML or JSON")->required();
+  verb->add_option("--period", options->period, "the month (default: this one)");
+  onRun(*verb, context, [&context, options] { return dryRun(context, *options); });
+
+  verb =
+      addVerb(*noun, "close", "make the invoices of a month that is over, of all tenants", {"invoice close 2026-10"});
+  verb->add_option("period", options->period, "the month")->required();
+  onRun(*verb, context, [&context, options] {
+    const Response response =
+        context.api().send({.method = "POST", .path = "/v1/periods/" + segment(options->period) + "/close"});
+    const auto closing = response.object();
+    return showDone(context, response,
+                    fmt::format("closed {}: {} invoices, {} were there", options->period, text(*closing, "closed"),
+                                text(*closing, "present")));
+  });
+}
+
+void addAccounts(CLI::App& root, Context& context, const Options& options) {
+  CLI::App* noun = root.add_subcommand("credit", "credits: amounts that the next invoices are lowered by");
+  noun->require_subcommand(1);
+  CLI::App* verb = addVerb(*noun, "add", "give a tenant a credit", {"credit add 10 \"outage in May\" --tenant acme"});
+  verb->add_option("amount", options->amount, "how much, in the book's currency")->required();
+  verb->add_option("text", options->text, "what for; it is on the invoice")->required();
+  onRun(*verb, context, [&context, options] {
+    Poco::JSON::Object body;
+    body.set("amount", options->amount);
+    body.set("text", options->text);
+    const Response response =
+        context.api().send({.method = "POST", .path = "/v1/credits", .query = scoped(context), .body = json(body)});
+    return showDone(context, response, "given: " + text(*response.object(), "id"));
+  });
+  verb = addVerb(*noun, "ls", "list the credits", {"credit ls --tenant acme"});
+  onRun(*verb, context, [&context] {
+    return showList(context, "/v1/credits", scoped(context),
+                    {{"CREDIT", "id"},
+                     {"TEXT", "text"},
+                     {"AMOUNT", "amount", Unit::integer},
+                     {"LEFT", "remaining", Unit::integer},
+                     {"GIVEN", "created_at", Unit::time}});
+  });
+
+  noun = root.add_subcommand("budget", "the budget of a month: who is told, and what stops, when it is spent");
+  noun->require_subcommand(1);
+  const std::vector<Column> fields{
+      {"AMOUNT", "amount", Unit::integer}, {"CAP", "cap"}, {"SPENT", "spent", Unit::integer}, {"CURRENCY", "currency"}};
+  verb =
+      addVerb(*noun, "set", "set it; events tell at 50, 75, 90 and 100 %", {"budget set 50", "budget set 50 --hard"});
+  verb->add_option("amount", options->amount, "a month's amount, tax included")->required();
+  verb->add_flag("--hard", options->hard, "suspend the tenant at 100 %");
+  onRun(*verb, context, [&context, options, fields] {
+    Poco::JSON::Object body;
+    body.set("amount", options->amount);
+    body.set("cap", std::string(options->hard ? "hard" : "soft"));
+    return showObject(
+        context,
+        context.api().send({.method = "PUT", .path = "/v1/budget", .query = scoped(context), .body = json(body)}),
+        fields);
+  });
+  verb = addVerb(*noun, "show", "show it, and what is spent of it", {"budget show"});
+  onRun(*verb, context, [&context, fields] {
+    return showObject(context, context.api().send({.path = "/v1/budget", .query = scoped(context)}), fields);
+  });
+  verb = addVerb(*noun, "rm", "take it away", {"budget rm"});
+  onRun(*verb, context, [&context] {
+    return showDone(context, context.api().send({.method = "DELETE", .path = "/v1/budget", .query = scoped(context)}),
+                    "removed");
+  });
+}
+
+}  // namespace
+
+void addUsageVerbs(CLI::App& usage, Context& context) {
+  const auto options = std::make_shared<BillingOptions>();
+  CLI::App* verb = addVerb(usage, "export", "write a month's usage as a file that can be checked elsewhere",
+                           {"usage export --period 2026-11 -O acme.statement", "usage export -f focus -O focus.csv"});
+  verb->add_option("--period", options->period, "the month (default: this one)");
+  options->format = "statement";
+  addFormat(*verb, options, {"statement", "focus", "events"});
+  onRun(*verb, context, [&context, options] {
+    return showInvoice(context, "/v1/periods/" + segment(periodOf(*options)) + "/invoice", *options, scoped(context));
+  });
+  verb = addVerb(usage, "verify", "check a statement from the readings' rows to the last line, offline",
+                 {"usage verify acme.statement --key 4f1d...", "usage verify acme.statement --key provider.pub"});
+  verb->add_option("file", options->file, "the statement")->required();
+  verb->add_option("--key", options->key, "the provider's public key, or a file with it (see usage key)")->required();
+  onRun(*verb, context, [&context, options] { return verify(context, *options); });
+  verb = addVerb(usage, "check-focus", "check a FOCUS file against the specification's rules, offline",
+                 {"usage check-focus focus.csv"});
+  verb->add_option("file", options->file, "the file, as CSV")->required();
+  onRun(*verb, context, [&context, options] { return checkFocusFile(context, *options); });
+  verb = addVerb(usage, "key", "print the public key that statements are signed with", {"usage key"});
+  onRun(*verb, context, [&context] {
+    const Response response = context.api().send({.path = "/v1/signing-key"});
+    return showDone(context, response, text(*response.object(), "public_key"));
+  });
+}
+
+void addBillingCommands(CLI::App& root, Context& context) {
+  const auto options = std::make_shared<BillingOptions>();
+  addPrices(root, context, options);
+  addInvoices(root, context, options);
+  addAccounts(root, context, options);
+}
+
+}  // namespace cloister::cli

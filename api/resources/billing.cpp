@@ -1,0 +1,178 @@
+#include <Poco/JSON/Array.h>
+
+#include "api/body.h"
+#include "api/problem.h"
+#include "api/representation.h"
+#include "api/resources/billing_common.h"
+#include "api/resources/resources.h"
+#include "metering/rating/invoice.h"
+
+namespace cloister::api {
+namespace {
+
+using metering::Cap;
+
+constexpr std::size_t kMostText = 200;
+
+// A list's JSON is the resource as it is.
+Json show(const metering::PriceList& list) {
+  return parsed(metering::toJson(list));
+}
+
+Answer createPrices(const Services& services, const Request& request) {
+  const auto list = metering::priceListFromJson(request.body);
+  if (!list) throw invalidField(list.error().path, list.error().operation);
+  for (const auto& terms : list->plans) {
+    if (!services.store.plans().find(terms.plan))
+      throw unacceptable("plan_unknown", "plans", "no plan \"" + terms.plan + "\"");
+  }
+  if (const auto added = services.billing.addPriceList(*list); !added) {
+    if (added.error().stage == "price list")
+      throw unacceptable("price_list_conflict", added.error().path, added.error().operation);
+    throw std::runtime_error(added.error().message());
+  }
+  return answerWith(show(*list), 201);
+}
+
+Json show(const metering::InvoiceSummary& summary, TenantNames& names) {
+  auto out = newObject();
+  out->set("id", summary.id);
+  out->set("tenant", names.of(summary.tenantId));
+  out->set("from", formatTime(summary.period.from));
+  out->set("to", formatTime(summary.period.to));
+  out->set("total", metering::moneyText(summary.total));
+  out->set("currency", summary.currency);
+  out->set("closed_at", formatTime(summary.closedAt));
+  return out;
+}
+
+Answer listInvoices(const Services& services, const Request& request) {
+  const auto all = good(services.billing.invoices(request.tenant ? request.tenant->id : ""));
+  TenantNames names(services.store);
+  std::vector<Json> items;
+  for (const auto& one : all) items.push_back(show(one, names));
+  return answerList(items);
+}
+
+// The month as it would be with the price list in the body in place of the book.
+Answer dryRun(const Services& services, const Request& request) {
+  const auto period = monthIn(request);
+  const auto list = metering::priceListFromJson(request.body);
+  if (!list) throw invalidField(list.error().path, list.error().operation);
+  metering::PriceBook other = {*list};
+  if (metering::firstGap(other, period) != period.to)
+    throw unacceptable("price_list_gap", "from", "does not cover " + metering::monthText(period));
+  return answerWith(parsed(
+      metering::toJson(rated(services.billing.draft(request.tenant->id, request.tenant->name, period, &other)))));
+}
+
+Answer close(const Services& services, const Request& request) {
+  const auto period = monthIn(request);
+  metering::TenantNamesById names;
+  for (const auto& tenant : services.store.tenants().list({"", 1'000'000})) names[tenant.id] = tenant.name;
+  const auto now = store::now();
+  if (now < period.to) throw unacceptable("period_open", "period", "the month is not over");
+  const auto closing = rated(services.billing.close(period, names, now));
+  auto out = newObject();
+  out->set("period", metering::monthText(period));
+  out->set("closed", closing.closed);
+  out->set("present", closing.present);
+  return answerWith(out);
+}
+
+Answer createCredit(const Services& services, const Request& request) {
+  Body body(request.body);
+  const auto amount = metering::parseMoney(body.text("amount"));
+  const auto text = body.text("text");
+  body.finish();
+  if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
+  if (text.empty() || text.size() > kMostText) throw invalidField("text", "must have 1 to 200 bytes");
+  const auto id = good(services.billing.addCredit(request.tenant->id, text, *amount, store::now()));
+  auto out = newObject();
+  out->set("id", id);
+  out->set("text", text);
+  out->set("amount", metering::moneyText(*amount));
+  out->set("remaining", metering::moneyText(*amount));
+  return answerWith(out, 201);
+}
+
+Answer listCredits(const Services& services, const Request& request) {
+  std::vector<Json> items;
+  for (const auto& one : good(services.billing.credits(request.tenant->id))) {
+    auto out = newObject();
+    out->set("id", one.credit.id);
+    out->set("text", one.credit.text);
+    out->set("amount", metering::moneyText(one.amount));
+    out->set("remaining", metering::moneyText(one.credit.remaining));
+    out->set("created_at", formatTime(one.createdAt));
+    items.push_back(out);
+  }
+  return answerList(items);
+}
+
+Answer showBudget(const Services& services, const Request& request) {
+  const auto budget = good(services.billing.budget(request.tenant->id));
+  if (!budget) throw notFound("a budget of this tenant");
+  auto out = newObject();
+  out->set("amount", metering::moneyText(budget->amount));
+  out->set("cap", std::string(budget->cap == Cap::hard ? "hard" : "soft"));
+  const auto spent = services.billing.draft(request.tenant->id, request.tenant->name, metering::monthOf(store::now()));
+  if (spent) {
+    out->set("spent", metering::moneyText(spent->total));
+    out->set("currency", spent->currency);
+  }
+  return answerWith(out);
+}
+
+Answer putBudget(const Services& services, const Request& request) {
+  Body body(request.body);
+  const auto amount = metering::parseMoney(body.text("amount"));
+  const auto cap = body.optionalText("cap").value_or("soft");
+  body.finish();
+  if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
+  if (cap != "soft" && cap != "hard") throw invalidField("cap", "must be soft or hard");
+  if (const auto set = services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft});
+      !set)
+    throw std::runtime_error(set.error().message());
+  return showBudget(services, request);
+}
+
+Answer dropBudget(const Services& services, const Request& request) {
+  if (const auto set = services.billing.setBudget({request.tenant->id, 0, Cap::soft}); !set)
+    throw std::runtime_error(set.error().message());
+  return Answer{204, "", {}};
+}
+
+}  // namespace
+
+void addBilling(Router& router, const Services& services) {
+  router.add("GET", "/v1/prices", Access::any, [services](Request&) {
+    std::vector<Json> items;
+    for (const auto& list : good(services.billing.priceBook())) items.push_back(show(list));
+    return answerList(items);
+  });
+  router.add("POST", "/v1/prices", Access::provider,
+             [services](Request& request) { return createPrices(services, request); });
+  router.add("GET", "/v1/invoices", Access::any,
+             [services](Request& request) { return listInvoices(services, request); });
+  router.add("POST", "/v1/periods/{period}/rating", Access::tenant,
+             [services](Request& request) { return dryRun(services, request); });
+  // Repeating it changes nothing, and it may take seconds: outside of the store's transactions.
+  router.add("POST", "/v1/periods/{period}/close", Access::provider, Payload::stream,
+             [services](Request& request) { return close(services, request); });
+  router.add("GET", "/v1/credits", Access::tenant,
+             [services](Request& request) { return listCredits(services, request); });
+  router.add("POST", "/v1/credits", Access::provider, [services](Request& request) {
+    request.tenant = services.store.tenants().get(request.query("tenant").value_or(""));
+    return createCredit(services, request);
+  });
+  router.add("GET", "/v1/budget", Access::tenant,
+             [services](Request& request) { return showBudget(services, request); });
+  router.add("PUT", "/v1/budget", Access::tenant,
+             [services](Request& request) { return putBudget(services, request); });
+  router.add("DELETE", "/v1/budget", Access::tenant,
+             [services](Request& request) { return dropBudget(services, request); });
+  addBillingExports(router, services);
+}
+
+}  // namespace cloister::api

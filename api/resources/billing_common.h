@@ -1,0 +1,40 @@
+// What the resources of billing share: months and invoices of a request, results of metering as answers.
+//
+// Threads: any. Failures: Problem for what the caller did, std::runtime_error for the database.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "api/representation.h"
+#include "api/router.h"
+#include "api/services.h"
+
+namespace cloister::api {
+
+template <typename T>
+T good(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message());
+  return std::move(result).value();
+}
+// A month that cannot be rated is the price book's fault, not the server's: 422 price_missing.
+template <typename T>
+T rated(Result<T> result);
+
+[[nodiscard]] Json parsed(const std::string& json);
+// {period} as 2026-11; Problem 400 when it is no month.
+[[nodiscard]] metering::Period monthIn(const Request& request);
+[[nodiscard]] metering::Invoice draftOf(const Services& services, const model::Tenant& tenant,
+                                        const metering::Period& period);
+[[noreturn]] void throwRating(const Error& error);
+
+template <typename T>
+T rated(Result<T> result) {
+  if (!result) throwRating(result.error());
+  return std::move(result).value();
+}
+
+void addBillingExports(Router& router, const Services& services);  // invoices as files, statements, FOCUS, events
+
+}  // namespace cloister::api

@@ -1,0 +1,48 @@
+// What billing must know of tenants, and what it has decided: an outbox of life-cycle events for the ledger, and
+// network rates that a used-up allowance has lowered.
+//
+// An event is written in the transaction of the change itself and leaves the outbox once the ledger has it, so a crash
+// loses none and doubles none. Its number is never given twice, not even when the database was put back to an older
+// state: it is at least the calendar's microseconds.
+// Threads: any; each call takes the store's lock. Failures: StoreError.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/model.h"
+#include "metering/base/lifecycle.h"
+
+namespace cloister::store {
+
+class Store;
+
+class BillingEvents {
+ public:
+  explicit BillingEvents(Store& store) : store_(store) {}
+  // `what` changed from `previous` to `current`; number and moment are given here.
+  void append(const std::string& tenantId, const std::string& what, const std::string& previous,
+              const std::string& current);
+  [[nodiscard]] std::vector<metering::LifecycleEvent> oldest(std::int64_t limit) const;
+  void remove(std::uint64_t number);
+
+ private:
+  Store& store_;
+};
+
+class Throttles {
+ public:
+  explicit Throttles(Store& store) : store_(store) {}
+  // Bits a second, by tenant.
+  [[nodiscard]] std::map<std::string, std::uint64_t> all() const;
+  void set(const std::string& tenantId, std::uint64_t bitsPerSecond, model::Micros until);
+  // Takes away those that are over; true when there were any.
+  bool dropBefore(model::Micros now);
+
+ private:
+  Store& store_;
+};
+
+}  // namespace cloister::store

@@ -1,0 +1,152 @@
+#include "controlplane/reconcile/spending.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "controlplane/reconcile/node_work.h"
+
+namespace cloister::reconcile {
+namespace {
+
+using metering::Cap;
+using metering::kHour;
+using metering::kMicros;
+using metering::Meter;
+using metering::OverTransfer;
+using model::TenantState;
+
+constexpr std::uint64_t kCoreHour = 3'600'000'000'000;
+
+class SpendingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_);
+    const std::string path = directory_ / "ledger.db";
+    ledger_ = metering::Ledger::open(path).value();
+    billing_ = metering::Billing::open(path).value();
+    spending_ = std::make_unique<Spending>(store_, *ledger_, *billing_, deployments_);
+    model::PlanLimits limits;
+    limits.networkBitsPerSecond = 100'000'000;
+    for (auto* size :
+         {&limits.memoryBytes, &limits.cpuMillis, &limits.pids, &limits.diskBytes, &limits.inodes, &limits.instances,
+          &limits.apps, &limits.buildMemoryBytes, &limits.buildDiskBytes, &limits.buildSeconds})
+      *size = 1ULL << 30U;
+    limits.cpuMillis = limits.pids = limits.inodes = limits.instances = limits.apps = limits.buildSeconds = 1000;
+    for (const auto* plan : {"small", "large"}) (void)store_.plans().create(plan, limits);
+    tenant_ = store_.tenants().create("acme", "small");
+    now_ = store::now();
+  }
+  void TearDown() override {
+    spending_.reset();
+    billing_.reset();
+    ledger_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void price(std::uint64_t transferGb, OverTransfer over) {
+    metering::PriceList list;
+    list.name = "list";
+    list.currency = "EUR";
+    list.items = {{"cpu", Meter::cpu, "core-hour", 0, {{metering::kNoEnd, 1'000'000'000}}}};
+    list.plans = {{"small", 0, transferGb * 1'000'000'000, over}};
+    ASSERT_TRUE(billing_->addPriceList(list));
+  }
+  void use(Meter meter, std::uint64_t quantity) {
+    const auto from = metering::monthOf(now_).from;
+    ASSERT_TRUE(ledger_->append(
+        {"nd-1", ++sequence_, "boot", {{tenant_.id, "", "", meter, quantity, from, from + 1, ""}}}, from));
+  }
+  std::vector<std::string> told(const std::string& kind) {
+    std::vector<std::string> texts;
+    for (const auto& event : store_.events().list(tenant_.id, "", {"", 100})) {
+      if (event.kind == kind) texts.push_back(event.text);
+    }
+    return texts;
+  }
+  TenantState state() { return store_.tenants().get(tenant_.id).state; }
+  std::uint64_t wantedRate() { return NodeWorkService(store_).work("nd").tenants.at(0).limits.networkBitsPerSecond; }
+
+  std::filesystem::path directory_ =
+      std::filesystem::temp_directory_path() /
+      ("spending-" + std::to_string(::getpid()) + testing::UnitTest::GetInstance()->current_test_info()->name());
+  store::Store store_{{":memory:", ""}};
+  Deployments deployments_{store_, {}};
+  std::unique_ptr<metering::Ledger> ledger_;
+  std::unique_ptr<metering::Billing> billing_;
+  std::unique_ptr<Spending> spending_;
+  model::Tenant tenant_;
+  model::Micros now_ = 0;
+  std::uint64_t sequence_ = 0;
+};
+
+TEST_F(SpendingTest, whatTenantsAreBilledByTimeForReachesTheLedgerOnce) {
+  (void)store_.tenants().setPlan(tenant_.id, "large");
+  (void)store_.tenants().setPlan(tenant_.id, "large");  // no change
+  (void)deployments_.suspend(tenant_.id);
+  const auto waiting = store_.billingEvents().oldest(10);
+  ASSERT_EQ(waiting.size(), 3U);
+  spending_->deliver(now_);
+  EXPECT_TRUE(store_.billingEvents().oldest(10).empty());
+  // As if the process had ended between the ledger's commit and the outbox's.
+  EXPECT_EQ(ledger_->append(metering::batchOf(waiting.back()), now_).value(), metering::Appended::repeated);
+  store_.tenants().erase(tenant_.id);
+  spending_->deliver(now_);
+  ASSERT_TRUE(billing_->rollUp());
+  const auto input = billing_->inputOf(tenant_.id, metering::monthOf(now_), 100);
+  ASSERT_TRUE(input);
+  ASSERT_EQ(input->plans.size(), 2U);
+  EXPECT_EQ(input->plans.at(0).plan, "small");
+  EXPECT_EQ(input->plans.at(0).to, input->plans.at(1).from);
+  EXPECT_NE(input->plans.at(1).to, metering::kOpenEnd);
+}
+
+TEST_F(SpendingTest, aBudgetTellsOnceEachAndAHardOneSuspends) {
+  price(0, OverTransfer::charge);
+  ASSERT_TRUE(billing_->setBudget({tenant_.id, 10 * kMicros, Cap::hard}));
+  use(Meter::cpu, 6 * kCoreHour);
+  for (int i = 0; i < 3; ++i) spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 1U);
+  EXPECT_EQ(state(), TenantState::active);
+  use(Meter::cpu, 4 * kCoreHour);
+  for (int i = 0; i < 3; ++i) spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 4U);
+  EXPECT_EQ(state(), TenantState::suspended);
+  // The provider's word counts until the month is over.
+  (void)deployments_.resume(tenant_.id);
+  spending_->watch(now_);
+  EXPECT_EQ(state(), TenantState::active);
+}
+
+TEST_F(SpendingTest, aSoftBudgetOnlyTells) {
+  price(0, OverTransfer::charge);
+  ASSERT_TRUE(billing_->setBudget({tenant_.id, 10 * kMicros, Cap::soft}));
+  use(Meter::cpu, 20 * kCoreHour);
+  spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 4U);
+  EXPECT_EQ(state(), TenantState::active);
+}
+
+TEST_F(SpendingTest, aUsedUpTransferIsThrottledUntilTheMonthEnds) {
+  price(5, OverTransfer::throttle);
+  use(Meter::networkExternalOut, 4'999'999'999);
+  spending_->watch(now_);
+  EXPECT_EQ(wantedRate(), 100'000'000U);
+  use(Meter::networkExternalOut, 1);
+  spending_->watch(now_);
+  spending_->watch(now_);
+  EXPECT_EQ(wantedRate(), 10'000'000U);
+  EXPECT_EQ(told("transfer.used_up").size(), 1U);
+  spending_->watch(metering::monthOf(now_).to);
+  EXPECT_EQ(wantedRate(), 100'000'000U);
+}
+
+TEST_F(SpendingTest, aUsedUpTransferStopsWhereThePlanSaysSo) {
+  price(5, OverTransfer::stop);
+  use(Meter::networkExternalOut, 5'000'000'000);
+  spending_->watch(now_);
+  EXPECT_EQ(state(), TenantState::suspended);
+}
+
+}  // namespace
+}  // namespace cloister::reconcile
