@@ -38,6 +38,7 @@ void Spending::deliver(model::Micros now) {
 
 void Spending::watch(model::Micros now) {
   store_.throttles().dropBefore(now);
+  if (const auto rolled = billing_.rollUp(); !rolled) return warn("hours", rolled.error());
   const auto budgets = billing_.budgets();
   if (!budgets) return warn("budgets", budgets.error());
   for (const auto& budget : *budgets) watchBudget(budget, now);
