@@ -237,8 +237,7 @@ void TenantPage::write(const Sink& sink) const {
 
   out.own("cloister_metering_gap_seconds_total", "Time in which a reading is missing.", "counter",
           health.gapMilliseconds, 3);
-  out.own("cloister_metering_counter_resets_total", "Kernel counters that went backwards.", "counter",
-          health.counterResets);
+  out.own("cloister_metering_resets_total", "Kernel counters that went backwards.", "counter", health.counterResets);
   out.own("cloister_metering_final_reads_missed_total", "Groups that ended without a last reading.", "counter",
           health.finalReadsMissed);
   out.own("cloister_metering_refused_batches_total", "Batches that repeated a sequence with other content.", "counter",

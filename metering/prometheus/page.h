@@ -2,12 +2,13 @@
 // and the writer of its text, which needs none.
 //
 //   cloister_tenant_*      a tenant's totals from the ledger and its levels; label `tenant` is the opaque id
-//   cloister_metering_*    gap_seconds_total  counter_resets_total  final_reads_missed_total  refused_batches_total
+//   cloister_metering_*    gap_seconds_total  resets_total  final_reads_missed_total  refused_batches_total
 //                          ledger_lag_seconds  series_dropped  reconciliation_difference_ratio{node}
 //
 // The format wants the lines of a metric together, so the writer goes through all tenants once a metric. Names and
 // labels that are the same for all are rendered at start, a tenant's own when they change; a scrape formats values only
 // and hands the text over in blocks, so that no page is ever whole in memory.
+// (Not counter_resets_total: promtool refuses a name with a type's in it.)
 // Not metered yet and therefore not here: io_operations_total; limit_hits_total for pids, disk and network.
 // Threads: not shared. Failures: none; a sink that answers false is not called again.
 #pragma once

@@ -1,40 +1,19 @@
 #include "api/metrics.h"
 
 #include <Poco/InflatingStream.h>
-#include <Poco/Net/HTTPClientSession.h>
-#include <Poco/Net/HTTPRequest.h>
-#include <Poco/Net/HTTPResponse.h>
-#include <Poco/Net/ServerSocket.h>
 #include <Poco/StreamCopier.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
+#include "tests/unit/api/metrics_page.h"
 #include "tests/unit/metering/readings/fake_groups.h"
 
 namespace cloister::api {
 namespace {
 
-std::uint16_t freePort() {
-  const Poco::Net::ServerSocket socket(Poco::Net::SocketAddress("127.0.0.1", 0));
-  return socket.address().port();
-}
-
 class MetricsTest : public testing::Test {
  protected:
-  struct Answer {
-    Poco::Net::HTTPResponse head;
-    std::string body;
-  };
-  Answer ask(const std::string& method, const std::string& path, const std::string& encoding = "",
-             const std::string& version = Poco::Net::HTTPMessage::HTTP_1_1) {
-    Poco::Net::HTTPClientSession session("127.0.0.1", port);
-    Poco::Net::HTTPRequest request(method, path, version);
-    if (!encoding.empty()) request.set("Accept-Encoding", encoding);
-    session.sendRequest(request);
-    Answer answer;
-    Poco::StreamCopier::copyToString(session.receiveResponse(answer.head), answer.body);
-    return answer;
-  }
-
   metering::ScratchDirectory scratch;
   std::uint16_t port = freePort();
   store::Store store{{scratch.file("cloister.db"), scratch.file("secret.key")}};
@@ -47,7 +26,7 @@ TEST_F(MetricsTest, ThePageHasOurOwnSeriesAndTheTenants) {
   const auto node = store.nodes().ensure("left");
   exposition->setPlan("tn-1", "small");
   metrics.served(200, 0.3);
-  const auto answer = ask("GET", "/metrics");
+  const auto answer = ask(port, "GET", "/metrics");
   EXPECT_EQ(answer.head.getStatus(), 200);
   EXPECT_EQ(answer.head.getContentType(), "text/plain; version=0.0.4; charset=utf-8");
   EXPECT_FALSE(answer.head.has("Content-Encoding"));
@@ -70,8 +49,8 @@ TEST_F(MetricsTest, ThePageHasOurOwnSeriesAndTheTenants) {
 
 TEST_F(MetricsTest, AReaderThatAsksForGzipGetsTheSamePageCompressed) {
   for (int i = 0; i < 3000; ++i) exposition->setPlan("tn-" + std::to_string(i), "small");
-  const auto plain = ask("GET", "/metrics", "identity");
-  const auto packed = ask("GET", "/metrics", "deflate, gzip;q=0.5");
+  const auto plain = ask(port, "GET", "/metrics", "identity");
+  const auto packed = ask(port, "GET", "/metrics", "deflate, gzip;q=0.5");
   EXPECT_EQ(packed.head.get("Content-Encoding"), "gzip");
   EXPECT_LT(packed.body.size(), plain.body.size() / 5);
   std::istringstream bytes(packed.body);
@@ -82,20 +61,20 @@ TEST_F(MetricsTest, AReaderThatAsksForGzipGetsTheSamePageCompressed) {
 }
 
 TEST_F(MetricsTest, HeadsOldReadersAndOtherPathsAreAnswered) {
-  const auto head = ask("HEAD", "/metrics", "gzip");
+  const auto head = ask(port, "HEAD", "/metrics", "gzip");
   EXPECT_EQ(head.head.getStatus(), 200);
   EXPECT_TRUE(head.body.empty());
-  const auto old = ask("GET", "/metrics", "", Poco::Net::HTTPMessage::HTTP_1_0);
+  const auto old = ask(port, "GET", "/metrics", "", Poco::Net::HTTPMessage::HTTP_1_0);
   EXPECT_FALSE(old.head.getChunkedTransferEncoding());
   EXPECT_NE(old.body.find("cloister_metering_series_dropped 0\n"), std::string::npos);
-  EXPECT_EQ(ask("POST", "/metrics").head.getStatus(), 405);
-  EXPECT_EQ(ask("GET", "/").head.getStatus(), 404);
+  EXPECT_EQ(ask(port, "POST", "/metrics").head.getStatus(), 405);
+  EXPECT_EQ(ask(port, "GET", "/").head.getStatus(), 404);
 }
 
 TEST_F(MetricsTest, AStoreThatFailsLeavesTheTenantsPage) {
   exposition->setPlan("tn-1", "small");
   store.database().run("DROP TABLE nodes");
-  const auto answer = ask("GET", "/metrics");
+  const auto answer = ask(port, "GET", "/metrics");
   EXPECT_EQ(answer.head.getStatus(), 200);
   EXPECT_EQ(answer.body.find("cloister_nodes"), std::string::npos);
   EXPECT_NE(answer.body.find("cloister_tenant_info{tenant=\"tn-1\""), std::string::npos);

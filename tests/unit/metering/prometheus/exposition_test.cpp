@@ -74,7 +74,7 @@ TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="in",scope="external"} 12)",
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="out",scope="internal"} 13)",
            R"(cloister_metering_gap_seconds_total 1.5)",
-           R"(cloister_metering_counter_resets_total 1)",
+           R"(cloister_metering_resets_total 1)",
            R"(cloister_metering_final_reads_missed_total 0)",
            R"(cloister_metering_ledger_lag_seconds 5)",
        }) {
