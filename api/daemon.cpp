@@ -127,6 +127,7 @@ class Maintenance {
     const auto removed = services_.blobs.removeUnused(keep, kUnusedBlobSeconds);
     if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
     services_.buildLogs.dropOlderThan(kBuildLogSeconds);
+    forgetGoneTenants(services_.store, services_.exposition);
   }
 
   Services services_;

@@ -24,7 +24,7 @@ make_directories() {
   install -d -m 755 -o cloister -g cloister "$state/edge"
   install -d -m 755 -o root -g root "$state/images" "$state/log" "$state/setup"
   install -d -m 700 -o root -g root "$state/launcher"
-  install -d -m 750 -o prometheus -g prometheus "$state/prometheus" "$state/prometheus/data"
+  install -d -m 750 -o prometheus -g prometheus "$state/prometheus" "$state/prometheus/data" "$state/prometheus/rules"
   # Sticky: cloisterd makes its socket here and cannot move what the launcher keeps beside it.
   install -d -m 1775 -o root -g cloister "$run"
   install -d -m 700 -o root -g root "$run/containers"
@@ -56,11 +56,25 @@ prometheus_yaml() {
   cat <<YAML
 global:
   scrape_interval: 5s
+  evaluation_interval: 15s
+rule_files:
+  - rules/*.yaml
 scrape_configs:
   - job_name: cloister
     static_configs:
       - targets: ["127.0.0.1:$metrics_port"]
 YAML
+}
+
+# Only what the tree has: a rule that was taken out of it is no longer evaluated.
+write_rules() {
+  local file
+  for file in "$state"/prometheus/rules/*.yaml; do
+    [ ! -e "$file" ] || [ -e "$root/deploy/prometheus/${file##*/}" ] || rm -f "$file"
+  done
+  for file in "$root"/deploy/prometheus/*.yaml; do
+    write_file "$state/prometheus/rules/${file##*/}" 640 root:prometheus <"$file"
+  done
 }
 
 write_configuration() {
@@ -87,6 +101,7 @@ CLOISTER_UID=$(id -u cloister)
 CLOISTER_GID=$(getent group cloister | cut -d : -f 3)
 ENVIRONMENT
   write_file "$etc/prometheus.env" 644 root:root <<<"CLOISTER_PROMETHEUS_PORT=$(prometheus_port)"
+  write_rules
   prometheus_yaml | write_file "$state/prometheus/prometheus.yml" 640 root:prometheus
 }
 

@@ -25,7 +25,7 @@ fingerprint() { # SERVICE
     cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$state/node/token" "$profiles/cloister-node") ;;
     cloister-edge) files=(/usr/sbin/haproxy "$state/edge/haproxy.cfg") ;;
     cloister-dns) files=(/usr/sbin/dnsmasq) ;;
-    cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$state/prometheus/prometheus.yml") ;;
+    cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$state/prometheus/prometheus.yml" "$state"/prometheus/rules/*.yaml) ;;
   esac
   {
     unit_text "$1"

@@ -1,39 +1,36 @@
-// Exposition: cloister_tenant_* and cloister_metering_* series for Prometheus.
+// Exposition: the state behind the cloister_tenant_* and cloister_metering_* series of /metrics.
 //
 // Totals come from the ledger, so they are monotonic over restarts of cloisterd; levels (memory, disk, instances) from
 // the newest window that observe() saw, and are zero when it is older than a minute; waiting times from the nodes
-// themselves, as counters that begin again with a tenant's group. Label `tenant` is the opaque id.
-// Register: exposer.RegisterCollectable(exposition) with a shared_ptr that outlives the exposer.
-// Threads: any; a mutex guards the live levels. Failures: none.
+// themselves, as counters that begin again with a tenant's group.
+// At most `mostSeries` series of tenants are shown, whole tenants only: those that are there before those that are
+// gone, and by id, which is by age, so that a newcomer does not push an older one out. What is left out is counted.
+// Threads: any; a mutex guards the live levels and is held while page() copies, not while the page is written.
+// Failures: none.
 #pragma once
 
-#include <prometheus/collectable.h>
-#include <prometheus/metric_family.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "metering/ledger/ledger.h"
+#include "metering/prometheus/page.h"
 #include "metering/readings/pressure.h"
 
 namespace cloister::metering {
 
-struct LiveLevels {
-  std::uint64_t memoryBytes = 0;
-  std::uint64_t diskBytes = 0;
-  std::uint64_t instances = 0;
-};
-
-class Exposition : public prometheus::Collectable {
+class Exposition {
  public:
   using Clock = std::function<std::int64_t()>;  // microseconds UTC
+  // 10,000 tenants with all that one can have on one node.
+  static constexpr std::size_t kMostSeries = 250'000;
+
   explicit Exposition(const Ledger& ledger);
-  Exposition(const Ledger& ledger, Clock clock);
+  Exposition(const Ledger& ledger, Clock clock, std::size_t mostSeries = kMostSeries);
 
   // Call with each batch that append() recorded (not with repeated ones): its newest window gives the levels.
   void observe(const UsageBatch& batch);
@@ -42,9 +39,14 @@ class Exposition : public prometheus::Collectable {
   void setPlan(const std::string& tenantId, const std::string& plan);
   // How long the tenant's processes on a node have waited; replaces what the node said before.
   void setPressure(const std::string& node, const std::string& tenantId, const Stall& stall);
+  // What a node's tenants and system together miss of its own count, as a part of it; stays until the next one.
+  void setReconciliation(const std::string& node, double differenceRatio);
+  // The tenant is gone: only its totals stay.
   void forget(const std::string& tenantId);
+  // Those that are not forgotten.
+  [[nodiscard]] std::vector<std::string> tenants() const;
 
-  [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
+  [[nodiscard]] TenantPage page() const;
 
  private:
   struct Window {  // of one source
@@ -59,18 +61,24 @@ class Exposition : public prometheus::Collectable {
     std::int64_t at = 0;
   };
   struct Tenant {
+    std::string label;                      // the id, escaped
+    std::string plan;                       // escaped
     std::map<std::string, Window> windows;  // by source
     LiveLevels live;
     std::int64_t liveAt = 0;
-    std::string plan;
-    std::map<std::tuple<std::string, std::string, std::string>, Pressure> pressures;  // node, resource, kind
+    std::uint64_t throttledWindows = 0;
+    std::map<std::string, Pressure> pressures;  // by its labels as they stand on the page
   };
+  [[nodiscard]] Tenant& tenant(const std::string& id);
   [[nodiscard]] static LiveLevels levelsAt(const Tenant& tenant, std::int64_t at);
+  void addLive(TenantPage& page, const Tenant& tenant, const Totals& totals) const;
 
   const Ledger& ledger_;
   Clock clock_;
+  std::size_t mostSeries_;
   mutable std::mutex mutex_;
   std::map<std::string, Tenant> tenants_;
+  std::map<std::string, double> differences_;
 };
 
 }  // namespace cloister::metering

@@ -1,6 +1,8 @@
 #include "metering/prometheus/exposition.h"
 
-#include <prometheus/text_serializer.h>
+#include <limits>
+#include <map>
+#include <sstream>
 
 #include "metering/readings/accumulator.h"
 #include "tests/unit/metering/readings/fake_groups.h"
@@ -29,7 +31,12 @@ class ExpositionTest : public testing::Test {
     return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
   }
   static std::string text(const Exposition& exposition) {
-    return prometheus::TextSerializer().Serialize(exposition.Collect());
+    std::string page;
+    exposition.page().write([&page](std::string_view block) {
+      page += block;
+      return true;
+    });
+    return page;
   }
 
   std::int64_t now = kNow;
@@ -67,7 +74,7 @@ TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="in",scope="external"} 12)",
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="out",scope="internal"} 13)",
            R"(cloister_metering_gap_seconds_total 1.5)",
-           R"(cloister_metering_counter_resets_total 1)",
+           R"(cloister_metering_resets_total 1)",
            R"(cloister_metering_final_reads_missed_total 0)",
            R"(cloister_metering_ledger_lag_seconds 5)",
        }) {
@@ -109,6 +116,118 @@ TEST_F(ExpositionTest, TotalsSurviveARestart) {
   record(1, {row(Meter::cpu, 1'000'000'000)});
   record(2, {row(Meter::cpu, 2'000'000'000)});
   EXPECT_TRUE(has(text(Exposition(*ledger)), R"(cloister_tenant_cpu_seconds_total{tenant="tn-1"} 3)"));
+}
+
+TEST_F(ExpositionTest, TotalsKeepEveryDigit) {
+  // 2^53 + 1 bytes, 2^55 + 1 ns, and three times 2^64 - 1 byte-ms: none of them is a double.
+  const auto most = std::numeric_limits<std::uint64_t>::max();
+  record(1, {row(Meter::networkExternalIn, (1ULL << 53U) + 1), row(Meter::cpu, (1ULL << 55U) + 1),
+             row(Meter::memoryByteSeconds, most), row(Meter::memoryByteSeconds, most),
+             row(Meter::memoryByteSeconds, most)});
+  const auto page = text(Exposition(*ledger));
+  for (const char* line : {
+           R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="in",scope="external"} 9007199254740993)",
+           R"(cloister_tenant_cpu_seconds_total{tenant="tn-1"} 36028797.018963969)",
+           R"(cloister_tenant_memory_byte_seconds_total{tenant="tn-1"} 55340232221128654.845)",
+       }) {
+    EXPECT_TRUE(has(page, line)) << line << "\n" << page;
+  }
+}
+
+TEST_F(ExpositionTest, CountersNeverDecrease) {
+  Exposition exposition(*ledger, [this] { return now; });
+  std::map<std::string, double> before;
+  // Steps that a double of the sum cannot hold, from 2^53 on.
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    record(i,
+           {row(Meter::cpu, i == 1 ? 1ULL << 53U : i), row(Meter::cpuThrottled, i % 3), row(Meter::oomKills, i % 2),
+            row(Meter::memoryByteSeconds, 7 * i)},
+           &exposition);
+    std::istringstream lines(text(exposition));
+    for (std::string line; std::getline(lines, line);) {
+      const auto blank = line.rfind(' ');
+      const auto series = line.substr(0, blank);
+      if (line.front() == '#' || series.find("_total{") == std::string::npos) continue;
+      const double value = std::stod(line.substr(blank + 1));
+      EXPECT_GE(value, before[series]) << line;
+      before[series] = value;
+    }
+  }
+  EXPECT_EQ(before.size(), 14U);
+}
+
+TEST_F(ExpositionTest, LimitHitsAreKillsAndWindowsHeldBack) {
+  Exposition exposition(*ledger, [this] { return now; });
+  record(1, {row(Meter::cpuThrottled, 5), row(Meter::oomKills, 2)}, &exposition);
+  record(2, {row(Meter::cpuThrottled, 0), row(Meter::oomKills, 1)}, &exposition);
+  record(3, {row(Meter::cpuThrottled, 9)}, &exposition);
+  const auto page = text(exposition);
+  EXPECT_TRUE(has(page, R"(cloister_tenant_limit_hits_total{tenant="tn-1",limit="memory"} 3)")) << page;
+  EXPECT_TRUE(has(page, R"(cloister_tenant_limit_hits_total{tenant="tn-1",limit="cpu"} 2)")) << page;
+}
+
+TEST_F(ExpositionTest, ANewTenantsCountersBeginAtZero) {
+  Exposition exposition(*ledger);
+  exposition.setPlan("tn-1", "small");
+  // A counter that first shows up with a value has no increase in Prometheus' eyes.
+  EXPECT_TRUE(has(text(exposition), R"(cloister_tenant_cpu_seconds_total{tenant="tn-1"} 0)"));
+}
+
+TEST_F(ExpositionTest, AwkwardNamesStayInsideTheirLabel) {
+  const std::string awkward = "a\\b\"c\nd} 1\n# \xff\xc3\xa9\xed\xa0\x80" + std::string(1, '\0');
+  const char* label = R"(tenant="a\\b\"c\nd} 1\n# \\xff)"
+                      "\xc3\xa9"
+                      R"(\\xed\\xa0\\x80\\x00")";
+  Exposition exposition(*ledger, [this] { return now; });
+  exposition.setPlan(awkward, awkward);
+  exposition.setPressure(awkward, awkward, {"cpu", "some", 1});
+  const auto page = text(exposition);
+  EXPECT_TRUE(has(page, "cloister_tenant_cpu_seconds_total{" + std::string(label) + "} 0")) << page;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_TRUE(line.starts_with("cloister_") || line.starts_with("# "));
+}
+
+TEST_F(ExpositionTest, TheCapDropsWholeTenantsAndCountsTheirSeries) {
+  const std::size_t each = 19;  // of a tenant with a plan and no pressure
+  const auto shown = [](const std::string& page, const std::string& tenant) {
+    std::size_t count = 0;
+    const auto label = "{tenant=\"" + tenant + "\"";
+    for (auto at = page.find(label); at != std::string::npos; at = page.find(label, at + 1)) ++count;
+    return count;
+  };
+  record(1, {{"tn-0", "", "", Meter::cpu, 1, now - 10'000'000, now, ""}});
+  for (const std::size_t most : {each * 3 - 1, each * 3, each * 10}) {
+    Exposition exposition(
+        *ledger, [this] { return now; }, most);
+    for (const char* id : {"tn-1", "tn-2", "tn-3"}) exposition.setPlan(id, "small");
+    exposition.setPressure("nd-1", "tn-3", {"cpu", "some", 1});
+    const auto page = text(exposition);
+    EXPECT_EQ(shown(page, "tn-1"), each);
+    EXPECT_EQ(shown(page, "tn-2"), each);
+    const bool all = most == each * 10;
+    EXPECT_EQ(shown(page, "tn-3"), all ? each + 1 : 0);
+    EXPECT_EQ(shown(page, "tn-0"), all ? 13U : 0U) << "gone, and therefore last, though it is the oldest";
+    EXPECT_TRUE(has(page, "cloister_metering_series_dropped " + std::to_string(all ? 0 : each + 1 + 13))) << page;
+  }
+}
+
+TEST_F(ExpositionTest, AReaderThatLeavesGetsNoMoreBlocks) {
+  Exposition exposition(*ledger);
+  for (int i = 0; i < 2000; ++i) exposition.setPlan("tn-" + std::to_string(i), "small");
+  int blocks = 0;
+  exposition.page().write([&blocks](std::string_view) { return ++blocks < 2; });
+  EXPECT_EQ(blocks, 2);
+}
+
+TEST_F(ExpositionTest, TheNodesDifferencesAreShownOnceTheyAreKnown) {
+  Exposition exposition(*ledger);
+  EXPECT_EQ(text(exposition).find("reconciliation"), std::string::npos);
+  exposition.setReconciliation("nd-1", 0.1);
+  exposition.setReconciliation("nd-2", std::numeric_limits<double>::quiet_NaN());
+  const auto page = text(exposition);
+  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-1"} 0.1)")) << page;
+  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-2"} NaN)")) << page;
 }
 
 }  // namespace
