@@ -60,6 +60,11 @@ Status MeterLoop::finish(const std::string& container) {
   return sampler_->finish(container, metering::now());
 }
 
+void MeterLoop::forget(const std::string& container) {
+  const std::lock_guard lock(mutex_);
+  sampler_->forget(container);
+}
+
 std::uint64_t MeterLoop::oomKills(const std::string& container) {
   const std::lock_guard lock(mutex_);
   const auto* reading = sampler_->last(container);

@@ -39,6 +39,8 @@ class MeterLoop {
   // After all recovered containers were added; begins to read.
   void start();
   [[nodiscard]] Status finish(const std::string& container);
+  // After the launcher's remove.
+  void forget(const std::string& container);
   // OOM kills of the group at its last regular reading.
   [[nodiscard]] std::uint64_t oomKills(const std::string& container);
   // Whose network counters the launcher's tenant indexes are.

@@ -4,6 +4,7 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kGroupVersion = 2;  // 1 had no `finished`
 
 void putSigned(wire::Writer& writer, std::int64_t value) {
   writer.put(static_cast<std::uint64_t>(value));
@@ -83,7 +84,7 @@ bool decodeRows(std::string_view bytes, std::vector<UsageRow>& rows) {
 
 std::string encode(const GroupState& state) {
   wire::Writer writer;
-  writer.put(kVersion);
+  writer.put(kGroupVersion);
   writer.put(state.tenantId);
   writer.put(state.appId);
   writer.put(state.instanceId);
@@ -97,12 +98,14 @@ std::string encode(const GroupState& state) {
   writer.put(state.progress.lifeRemainder);
   putSigned(writer, state.lastUtcMicros);
   putSigned(writer, state.closedUtcMicros);
+  writer.put(static_cast<std::uint8_t>(state.finished));
   return writer.bytes();
 }
 
 bool decode(std::string_view bytes, GroupState& state) {
   wire::Reader reader(bytes);
-  if (reader.get<std::uint8_t>() != kVersion) return false;
+  const auto version = reader.get<std::uint8_t>();
+  if (version == 0 || version > kGroupVersion) return false;
   state.tenantId = reader.getString();
   state.appId = reader.getString();
   state.instanceId = reader.getString();
@@ -116,6 +119,7 @@ bool decode(std::string_view bytes, GroupState& state) {
   state.progress.lifeRemainder = reader.get<std::uint64_t>();
   state.lastUtcMicros = getSigned(reader);
   state.closedUtcMicros = getSigned(reader);
+  state.finished = version >= 2 && reader.get<std::uint8_t>() != 0;
   return reader.finish();
 }
 

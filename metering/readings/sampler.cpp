@@ -1,6 +1,7 @@
 #include "metering/readings/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -25,7 +26,28 @@ std::int64_t microsBetween(std::uint64_t from, std::uint64_t to) {
   return to > from ? static_cast<std::int64_t>((to - from) / 1000) : 0;
 }
 
+std::int64_t offsetOf(Moment at) {
+  return at.utcMicros - static_cast<std::int64_t>(at.bootNanos / 1000);
+}
+
 }  // namespace
+
+std::string clockStepNote(std::int64_t micros) {
+  struct Unit {
+    std::int64_t seconds;
+    std::int64_t most;
+    const char* name;
+  };
+  constexpr std::array<Unit, 4> kUnits{{{1, 59, "s"}, {60, 59, "min"}, {3600, 23, "h"}, {86'400, 365, "d"}}};
+  const std::string text = micros < 0 ? "clock stepped back by " : "clock stepped forward by ";
+  // Half of the range is more than any calendar has.
+  const auto seconds = std::max<std::int64_t>((std::abs(micros / 2) + 250'000) / 500'000, 1);
+  for (const auto& unit : kUnits) {
+    const auto count = (seconds + unit.seconds / 2) / unit.seconds;
+    if (count <= unit.most) return text + std::to_string(count) + " " + unit.name;
+  }
+  return text + "more than a year";
+}
 
 Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
     : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {}
@@ -98,9 +120,17 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
       unknownPast_.insert(subject.tenantId);
       take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
     }
-    state_.groups.emplace(subject.group, std::move(group));
+    found = state_.groups.emplace(subject.group, std::move(group)).first;
   }
-  state_.groups.at(subject.group).closedUtcMicros = 0;
+  auto& state = found->second;
+  if (state.finished) {
+    // It is over since its last reading: only what its counters missed then is still to be counted.
+    state.finished = false;
+    state.progress.last.bootNanos = at.bootNanos;
+    state.progress.last.memoryBytes = 0;
+    state.progress.last.diskBytes = 0;
+  }
+  state.closedUtcMicros = 0;
   readers_.insert_or_assign(subject.group, std::move(reader).value());
   young_ = Young::added;
   return commit();
@@ -156,8 +186,24 @@ Status Sampler::finish(const std::string& group, Moment at) {
   if (!state->second.link.empty()) static_cast<void>(links_.refresh(state->second.link));
   readGroup(state->second, reader->second, at, Reason::last);
   readers_.erase(reader);
-  state_.groups.erase(state);
+  state->second.closedUtcMicros = at.utcMicros;
+  state->second.finished = true;
   return commit();
+}
+
+void Sampler::forget(const std::string& group) {
+  const auto state = state_.groups.find(group);
+  if (state != state_.groups.end() && state->second.finished) state_.groups.erase(state);
+}
+
+void Sampler::noteClockStep(Moment at) {
+  const auto offset = offsetOf(at);
+  const auto step = state_.clock.bootId == bootId_ ? offset - state_.clock.offsetMicros : 0;
+  state_.clock = {bootId_, offset};
+  if (std::abs(step) < kClockStepMicros) return;
+  std::set<std::string> tenants;
+  for (const auto& [name, group] : state_.groups) tenants.insert(group.tenantId);
+  for (const auto& tenant : tenants) take(tenant, "", "", {{Meter::gap, 1, clockStepNote(step)}});
 }
 
 std::size_t Sampler::sample(Moment at) {
@@ -201,6 +247,7 @@ void Sampler::forgetTenant(const std::string& tenantId) {
 }
 
 Result<std::size_t> Sampler::flush(Moment at, Flush when) {
+  noteClockStep(at);
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   const auto from = state_.windowFrom;
   const auto boundary = windowStart(from) + kWindowMicros;

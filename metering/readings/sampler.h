@@ -4,16 +4,19 @@
 //   start:    open(); for each recovered container add(Origin::recovered); then closeMissing()
 //   launch:   add(Origin::launched) as soon as the launcher has answered
 //   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(),
-//   flush() exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns
+//             flush()
+//   exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns;
+//             forget() after it
 //   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
 //   uplink:   spool.pending() -> POST /node/v1/usage -> spool.acknowledge(sequence)
 //
 // Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
 // the boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back
-// windows may overlap earlier ones, rows stay distinct by batch. Threads: one thread (any, but one at a time).
-// Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle meters
-// still count) and reports the number; commit errors come back from flush(), add() and finish() and lose nothing: the
-// next one writes all.
+// windows may overlap earlier ones, rows stay distinct by batch. The step itself becomes a gap row of one millisecond
+// for every tenant that has a group, with a note of its size (clockStepNote). Threads: one thread (any, but one at a
+// time). Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle
+// meters still count) and reports the number; commit errors come back from flush(), add() and finish() and lose
+// nothing: the next one writes all.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +33,10 @@
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
+inline constexpr std::int64_t kClockStepMicros = 1'000'000;  // what moves less between two looks is slewing
+
+// "clock stepped forward by 1 h": rounded to whole seconds, minutes, hours or days, so that there are few texts.
+[[nodiscard]] std::string clockStepNote(std::int64_t micros);
 
 // Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
 // node.
@@ -59,8 +66,10 @@ class Sampler {
   // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from
   // its last reading instead of counting what was counted.
   [[nodiscard]] Status closeMissing(Moment at);
-  // The last reading, after exit and before rmdir. Unknown groups are fine.
+  // The last reading, after exit and before rmdir. Unknown groups are fine. Until forget() says that its directory is
+  // gone, the group is remembered: a node that was killed in between finds it again and counts no part of it twice.
   [[nodiscard]] Status finish(const std::string& group, Moment at);
+  void forget(const std::string& group);
 
   // Reads every group once. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
@@ -87,6 +96,7 @@ class Sampler {
   bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
   [[nodiscard]] NetworkState& networkOf(const std::string& tenantId);
+  void noteClockStep(Moment at);
   [[nodiscard]] Status commit();
 
   Spool& spool_;

@@ -5,6 +5,7 @@
 //                          networks(tenant, state)        a tenant's last network counters
 //                          amounts(key, quantity)         the open window's sums
 //                          batches(sequence, boot, rows)  sealed, not yet acknowledged
+//                          clock(boot, micros)            how the calendar stood to the boot clock
 //
 // commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
 // moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
@@ -37,7 +38,8 @@ struct GroupState {
   std::string link;  // host end of its veth; empty: none
   Progress progress;
   std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
-  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written
+  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written; or finished
+  bool finished = false;             // its last reading was then: it is counted, but perhaps not removed yet
   friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 
@@ -50,12 +52,20 @@ struct NetworkState {
   friend bool operator==(const NetworkState&, const NetworkState&) = default;
 };
 
+// How the calendar stood to the boot clock at the last look: what moves between two looks is a step of the calendar.
+struct ClockState {
+  std::string bootId;  // empty: no look yet
+  std::int64_t offsetMicros = 0;
+  friend bool operator==(const ClockState&, const ClockState&) = default;
+};
+
 // The whole of what continues after a restart.
 struct SpoolState {
   std::map<std::string, GroupState> groups;      // by group name (the launcher's container id)
   std::map<std::string, NetworkState> networks;  // by tenant id
   std::int64_t windowFrom = 0;                   // 0: no window open yet
   WindowAmounts amounts;
+  ClockState clock;
 };
 
 class Spool {

@@ -26,8 +26,11 @@ SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   group.progress.last.cpuNanos = counted;
   group.progress.last.memoryBytes.reset();
   state.groups.emplace("g", group);
+  group.finished = true;
+  state.groups.emplace("over", group);
   state.networks.emplace("t", NetworkState{"boot", {counted, 2, -3, -4}, 5, 6, 7});
   state.windowFrom = static_cast<std::int64_t>(counted);
+  state.clock = {"boot", -5};
   if (open != 0) state.amounts.emplace(kCpu, open);
   return state;
 }
@@ -74,6 +77,7 @@ TEST(Spool, StateSurvivesAnotherOpen) {
   EXPECT_EQ(back->networks, state.networks);
   EXPECT_EQ(back->amounts, state.amounts);
   EXPECT_EQ(back->windowFrom, state.windowFrom);
+  EXPECT_EQ(back->clock, state.clock);
   // What is gone from the state goes from the file.
   ASSERT_TRUE((*spool)->commit(SpoolState{}, "boot", {}).ok());
   back = (*spool)->load();
