@@ -221,6 +221,7 @@ void Agent::removeIdleTenants() {
       continue;
     }
     workers_->submit([this, tenant = it->second] {
+      meter_->readNetwork();
       auto done = runtime_->tenants().remove(tenant.index);
       if (done) {
         spdlog::info("tenant {} removed", tenant.id);

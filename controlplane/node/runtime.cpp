@@ -114,7 +114,7 @@ void closeMetered(sandbox::Container& container) {
 }
 
 Metered meteredAs(const model::DesiredInstance& instance) {
-  return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes, instance.address};
+  return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes};
 }
 
 std::string describe(const Ending& ending) {

@@ -37,7 +37,6 @@ class CgroupReader {
   // Borrows the directories only while it runs; the files (and a duplicate of `upper`) stay open.
   [[nodiscard]] static Result<CgroupReader> open(const GroupDescriptors& descriptors);
 
-  // Link fields are left absent: LinkReader has them.
   [[nodiscard]] Result<Reading> read();
 
  private:

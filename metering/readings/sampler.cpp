@@ -68,7 +68,7 @@ void Sampler::take(const std::string& tenantId, const std::string& appId, const 
 NetworkState& Sampler::networkOf(const std::string& tenantId) {
   auto& network = state_.networks[tenantId];
   // Links and counters of an earlier boot are gone; these began at zero.
-  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0, 0, 0};
+  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0};
   return network;
 }
 
@@ -104,19 +104,12 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     found = state_.groups.end();
   }
   if (found == state_.groups.end()) {
-    GroupState group{subject.tenantId,   subject.appId, subject.instanceId,   bootId_,     subject.cgroupInode,
-                     subject.allocation, subject.link,  bornAt(at.bootNanos), at.utcMicros};
+    GroupState group{subject.tenantId,    subject.appId,      subject.instanceId,   bootId_,
+                     subject.cgroupInode, subject.allocation, bornAt(at.bootNanos), at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
       group.progress.last = *first;
       group.progress.last.bootNanos = at.bootNanos;
-      if (!subject.link.empty() && links_.refresh(subject.link)) {
-        if (const auto link = links_.find(subject.link)) {
-          group.progress.last.linkIndex = link->index;
-          group.progress.last.linkInBytes = link->in;
-          group.progress.last.linkOutBytes = link->out;
-        }
-      }
       unknownPast_.insert(subject.tenantId);
       take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
     }
@@ -155,26 +148,14 @@ bool Sampler::readGroup(GroupState& group, CgroupReader& reader, Moment at, Reas
   const auto read = reader.read();
   Reading reading = read ? *read : Reading{};
   reading.bootNanos = at.bootNanos;
-  if (!group.link.empty()) {
-    if (const auto link = links_.find(group.link)) {
-      reading.linkIndex = link->index;
-      reading.linkInBytes = link->in;
-      reading.linkOutBytes = link->out;
-    }
-  }
   const auto before = group.progress.last.bootNanos;
-  auto step = advance(group.progress, reading, group.allocation);
+  auto amounts = advance(group.progress, reading, group.allocation);
   if (!read && reason == Reason::last) {
-    std::erase_if(step.amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
-    step.amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
+    std::erase_if(amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
+    amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
   }
   group.lastUtcMicros = at.utcMicros;
-  take(group.tenantId, group.appId, group.instanceId, step.amounts);
-  if (step.linkIn != 0 || step.linkOut != 0) {
-    auto& network = networkOf(group.tenantId);
-    network.linkIn += step.linkIn;
-    network.linkOut += step.linkOut;
-  }
+  take(group.tenantId, group.appId, group.instanceId, amounts);
   return read.ok();
 }
 
@@ -182,8 +163,6 @@ Status Sampler::finish(const std::string& group, Moment at) {
   const auto state = state_.groups.find(group);
   const auto reader = readers_.find(group);
   if (state == state_.groups.end() || reader == readers_.end()) return {};
-  // A link that cannot be read leaves its bytes at the last sample; the group's own counters matter more.
-  if (!state->second.link.empty()) static_cast<void>(links_.refresh(state->second.link));
   readGroup(state->second, reader->second, at, Reason::last);
   readers_.erase(reader);
   state->second.closedUtcMicros = at.utcMicros;
@@ -207,11 +186,6 @@ void Sampler::noteClockStep(Moment at) {
 }
 
 std::size_t Sampler::sample(Moment at) {
-  const bool linked = std::any_of(state_.groups.begin(), state_.groups.end(), [this](const auto& entry) {
-    return !entry.second.link.empty() && readers_.contains(entry.first);
-  });
-  // Without the dump the old values stand: the next dump counts both intervals.
-  if (linked) static_cast<void>(links_.refresh());
   std::size_t unread = 0;
   for (auto& [name, reader] : readers_) {
     const auto group = state_.groups.find(name);
@@ -221,29 +195,18 @@ std::size_t Sampler::sample(Moment at) {
   return unread;
 }
 
-void Sampler::network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at) {
+void Sampler::network(const std::string& tenantId, const NetworkBytes& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = networkOf(tenantId);
-  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
-    network.progress.externalIn = externalIn;
-    network.progress.externalOut = externalOut;
-  }
+  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) network.bytes = bytes;
   const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
-  const NetworkStep step{network.linkIn, network.linkOut, externalIn, externalOut,
-                         static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U};
-  take(tenantId, "", "", advanceNetwork(network.progress, step));
-  network.linkIn = 0;
-  network.linkOut = 0;
+  const auto millis = static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U;
+  take(tenantId, "", "", advanceNetwork(network.bytes, bytes, millis));
   network.lastBootNanos = at.bootNanos;
 }
 
 void Sampler::forgetTenant(const std::string& tenantId) {
-  const auto found = state_.networks.find(tenantId);
-  if (found == state_.networks.end()) return;
-  auto& network = found->second;
-  const NetworkStep rest{network.linkIn, network.linkOut, network.progress.externalIn, network.progress.externalOut, 0};
-  if (network.bootId == bootId_) take(tenantId, "", "", advanceNetwork(network.progress, rest));
-  state_.networks.erase(found);
+  state_.networks.erase(tenantId);
 }
 
 Result<std::size_t> Sampler::flush(Moment at, Flush when) {

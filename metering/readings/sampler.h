@@ -27,7 +27,6 @@
 #include <vector>
 
 #include "metering/readings/cgroup_reader.h"
-#include "metering/readings/link_reader.h"
 #include "metering/readings/spool.h"
 
 namespace cloister::metering {
@@ -47,7 +46,6 @@ struct Subject {
   std::string instanceId;         // instance or build id, as rows carry it
   std::uint64_t cgroupInode = 0;  // Launched::cgroupInode
   Allocation allocation;          // the limits it was launched with
-  std::string link;               // hostLinkName(address); empty without a network
 };
 
 enum class Origin { launched, recovered };
@@ -73,8 +71,8 @@ class Sampler {
 
   // Reads every group once. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
-  // External bytes of a tenant since its counters were made (launcher::NetworkUsage).
-  void network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at);
+  // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
+  void network(const std::string& tenantId, const NetworkBytes& bytes, Moment at);
   // Forgets a tenant's network counters: after the launcher's removeTenant.
   void forgetTenant(const std::string& tenantId);
 
@@ -103,7 +101,6 @@ class Sampler {
   std::string bootId_;
   SpoolState state_;
   std::map<std::string, CgroupReader> readers_;
-  LinkReader links_;
   enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
   std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
   std::set<std::string> unknownPast_;  // tenants whose network counters began before this spool did

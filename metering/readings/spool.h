@@ -35,7 +35,6 @@ struct GroupState {
   std::string bootId;
   std::uint64_t cgroupInode = 0;
   Allocation allocation;
-  std::string link;  // host end of its veth; empty: none
   Progress progress;
   std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
   std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written; or finished
@@ -45,10 +44,8 @@ struct GroupState {
 
 struct NetworkState {
   std::string bootId;
-  NetworkProgress progress;
+  NetworkBytes bytes;  // last counter values
   std::uint64_t lastBootNanos = 0;
-  std::uint64_t linkIn = 0;  // link bytes not yet compared with the external counters
-  std::uint64_t linkOut = 0;
   friend bool operator==(const NetworkState&, const NetworkState&) = default;
 };
 

@@ -2,7 +2,6 @@
 
 #include "tests/unit/metering/readings/fake_groups.h"
 
-#include "metering/readings/link_reader.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {
@@ -35,7 +34,6 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
   EXPECT_EQ(reading->pids, 4U);
   EXPECT_EQ(reading->pidsPeak, 9U);
   EXPECT_FALSE(reading->diskBytes);
-  EXPECT_FALSE(reading->linkInBytes);
 }
 
 TEST(CgroupReader, OnAHybridTheCpuIsThatOfTheGroupItIsBornIn) {
@@ -149,21 +147,6 @@ TEST(CgroupParsers, AwkwardTexts) {
   EXPECT_EQ(parseBlkio("Total 0\n")->written, 0U);
   EXPECT_FALSE(parseBlkio(""));
   EXPECT_FALSE(parseBlkio("8:0 Read\nTotal 0\n"));
-}
-
-TEST(LinkReader, FindsTheLoopbackByDumpAndByName) {
-  LinkReader reader;
-  ASSERT_TRUE(reader.refresh().ok());
-  const auto all = reader.find("lo");
-  ASSERT_TRUE(all);
-  EXPECT_EQ(all->index, 1U);
-  EXPECT_FALSE(reader.find("no-such-link"));
-  LinkReader one;
-  ASSERT_TRUE(one.refresh("lo").ok());
-  ASSERT_TRUE(one.find("lo"));
-  EXPECT_GE(one.find("lo")->in, all->in);
-  EXPECT_TRUE(one.refresh("no-such-link").ok());
-  EXPECT_FALSE(one.refresh("a-name-that-is-far-too-long").ok());
 }
 
 TEST(Counters, ClocksAndBootId) {

@@ -17,7 +17,7 @@ Moment at(double seconds, std::int64_t step = 0) {
 }
 
 Subject subject(const std::string& group = "in-1-1", std::uint64_t inode = 11) {
-  return {group, "tn-1", "ap-1", "in-1", inode, {1000}, ""};
+  return {group, "tn-1", "ap-1", "in-1", inode, {1000}};
 }
 
 class SamplerTest : public testing::Test {
@@ -217,10 +217,10 @@ TEST_F(SamplerTest, AnotherInodeUnderTheSameNameIsAnotherGroup) {
 TEST_F(SamplerTest, WithoutAPastARecoveredGroupBeginsAtItsPresentCounters) {
   group.unified(9'000'000, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
-  sampler->network("tn-1", 5000, 5000, at(1));
+  sampler->network("tn-1", {5000, 5000, 0, 0}, at(1));
   group.unified(9'500'000, 100);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
-  sampler->network("tn-1", 5007, 5001, at(6));
+  sampler->network("tn-1", {5007, 5001, 0, 0}, at(6));
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   EXPECT_EQ(sum(Meter::cpu), 500'000'000U);
   EXPECT_EQ(sum(Meter::networkExternalIn), 7U);
@@ -320,23 +320,23 @@ TEST(ClockStep, ItsNoteIsRoundedSoThatThereAreFew) {
 }
 
 TEST_F(SamplerTest, NetworkIsTheTenantsAndSurvivesARestart) {
-  sampler->network("tn-1", 100, 200, at(1));
+  sampler->network("tn-1", {100, 200, 0, 0}, at(1));
   ASSERT_TRUE(sampler->flush(at(10)).ok());
-  sampler->network("tn-1", 150, 200, at(11));
+  sampler->network("tn-1", {150, 200, 0, 0}, at(11));
   restart();
-  sampler->network("tn-1", 170, 260, at(15));
+  sampler->network("tn-1", {170, 260, 0, 0}, at(15));
   ASSERT_TRUE(sampler->flush(at(20)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 170U);
   EXPECT_EQ(sum(Meter::networkExternalOut), 260U);
   for (const auto& one : rows()) EXPECT_EQ(one.instanceId, "");
   // After a boot the counters are new ones, whatever they say.
   restart("boot-b");
-  sampler->network("tn-1", 171, 1, at(65));
+  sampler->network("tn-1", {171, 1, 0, 0}, at(65));
   ASSERT_TRUE(sampler->flush(at(70)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 341U);
   EXPECT_EQ(sum(Meter::networkExternalOut), 261U);
   sampler->forgetTenant("tn-1");
-  sampler->network("tn-1", 5, 5, at(71));
+  sampler->network("tn-1", {5, 5, 0, 0}, at(71));
   ASSERT_TRUE(sampler->flush(at(80)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 346U);
   EXPECT_EQ(sum(Meter::gap, gap::kCounterReset), 0U);
