@@ -181,7 +181,7 @@ void Agent::removeUnknown() {
   for (const auto& [id, container] : unknown_) {
     spdlog::info("container {} belongs to nothing: removed", id);
     workers_->submit([this, name = id, held = container] {
-      auto done = runtime_->finish(name);
+      auto done = runtime_->finish(name, held->descriptor(launcher::DescriptorKind::pid));
       if (!done) spdlog::warn("{}: {}", name, done.error().message());
     });
   }
@@ -221,6 +221,7 @@ void Agent::removeIdleTenants() {
       continue;
     }
     workers_->submit([this, tenant = it->second] {
+      meter_->readNetwork();
       auto done = runtime_->tenants().remove(tenant.index);
       if (done) {
         spdlog::info("tenant {} removed", tenant.id);

@@ -130,7 +130,11 @@ void Agent::launch(Record& record) {
     const sandbox::Standard standard{ends->in.get(), ends->out.get(), ends->err.get(), ends->status.get(), -1};
     auto started = runtime_->start(spec.tenant, request, standard, meteredAs(spec.instance));
     if (!started) {
-      post([this, id, attempt, why = "launch: " + started.error().message()] { launchFailed(id, attempt, why); });
+      post([this, id, attempt, why = "launch: " + started.error().message(),
+            unanswered = Runtime::lostReply(started.error())] {
+        if (Record* found = find(id, attempt)) found->unanswered = unanswered;
+        launchFailed(id, attempt, why);
+      });
       return;
     }
     auto container = std::make_shared<sandbox::Container>(std::move(started).value());
@@ -234,14 +238,16 @@ void Agent::remove(Record& record) {
   unwatch(record);
   // The descriptors stay open until the last reading is done: the worker holds the container.
   workers_->submit([this, id = record.spec.instance.id, attempt = record.machine.attempt(), name = record.containerId(),
-                    held = record.container] {
-    auto done = runtime_->finish(name);
+                    held = record.container, unanswered = record.unanswered, whose = meteredAs(record.spec.instance)] {
+    auto done = unanswered ? runtime_->finishUnanswered(name, whose)
+                           : runtime_->finish(name, held ? held->descriptor(DescriptorKind::pid) : -1);
     if (!done) spdlog::warn("{}: {}", name, done.error().message());
     post([this, id, attempt, good = done.ok()] {
       Record* found = find(id, attempt);
       if (found == nullptr) return;
       if (good) {
         found->container.reset();
+        found->unanswered = false;
         remember(*found, AttemptState::ended);
         found->machine.removed(nowMillis());
       } else {

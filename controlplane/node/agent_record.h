@@ -27,6 +27,7 @@ struct Agent::Record {
   std::shared_ptr<sandbox::Container> container;  // of the latest attempt, while it is there
   std::uint64_t token = 0;                        // in the poller; 0: not watched
   CallSet calls;                                  // that its list lacked, over all attempts
+  bool unanswered = false;  // the latest launch was, so that it may have a container of which nothing is known
   bool logsAttached = false;
   bool named = true;     // by the latest work
   bool settled = false;  // stopped, and its directory closed

@@ -92,7 +92,7 @@ Metered Agent::meteredUnknown(const sandbox::Container& container, const std::op
   }
   for (const auto& build : cached->builds) {
     if (container.launched.instance != build.id && container.launched.instance != build.id + "-fz") continue;
-    whose = {build.tenantId, build.appId, build.id, build.limits.memoryBytes, build.address};
+    whose = {build.tenantId, build.appId, build.id, build.limits.memoryBytes};
   }
   return whose;
 }

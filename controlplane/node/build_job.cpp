@@ -140,7 +140,7 @@ BuildJob::BuildJob(BuildTask task, std::string directory, Runtime& runtime, cons
       log_(server, task_.build.id) {}
 
 Metered BuildJob::metered() const {
-  return {task_.build.tenantId, task_.build.appId, task_.build.id, task_.build.limits.memoryBytes, task_.build.address};
+  return {task_.build.tenantId, task_.build.appId, task_.build.id, task_.build.limits.memoryBytes};
 }
 
 launcher::LaunchRequest BuildJob::request(launcher::Confinement confinement) const {

@@ -42,7 +42,6 @@ Status MeterLoop::add(const sandbox::Container& container, const Metered& whose,
   subject.instanceId = whose.instanceId;
   subject.cgroupInode = container.launched.cgroupInode;
   subject.allocation.memoryBytes = whose.memoryBytes;
-  if (whose.address != 0) subject.link = hostLinkName(whose.address);
   const std::lock_guard lock(mutex_);
   return sampler_->add(subject, container.descriptors, origin, metering::now());
 }
@@ -58,6 +57,11 @@ void MeterLoop::start() {
 Status MeterLoop::finish(const std::string& container) {
   const std::lock_guard lock(mutex_);
   return sampler_->finish(container, metering::now());
+}
+
+void MeterLoop::forget(const std::string& container) {
+  const std::lock_guard lock(mutex_);
+  sampler_->forget(container);
 }
 
 std::uint64_t MeterLoop::oomKills(const std::string& container) {
@@ -88,22 +92,30 @@ void MeterLoop::stop() {
   if (auto done = sampler_->flush(metering::now(), metering::Flush::all); !done) warn("flush", done.error());
 }
 
+void MeterLoop::readNetwork() {
+  const std::lock_guard turn(networkMutex_);
+  auto usage = launcher_.networkUsage();  // outside the other mutex: a slow launcher must not hold up a final reading
+  if (!usage) {
+    spdlog::debug("network usage: {}", usage.error().message());
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  const auto at = metering::now();
+  for (const auto& item : usage.value()) {
+    const auto tenant = tenants_.find(item.tenant);
+    if (tenant == tenants_.end()) continue;
+    sampler_->network(
+        tenant->second,
+        {item.externalReceivedBytes, item.externalSentBytes, item.internalReceivedBytes, item.internalSentBytes}, at);
+  }
+}
+
 void MeterLoop::run() {
   auto next = Clock::now();
   for (int round = 0;; ++round) {
-    std::vector<launcher::NetworkUsage> usage;
-    if (round % kNetworkEvery == 0) {
-      auto asked = launcher_.networkUsage();  // outside the mutex: a slow launcher must not hold up a final reading
-      if (asked) usage = std::move(asked).value();
-      if (!asked) spdlog::debug("network usage: {}", asked.error().message());
-    }
+    if (round % kNetworkEvery == 0) readNetwork();
     std::unique_lock lock(mutex_);
     const auto at = metering::now();
-    for (const auto& item : usage) {
-      const auto tenant = tenants_.find(item.tenant);
-      if (tenant == tenants_.end()) continue;
-      sampler_->network(tenant->second, item.externalReceivedBytes, item.externalSentBytes, at);
-    }
     const std::size_t failed = sampler_->sample(at);
     if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
     if (auto done = sampler_->flush(at); !done) warn("flush", done.error());

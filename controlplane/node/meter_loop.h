@@ -1,6 +1,6 @@
 // MeterLoop: the thread that reads every group each second, and the door through which others add and finish groups.
 //
-// Threads: any; one mutex guards the sampler. finish() is durable when it returns: call it before the launcher's
+// Threads: any; a mutex guards the sampler. finish() is durable when it returns: call it before the launcher's
 // remove. Failures: add() and finish() return them; the loop logs and goes on.
 #pragma once
 
@@ -24,7 +24,6 @@ struct Metered {
   std::string appId;
   std::string instanceId;
   std::uint64_t memoryBytes = 0;
-  std::uint32_t address = 0;
 };
 
 class MeterLoop {
@@ -39,11 +38,15 @@ class MeterLoop {
   // After all recovered containers were added; begins to read.
   void start();
   [[nodiscard]] Status finish(const std::string& container);
+  // After the launcher's remove.
+  void forget(const std::string& container);
   // OOM kills of the group at its last regular reading.
   [[nodiscard]] std::uint64_t oomKills(const std::string& container);
   // Whose network counters the launcher's tenant indexes are.
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
+  // Reads the network counters now: before a tenant's are removed with it.
+  void readNetwork();
   // Writes everything down; the loop has ended afterwards.
   void stop();
 
@@ -53,6 +56,7 @@ class MeterLoop {
 
   Launcher& launcher_;
   std::unique_ptr<metering::Spool> spool_;
+  std::mutex networkMutex_;  // from the question to the launcher until its answer is counted, so that none overtakes
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<metering::Sampler> sampler_;

@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/streams.h"
 
 namespace cloister::node {
 namespace {
@@ -15,6 +17,7 @@ using launcher::DescriptorKind;
 constexpr std::uint64_t kOpenFiles = 16'384;  // below the hard limit that supervisors commonly give the launcher
 constexpr std::size_t kMaxHostname = 63;
 constexpr std::size_t kShortId = 6;
+constexpr std::chrono::milliseconds kKillPatience{5'000};
 
 std::uint64_t count(int directory, const char* file, std::string_view key) {
   if (directory < 0) return 0;
@@ -111,7 +114,7 @@ void closeMetered(sandbox::Container& container) {
 }
 
 Metered meteredAs(const model::DesiredInstance& instance) {
-  return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes, instance.address};
+  return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes};
 }
 
 std::string describe(const Ending& ending) {
@@ -160,11 +163,34 @@ Ending Runtime::ending(const sandbox::Container& container, const std::string& s
   return ending;
 }
 
-Status Runtime::finish(const std::string& container) {
+Status Runtime::finish(const std::string& container, int pidfd) {
+  if (pidfd >= 0 && !streams::ended(pidfd)) {
+    kill(container);
+    if (!streams::awaitEnd(pidfd, kKillPatience)) spdlog::warn("{}: killed, and still there", container);
+  }
   if (auto done = meter_.finish(container); !done) {
     spdlog::warn("{}: last reading: {}", container, done.error().message());
   }
-  return launcher_.remove(container);
+  auto removed = launcher_.remove(container);
+  if (removed) meter_.forget(container);
+  return removed;
+}
+
+bool Runtime::lostReply(const Error& error) {
+  return error.code == ECONNRESET || error.code == EPIPE || error.code == EPROTO;
+}
+
+Status Runtime::finishUnanswered(const std::string& container, const Metered& whose) {
+  auto recovered = launcher_.recover();
+  if (!recovered) return recovered.error();
+  for (const auto& found : recovered.value()) {
+    if (found.launched.instance != container) continue;
+    if (auto done = meter_.add(found, whose, metering::Origin::recovered); !done) {
+      spdlog::warn("{}: not metered: {}", container, done.error().message());
+    }
+    return finish(container, found.descriptor(DescriptorKind::pid));
+  }
+  return finish(container);
 }
 
 void Runtime::terminate(const std::string& container) {

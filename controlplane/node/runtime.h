@@ -47,8 +47,13 @@ class Runtime {
                                                  const sandbox::Standard& standard, const Metered& whose);
   // Reads the groups of an ended container; before finish().
   [[nodiscard]] Ending ending(const sandbox::Container& container, const std::string& status);
-  // Last meter reading, then removal, which kills what is left.
-  [[nodiscard]] Status finish(const std::string& container);
+  // Last meter reading, then removal, which kills what is left. `pidfd` of its init, if it may still run: it is killed
+  // first then, for what it spent after its last reading nobody would count.
+  [[nodiscard]] Status finish(const std::string& container, int pidfd = -1);
+  // finish() of one whose launch failed with `lostReply`: perhaps it runs.
+  [[nodiscard]] Status finishUnanswered(const std::string& container, const Metered& whose);
+  // The launcher may have done what it was asked and been killed before it said so.
+  [[nodiscard]] static bool lostReply(const Error& error);
   void terminate(const std::string& container);
   void kill(const std::string& container);
 

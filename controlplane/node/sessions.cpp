@@ -158,8 +158,9 @@ void Sessions::run(const model::Session& session, const model::DesiredTenant& te
   auto started = runtime_.start(tenant, request, process->standard(), meteredAs(instance));
   if (!started) return fail(channel, started.error().message());
   process->begun();
-  const auto code = process->run(channel, started->descriptor(launcher::DescriptorKind::pid));
-  if (auto done = runtime_.finish(container); !done) spdlog::warn("{}: {}", container, done.error().message());
+  const int pidfd = started->descriptor(launcher::DescriptorKind::pid);
+  const auto code = process->run(channel, pidfd);
+  if (auto done = runtime_.finish(container, pidfd); !done) spdlog::warn("{}: {}", container, done.error().message());
   if (code) channel.send(Channel::control, exitMessage(*code));
 }
 

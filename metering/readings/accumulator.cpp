@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "metering/base/quantity.h"
 
@@ -57,19 +58,18 @@ Progress bornAt(std::uint64_t bootNanos) {
   Progress progress;
   progress.last.bootNanos = bootNanos;
   forEachField(progress.last, [](std::optional<std::uint64_t>& field) { field = 0; });
-  progress.last.linkIndex.reset();
   return progress;
 }
 
-Step advance(Progress& progress, const Reading& reading, const Allocation& allocation) {
-  Step step;
+Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation) {
+  Amounts amounts;
   Reading& last = progress.last;
   const std::uint64_t nanos = reading.bootNanos > last.bootNanos ? reading.bootNanos - last.bootNanos : 0;
   bool anew = false;
   const auto count = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
     const auto moved = move(before, after);
     anew = anew || moved.anew;
-    add(step.amounts, meter, moved.bytes);
+    add(amounts, meter, moved.bytes);
   };
   count(Meter::cpu, last.cpuNanos, reading.cpuNanos);
   count(Meter::cpuThrottled, last.throttledNanos, reading.throttledNanos);
@@ -77,23 +77,8 @@ Step advance(Progress& progress, const Reading& reading, const Allocation& alloc
   count(Meter::blockRead, last.blockReadBytes, reading.blockReadBytes);
   count(Meter::blockWritten, last.blockWrittenBytes, reading.blockWrittenBytes);
 
-  if (reading.linkIndex) {
-    // Another link under the same name starts at zero, whatever its counters say by now.
-    if (last.linkIndex && last.linkIndex != reading.linkIndex) {
-      last.linkInBytes = 0;
-      last.linkOutBytes = 0;
-      anew = true;
-    }
-    last.linkIndex = reading.linkIndex;
-    const auto in = move(last.linkInBytes, reading.linkInBytes);
-    const auto out = move(last.linkOutBytes, reading.linkOutBytes);
-    anew = anew || in.anew || out.anew;
-    step.linkIn = in.bytes;
-    step.linkOut = out.bytes;
-  }
-
-  add(step.amounts, Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
-  add(step.amounts, Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
+  add(amounts, Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
+  add(amounts, Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
   const auto raise = [](std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
     if (after) before = std::max(before.value_or(0), *after);
   };
@@ -105,7 +90,7 @@ Step advance(Progress& progress, const Reading& reading, const Allocation& alloc
   const auto level = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after,
                          std::uint64_t& remainder) {
     if (before && after && nanos <= kLongestInterval) {
-      add(step.amounts, meter, integrate(*before, *after, nanos, remainder));
+      add(amounts, meter, integrate(*before, *after, nanos, remainder));
     } else if (before && (after || *before > 0)) {
       // A level that was never there (no such controller, no upper) starts at zero and is no gap.
       unread = true;
@@ -118,45 +103,30 @@ Step advance(Progress& progress, const Reading& reading, const Allocation& alloc
   const Quantity life = Quantity{nanos} + progress.lifeRemainder;
   const auto millis = static_cast<std::uint64_t>(life / kNanosPerMilli);
   progress.lifeRemainder = static_cast<std::uint64_t>(life % kNanosPerMilli);
-  add(step.amounts, Meter::instanceSeconds, millis);
-  add(step.amounts, Meter::memoryAllocated, Quantity{allocation.memoryBytes} * millis);
+  add(amounts, Meter::instanceSeconds, millis);
+  add(amounts, Meter::memoryAllocated, Quantity{allocation.memoryBytes} * millis);
 
   // A gap shorter than a millisecond still is a row.
   const std::uint64_t gapMillis = std::max<std::uint64_t>(nanos / kNanosPerMilli, 1);
-  if (anew) add(step.amounts, Meter::gap, gapMillis, gap::kCounterReset);
-  if (unread) add(step.amounts, Meter::gap, gapMillis, gap::kNotRead);
+  if (anew) add(amounts, Meter::gap, gapMillis, gap::kCounterReset);
+  if (unread) add(amounts, Meter::gap, gapMillis, gap::kNotRead);
   last.bootNanos = std::max(last.bootNanos, reading.bootNanos);
-  return step;
+  return amounts;
 }
 
-namespace {
-
-std::uint64_t internalBytes(std::uint64_t link, std::uint64_t external, std::int64_t& owed) {
-  __extension__ using Signed = __int128;
-  const Signed left = Signed{link} - Signed{external} + Signed{owed};
-  if (left >= 0) {
-    owed = 0;
-    return static_cast<std::uint64_t>(std::min<Signed>(left, std::numeric_limits<std::uint64_t>::max()));
-  }
-  owed = static_cast<std::int64_t>(std::max<Signed>(left, std::numeric_limits<std::int64_t>::min()));
-  return 0;
-}
-
-}  // namespace
-
-Amounts advanceNetwork(NetworkProgress& progress, const NetworkStep& step) {
+Amounts advanceNetwork(NetworkBytes& last, const NetworkBytes& now, std::uint64_t milliseconds) {
   Amounts amounts;
-  const auto in = difference(progress.externalIn, step.externalIn);
-  const auto out = difference(progress.externalOut, step.externalOut);
-  progress.externalIn = step.externalIn;
-  progress.externalOut = step.externalOut;
-  add(amounts, Meter::networkExternalIn, in.bytes);
-  add(amounts, Meter::networkExternalOut, out.bytes);
-  add(amounts, Meter::networkInternalIn, internalBytes(step.linkIn, in.bytes, progress.owedIn));
-  add(amounts, Meter::networkInternalOut, internalBytes(step.linkOut, out.bytes, progress.owedOut));
-  if (in.anew || out.anew) {
-    add(amounts, Meter::gap, std::max<std::uint64_t>(step.milliseconds, 1), gap::kCounterReset);
+  bool anew = false;
+  for (const auto& [meter, field] : {std::pair{Meter::networkExternalIn, &NetworkBytes::externalIn},
+                                     {Meter::networkExternalOut, &NetworkBytes::externalOut},
+                                     {Meter::networkInternalIn, &NetworkBytes::internalIn},
+                                     {Meter::networkInternalOut, &NetworkBytes::internalOut}}) {
+    const auto moved = difference(last.*field, now.*field);
+    anew = anew || moved.anew;
+    add(amounts, meter, moved.bytes);
   }
+  last = now;
+  if (anew) add(amounts, Meter::gap, std::max<std::uint64_t>(milliseconds, 1), gap::kCounterReset);
   return amounts;
 }
 

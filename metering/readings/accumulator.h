@@ -1,6 +1,6 @@
 // Accumulator: two readings of one group make amounts. Pure integer arithmetic; nothing is ever counted twice.
 //
-// Counters: the difference. A counter below its last value began anew (somebody reset it, the link was made again): the
+// Counters: the difference. A counter below its last value began anew (somebody reset it): the
 // new value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that
 // was absent in between counts from its last known value. Integrals: the trapezoid of both levels times the boot
 // clock's milliseconds, with 128-bit intermediates; the fraction of a millisecond is carried to the next interval, not
@@ -33,7 +33,7 @@ inline constexpr const char* kUnreadable = "final reading failed";
 inline constexpr const char* kUnknownPast = "no earlier reading of a running group";
 }  // namespace gap
 
-// What a reading adds for one instance (or a tenant's network).
+// What a reading adds for one instance (or for a tenant's network).
 struct Amount {
   Meter meter = Meter::cpu;
   std::uint64_t quantity = 0;
@@ -42,7 +42,7 @@ struct Amount {
 };
 using Amounts = std::vector<Amount>;
 
-// The last reading, and what an interval left over: sub-millisecond remainders and link bytes go on from here.
+// The last reading, and what an interval left over: sub-millisecond remainders go on from here.
 struct Progress {
   Reading last;
   std::uint64_t memoryRemainder = 0;  // byte-nanoseconds below one byte-millisecond, doubled by the trapezoid
@@ -59,32 +59,20 @@ struct Allocation {
   friend bool operator==(const Allocation&, const Allocation&) = default;
 };
 
-struct Step {
-  Amounts amounts;           // zero amounts are left out
-  std::uint64_t linkIn = 0;  // bytes since the last reading, for the tenant's network()
-  std::uint64_t linkOut = 0;
-};
+// Moves `progress` on to `reading` (whose absent counters keep their last value) and returns what came in between; zero
+// amounts are left out.
+[[nodiscard]] Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation);
 
-// Moves `progress` on to `reading` (whose absent counters keep their last value) and returns what came in between.
-[[nodiscard]] Step advance(Progress& progress, const Reading& reading, const Allocation& allocation);
-
-// A tenant's network: external counters as the launcher reads them, internal as the difference to its links' bytes.
-// The two are not read at one instant, so a difference below zero is owed and paid by the next.
-struct NetworkProgress {
-  std::uint64_t externalIn = 0;  // last counter values
+// A tenant's traffic as the launcher counts it: bytes of IP packets since its counters were made.
+struct NetworkBytes {
+  std::uint64_t externalIn = 0;
   std::uint64_t externalOut = 0;
-  std::int64_t owedIn = 0;  // never above zero
-  std::int64_t owedOut = 0;
-  friend bool operator==(const NetworkProgress&, const NetworkProgress&) = default;
+  std::uint64_t internalIn = 0;
+  std::uint64_t internalOut = 0;
+  friend bool operator==(const NetworkBytes&, const NetworkBytes&) = default;
 };
-struct NetworkStep {
-  std::uint64_t linkIn = 0;  // bytes over the tenant's links since the last call
-  std::uint64_t linkOut = 0;
-  std::uint64_t externalIn = 0;  // counter values now
-  std::uint64_t externalOut = 0;
-  std::uint64_t milliseconds = 0;  // since the last call: the length of a gap, should a counter go backwards
-};
-[[nodiscard]] Amounts advanceNetwork(NetworkProgress& progress, const NetworkStep& step);
+// `milliseconds` since the last call: the length of a gap, should a counter go backwards.
+[[nodiscard]] Amounts advanceNetwork(NetworkBytes& last, const NetworkBytes& now, std::uint64_t milliseconds);
 
 // Sums of a window, by what a row is keyed with. Levels by maximum, all others by addition.
 struct AmountKey {

@@ -151,6 +151,7 @@ Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
   for (const auto& file : wanted) {
     if (auto opened = openFile(file.dir, file.name, file.fd); !opened) return opened.error();
   }
+  if (reader.cpuStat_) reader.cpuUsage_.reset();
   if (const int upper = directory(descriptors, DescriptorKind::upper); upper >= 0) {
     auto copy = counters::duplicate(upper);
     if (!copy) return copy.error();
@@ -164,17 +165,14 @@ Result<Reading> CgroupReader::read() {
   Reading reading;
   reading.bootNanos = counters::bootNanos();
 
-  // One read of v2 cpu.stat serves both; v1 files go first where they exist, in nanoseconds.
-  reading.cpuNanos = readWith(cpuUsage_, buffer, parseSingle);
   reading.throttledNanos =
       readWith(throttled_, buffer, [](std::string_view text) { return parseKey(text, "throttled_time"); });
-  if (!reading.cpuNanos && cpuStat_) {
-    const auto text = counters::readAgain(cpuStat_.get(), buffer.data(), buffer.size());
-    if (text) {
-      if (const auto usage = parseKey(*text, "usage_usec")) reading.cpuNanos = *usage * 1000U;
-      if (const auto throttled = parseKey(*text, "throttled_usec"); throttled && !throttled_) {
-        reading.throttledNanos = *throttled * 1000U;
-      }
+  if (!cpuStat_) {
+    reading.cpuNanos = readWith(cpuUsage_, buffer, parseSingle);
+  } else if (const auto text = counters::readAgain(cpuStat_.get(), buffer.data(), buffer.size())) {
+    if (const auto usage = parseKey(*text, "usage_usec")) reading.cpuNanos = *usage * 1000U;
+    if (const auto throttled = parseKey(*text, "throttled_usec"); throttled && !throttled_) {
+      reading.throttledNanos = *throttled * 1000U;
     }
   }
   reading.oomKills = readWith(memoryEvents_, buffer, [](std::string_view text) { return parseKey(text, "oom_kill"); });

@@ -1,13 +1,15 @@
 // CgroupReader: the counters of one group (an instance's or a tenant's), through descriptors opened once.
 //
 // Layouts: v2 (only `unified` given: cpu.stat, memory.*, io.stat, pids.*) and hybrid (`cpuacct`, `cpu`, `memory`,
-// `blkio`, `pids` v1 directories beside `unified`, whose cpu.stat serves when there is no cpuacct). `upper` gives the
-// disk in use. A file that is missing, or whose group is gone (ENODEV), leaves its field absent; read() fails only when
+// `blkio`, `pids` v1 directories beside `unified`). CPU is the unified group's wherever it is: a process is born there
+// (CLONE_INTO_CGROUP), so that nothing of it is left out, while into a v1 group it must first move itself and leaves
+// what it spent until then to its parent's. cpuacct serves where there is no unified group. `upper` gives the disk in
+// use. A file that is missing, or whose group is gone (ENODEV), leaves its field absent; read() fails only when
 // no field at all could be read, which is how a group that was removed shows: the last good reading is then the last
 // there is.
 //
 //   field            v2                              v1
-//   cpu              cpu.stat usage_usec             cpuacct/cpuacct.usage
+//   cpu              cpu.stat usage_usec             unified/cpu.stat usage_usec
 //   throttled        cpu.stat throttled_usec         cpu/cpu.stat throttled_time
 //   memory, peak     memory.current, memory.peak     memory.usage_in_bytes, memory.max_usage_in_bytes
 //   oom kills        memory.events oom_kill          memory.oom_control oom_kill
@@ -35,12 +37,11 @@ class CgroupReader {
   // Borrows the directories only while it runs; the files (and a duplicate of `upper`) stay open.
   [[nodiscard]] static Result<CgroupReader> open(const GroupDescriptors& descriptors);
 
-  // Link fields are left absent: LinkReader has them.
   [[nodiscard]] Result<Reading> read();
 
  private:
-  UniqueFd cpuStat_;    // v2 cpu.stat
-  UniqueFd cpuUsage_;   // v1 cpuacct.usage
+  UniqueFd cpuStat_;    // unified cpu.stat
+  UniqueFd cpuUsage_;   // v1 cpuacct.usage, without the former
   UniqueFd throttled_;  // v1 cpu.stat
   UniqueFd memory_;
   UniqueFd memoryPeak_;

@@ -28,16 +28,12 @@ struct Reading {
   std::optional<std::uint64_t> oomKills;
   std::optional<std::uint64_t> blockReadBytes;
   std::optional<std::uint64_t> blockWrittenBytes;
-  std::optional<std::uint64_t> linkInBytes;  // as the tenant sees it: the host end's sent bytes
-  std::optional<std::uint64_t> linkOutBytes;
   // Levels.
   std::optional<std::uint64_t> memoryBytes;
   std::optional<std::uint64_t> memoryPeakBytes;
   std::optional<std::uint64_t> pids;
   std::optional<std::uint64_t> pidsPeak;
   std::optional<std::uint64_t> diskBytes;
-  // Identity of the link counters (the interface's index); absent with them.
-  std::optional<std::uint64_t> linkIndex;
 
   friend bool operator==(const Reading&, const Reading&) = default;
 };
@@ -50,14 +46,11 @@ void forEachField(R& reading, Visit&& visit) {
   visit(reading.oomKills);
   visit(reading.blockReadBytes);
   visit(reading.blockWrittenBytes);
-  visit(reading.linkInBytes);
-  visit(reading.linkOutBytes);
   visit(reading.memoryBytes);
   visit(reading.memoryPeakBytes);
   visit(reading.pids);
   visit(reading.pidsPeak);
   visit(reading.diskBytes);
-  visit(reading.linkIndex);
 }
 
 }  // namespace cloister::metering

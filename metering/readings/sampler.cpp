@@ -1,6 +1,7 @@
 #include "metering/readings/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -25,7 +26,28 @@ std::int64_t microsBetween(std::uint64_t from, std::uint64_t to) {
   return to > from ? static_cast<std::int64_t>((to - from) / 1000) : 0;
 }
 
+std::int64_t offsetOf(Moment at) {
+  return at.utcMicros - static_cast<std::int64_t>(at.bootNanos / 1000);
+}
+
 }  // namespace
+
+std::string clockStepNote(std::int64_t micros) {
+  struct Unit {
+    std::int64_t seconds;
+    std::int64_t most;
+    const char* name;
+  };
+  constexpr std::array<Unit, 4> kUnits{{{1, 59, "s"}, {60, 59, "min"}, {3600, 23, "h"}, {86'400, 365, "d"}}};
+  const std::string text = micros < 0 ? "clock stepped back by " : "clock stepped forward by ";
+  // Half of the range is more than any calendar has.
+  const auto seconds = std::max<std::int64_t>((std::abs(micros / 2) + 250'000) / 500'000, 1);
+  for (const auto& unit : kUnits) {
+    const auto count = (seconds + unit.seconds / 2) / unit.seconds;
+    if (count <= unit.most) return text + std::to_string(count) + " " + unit.name;
+  }
+  return text + "more than a year";
+}
 
 Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
     : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {}
@@ -46,7 +68,7 @@ void Sampler::take(const std::string& tenantId, const std::string& appId, const 
 NetworkState& Sampler::networkOf(const std::string& tenantId) {
   auto& network = state_.networks[tenantId];
   // Links and counters of an earlier boot are gone; these began at zero.
-  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0, 0, 0};
+  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0};
   return network;
 }
 
@@ -82,25 +104,26 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     found = state_.groups.end();
   }
   if (found == state_.groups.end()) {
-    GroupState group{subject.tenantId,   subject.appId, subject.instanceId,   bootId_,     subject.cgroupInode,
-                     subject.allocation, subject.link,  bornAt(at.bootNanos), at.utcMicros};
+    GroupState group{subject.tenantId,    subject.appId,      subject.instanceId,   bootId_,
+                     subject.cgroupInode, subject.allocation, bornAt(at.bootNanos), at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
       group.progress.last = *first;
       group.progress.last.bootNanos = at.bootNanos;
-      if (!subject.link.empty() && links_.refresh(subject.link)) {
-        if (const auto link = links_.find(subject.link)) {
-          group.progress.last.linkIndex = link->index;
-          group.progress.last.linkInBytes = link->in;
-          group.progress.last.linkOutBytes = link->out;
-        }
-      }
       unknownPast_.insert(subject.tenantId);
       take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
     }
-    state_.groups.emplace(subject.group, std::move(group));
+    found = state_.groups.emplace(subject.group, std::move(group)).first;
   }
-  state_.groups.at(subject.group).closedUtcMicros = 0;
+  auto& state = found->second;
+  if (state.finished) {
+    // It is over since its last reading: only what its counters missed then is still to be counted.
+    state.finished = false;
+    state.progress.last.bootNanos = at.bootNanos;
+    state.progress.last.memoryBytes = 0;
+    state.progress.last.diskBytes = 0;
+  }
+  state.closedUtcMicros = 0;
   readers_.insert_or_assign(subject.group, std::move(reader).value());
   young_ = Young::added;
   return commit();
@@ -125,26 +148,14 @@ bool Sampler::readGroup(GroupState& group, CgroupReader& reader, Moment at, Reas
   const auto read = reader.read();
   Reading reading = read ? *read : Reading{};
   reading.bootNanos = at.bootNanos;
-  if (!group.link.empty()) {
-    if (const auto link = links_.find(group.link)) {
-      reading.linkIndex = link->index;
-      reading.linkInBytes = link->in;
-      reading.linkOutBytes = link->out;
-    }
-  }
   const auto before = group.progress.last.bootNanos;
-  auto step = advance(group.progress, reading, group.allocation);
+  auto amounts = advance(group.progress, reading, group.allocation);
   if (!read && reason == Reason::last) {
-    std::erase_if(step.amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
-    step.amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
+    std::erase_if(amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
+    amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
   }
   group.lastUtcMicros = at.utcMicros;
-  take(group.tenantId, group.appId, group.instanceId, step.amounts);
-  if (step.linkIn != 0 || step.linkOut != 0) {
-    auto& network = networkOf(group.tenantId);
-    network.linkIn += step.linkIn;
-    network.linkOut += step.linkOut;
-  }
+  take(group.tenantId, group.appId, group.instanceId, amounts);
   return read.ok();
 }
 
@@ -152,20 +163,29 @@ Status Sampler::finish(const std::string& group, Moment at) {
   const auto state = state_.groups.find(group);
   const auto reader = readers_.find(group);
   if (state == state_.groups.end() || reader == readers_.end()) return {};
-  // A link that cannot be read leaves its bytes at the last sample; the group's own counters matter more.
-  if (!state->second.link.empty()) static_cast<void>(links_.refresh(state->second.link));
   readGroup(state->second, reader->second, at, Reason::last);
   readers_.erase(reader);
-  state_.groups.erase(state);
+  state->second.closedUtcMicros = at.utcMicros;
+  state->second.finished = true;
   return commit();
 }
 
+void Sampler::forget(const std::string& group) {
+  const auto state = state_.groups.find(group);
+  if (state != state_.groups.end() && state->second.finished) state_.groups.erase(state);
+}
+
+void Sampler::noteClockStep(Moment at) {
+  const auto offset = offsetOf(at);
+  const auto step = state_.clock.bootId == bootId_ ? offset - state_.clock.offsetMicros : 0;
+  state_.clock = {bootId_, offset};
+  if (std::abs(step) < kClockStepMicros) return;
+  std::set<std::string> tenants;
+  for (const auto& [name, group] : state_.groups) tenants.insert(group.tenantId);
+  for (const auto& tenant : tenants) take(tenant, "", "", {{Meter::gap, 1, clockStepNote(step)}});
+}
+
 std::size_t Sampler::sample(Moment at) {
-  const bool linked = std::any_of(state_.groups.begin(), state_.groups.end(), [this](const auto& entry) {
-    return !entry.second.link.empty() && readers_.contains(entry.first);
-  });
-  // Without the dump the old values stand: the next dump counts both intervals.
-  if (linked) static_cast<void>(links_.refresh());
   std::size_t unread = 0;
   for (auto& [name, reader] : readers_) {
     const auto group = state_.groups.find(name);
@@ -175,32 +195,22 @@ std::size_t Sampler::sample(Moment at) {
   return unread;
 }
 
-void Sampler::network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at) {
+void Sampler::network(const std::string& tenantId, const NetworkBytes& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = networkOf(tenantId);
-  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
-    network.progress.externalIn = externalIn;
-    network.progress.externalOut = externalOut;
-  }
+  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) network.bytes = bytes;
   const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
-  const NetworkStep step{network.linkIn, network.linkOut, externalIn, externalOut,
-                         static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U};
-  take(tenantId, "", "", advanceNetwork(network.progress, step));
-  network.linkIn = 0;
-  network.linkOut = 0;
+  const auto millis = static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U;
+  take(tenantId, "", "", advanceNetwork(network.bytes, bytes, millis));
   network.lastBootNanos = at.bootNanos;
 }
 
 void Sampler::forgetTenant(const std::string& tenantId) {
-  const auto found = state_.networks.find(tenantId);
-  if (found == state_.networks.end()) return;
-  auto& network = found->second;
-  const NetworkStep rest{network.linkIn, network.linkOut, network.progress.externalIn, network.progress.externalOut, 0};
-  if (network.bootId == bootId_) take(tenantId, "", "", advanceNetwork(network.progress, rest));
-  state_.networks.erase(found);
+  state_.networks.erase(tenantId);
 }
 
 Result<std::size_t> Sampler::flush(Moment at, Flush when) {
+  noteClockStep(at);
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   const auto from = state_.windowFrom;
   const auto boundary = windowStart(from) + kWindowMicros;

@@ -4,16 +4,19 @@
 //   start:    open(); for each recovered container add(Origin::recovered); then closeMissing()
 //   launch:   add(Origin::launched) as soon as the launcher has answered
 //   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(),
-//   flush() exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns
+//             flush()
+//   exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns;
+//             forget() after it
 //   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
 //   uplink:   spool.pending() -> POST /node/v1/usage -> spool.acknowledge(sequence)
 //
 // Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
 // the boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back
-// windows may overlap earlier ones, rows stay distinct by batch. Threads: one thread (any, but one at a time).
-// Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle meters
-// still count) and reports the number; commit errors come back from flush(), add() and finish() and lose nothing: the
-// next one writes all.
+// windows may overlap earlier ones, rows stay distinct by batch. The step itself becomes a gap row of one millisecond
+// for every tenant that has a group, with a note of its size (clockStepNote). Threads: one thread (any, but one at a
+// time). Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle
+// meters still count) and reports the number; commit errors come back from flush(), add() and finish() and lose
+// nothing: the next one writes all.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +27,15 @@
 #include <vector>
 
 #include "metering/readings/cgroup_reader.h"
-#include "metering/readings/link_reader.h"
 #include "metering/readings/spool.h"
 
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
+inline constexpr std::int64_t kClockStepMicros = 1'000'000;  // what moves less between two looks is slewing
+
+// "clock stepped forward by 1 h": rounded to whole seconds, minutes, hours or days, so that there are few texts.
+[[nodiscard]] std::string clockStepNote(std::int64_t micros);
 
 // Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
 // node.
@@ -40,7 +46,6 @@ struct Subject {
   std::string instanceId;         // instance or build id, as rows carry it
   std::uint64_t cgroupInode = 0;  // Launched::cgroupInode
   Allocation allocation;          // the limits it was launched with
-  std::string link;               // hostLinkName(address); empty without a network
 };
 
 enum class Origin { launched, recovered };
@@ -59,13 +64,15 @@ class Sampler {
   // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from
   // its last reading instead of counting what was counted.
   [[nodiscard]] Status closeMissing(Moment at);
-  // The last reading, after exit and before rmdir. Unknown groups are fine.
+  // The last reading, after exit and before rmdir. Unknown groups are fine. Until forget() says that its directory is
+  // gone, the group is remembered: a node that was killed in between finds it again and counts no part of it twice.
   [[nodiscard]] Status finish(const std::string& group, Moment at);
+  void forget(const std::string& group);
 
   // Reads every group once. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
-  // External bytes of a tenant since its counters were made (launcher::NetworkUsage).
-  void network(const std::string& tenantId, std::uint64_t externalIn, std::uint64_t externalOut, Moment at);
+  // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
+  void network(const std::string& tenantId, const NetworkBytes& bytes, Moment at);
   // Forgets a tenant's network counters: after the launcher's removeTenant.
   void forgetTenant(const std::string& tenantId);
 
@@ -87,13 +94,13 @@ class Sampler {
   bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
   [[nodiscard]] NetworkState& networkOf(const std::string& tenantId);
+  void noteClockStep(Moment at);
   [[nodiscard]] Status commit();
 
   Spool& spool_;
   std::string bootId_;
   SpoolState state_;
   std::map<std::string, CgroupReader> readers_;
-  LinkReader links_;
   enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
   std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
   std::set<std::string> unknownPast_;  // tenants whose network counters began before this spool did

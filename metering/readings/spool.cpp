@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS groups(name TEXT PRIMARY KEY, state BLOB NOT NULL) WI
 CREATE TABLE IF NOT EXISTS networks(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS amounts(key BLOB PRIMARY KEY, quantity INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, rows BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS clock(boot TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
 )";
 constexpr const char* kFormat = "PRAGMA user_version = 1";
 
@@ -58,15 +59,17 @@ class Spool::Database {
     if (auto made = sqlite_.exec(kFormat); !made) return note(made);
     if (auto done = transaction.commit(); !done) return note(done);
 
-    for (auto& [statement, sql] : {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
-                                   std::pair{&putGroup_, "INSERT OR REPLACE INTO groups VALUES(?, ?)"},
-                                   std::pair{&dropGroup_, "DELETE FROM groups WHERE name = ?"},
-                                   std::pair{&putNetwork_, "INSERT OR REPLACE INTO networks VALUES(?, ?)"},
-                                   std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
-                                   std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
-                                   std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"},
-                                   std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
-                                   std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
+    for (auto& [statement, sql] :
+         {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
+          std::pair{&putGroup_, "INSERT OR REPLACE INTO groups VALUES(?, ?)"},
+          std::pair{&dropGroup_, "DELETE FROM groups WHERE name = ?"},
+          std::pair{&putNetwork_, "INSERT OR REPLACE INTO networks VALUES(?, ?)"},
+          std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
+          std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
+          std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropClock_, "DELETE FROM clock"},
+          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
+          std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
+          std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
       auto prepared = sqlite_.prepare(sql);
       if (!prepared) return note(prepared.error());
       *statement = std::move(prepared).value();
@@ -103,6 +106,12 @@ class Spool::Database {
     }
     if (step == Statement::Step::failed) return sqlite_.error();
     amounts_ = state.amounts;
+    auto clock = sqlite_.prepare("SELECT boot, micros FROM clock");
+    if (!clock) return clock.error();
+    step = clock->step();
+    if (step == Statement::Step::failed) return sqlite_.error();
+    if (step == Statement::Step::row) state.clock = {std::string(clock->bytes(0)), clock->integer(1)};
+    clock_ = state.clock;
     return state;
   }
 
@@ -117,7 +126,8 @@ class Spool::Database {
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
     bool good = write(groups_, groups, putGroup_, dropGroup_) &&
-                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts);
+                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts) &&
+                writeClock(state.clock);
     for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
       const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
       const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
@@ -132,6 +142,7 @@ class Spool::Database {
     groups_ = std::move(groups);
     networks_ = std::move(networks);
     amounts_ = state.amounts;
+    clock_ = state.clock;
     return {};
   }
 
@@ -170,7 +181,7 @@ class Spool::Database {
   Error failed() {
     auto error = sqlite_.error();
     for (auto* statement : {&putMeta_, &putGroup_, &dropGroup_, &putNetwork_, &dropNetwork_, &putAmount_, &dropAmount_,
-                            &putBatch_, &dropBatch_}) {
+                            &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
       statement->reset();
     }
     return error;
@@ -234,6 +245,11 @@ class Spool::Database {
     return true;
   }
 
+  bool writeClock(const ClockState& wanted) {
+    if (wanted == clock_) return true;
+    return dropClock_.run() && putClock_.bind(1, wanted.bootId).bind(2, wanted.offsetMicros).run();
+  }
+
   std::mutex mutex_;
   std::string path_;
   std::string source_;
@@ -243,6 +259,7 @@ class Spool::Database {
   Encoded groups_;  // as stored
   Encoded networks_;
   WindowAmounts amounts_;
+  ClockState clock_;
   Sqlite sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
   Statement putGroup_;
@@ -251,6 +268,8 @@ class Spool::Database {
   Statement dropNetwork_;
   Statement putAmount_;
   Statement dropAmount_;
+  Statement dropClock_;
+  Statement putClock_;
   Statement putBatch_;
   Statement dropBatch_;
 };

@@ -5,6 +5,7 @@
 //                          networks(tenant, state)        a tenant's last network counters
 //                          amounts(key, quantity)         the open window's sums
 //                          batches(sequence, boot, rows)  sealed, not yet acknowledged
+//                          clock(boot, micros)            how the calendar stood to the boot clock
 //
 // commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
 // moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
@@ -34,20 +35,25 @@ struct GroupState {
   std::string bootId;
   std::uint64_t cgroupInode = 0;
   Allocation allocation;
-  std::string link;  // host end of its veth; empty: none
   Progress progress;
   std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
-  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written
+  std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written; or finished
+  bool finished = false;             // its last reading was then: it is counted, but perhaps not removed yet
   friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 
 struct NetworkState {
   std::string bootId;
-  NetworkProgress progress;
+  NetworkBytes bytes;  // last counter values
   std::uint64_t lastBootNanos = 0;
-  std::uint64_t linkIn = 0;  // link bytes not yet compared with the external counters
-  std::uint64_t linkOut = 0;
   friend bool operator==(const NetworkState&, const NetworkState&) = default;
+};
+
+// How the calendar stood to the boot clock at the last look: what moves between two looks is a step of the calendar.
+struct ClockState {
+  std::string bootId;  // empty: no look yet
+  std::int64_t offsetMicros = 0;
+  friend bool operator==(const ClockState&, const ClockState&) = default;
 };
 
 // The whole of what continues after a restart.
@@ -56,6 +62,7 @@ struct SpoolState {
   std::map<std::string, NetworkState> networks;  // by tenant id
   std::int64_t windowFrom = 0;                   // 0: no window open yet
   WindowAmounts amounts;
+  ClockState clock;
 };
 
 class Spool {

@@ -1,14 +1,13 @@
-// Kernel counters: files that are read again and again through a kept descriptor, the boot clock, the use of a file
-// system, and the traffic counters of all links of this network namespace in one netlink dump.
+// Kernel counters: files that are read again and again through a kept descriptor, the boot clock and the use of a
+// file system.
 //
-// Threads: all functions are reentrant. Failures: Error{stage "counters", operation, path, errno}; a group or link that
-// is gone shows as ENODEV or ENOENT.
+// Threads: all functions are reentrant. Failures: Error{stage "counters", operation, path, errno}; a group that is
+// gone shows as ENODEV or ENOENT.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
@@ -30,18 +29,5 @@ namespace cloister::counters {
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 // Inode number of what `fd` names.
 [[nodiscard]] Result<std::uint64_t> inodeOf(int fd);
-
-struct Link {
-  std::string name;
-  std::uint32_t index = 0;  // never reused while the host is up: the identity of its counters
-  std::uint64_t receivedBytes = 0;
-  std::uint64_t sentBytes = 0;
-};
-// The payload of one RTM_NEWLINK message.
-[[nodiscard]] Link parseLink(std::string_view message);
-// Every link of the calling thread's network namespace.
-[[nodiscard]] Result<std::vector<Link>> dumpLinks();
-// One link by name; ENODEV when it is not there.
-[[nodiscard]] Result<Link> readLink(const std::string& name);
 
 }  // namespace cloister::counters

@@ -216,4 +216,15 @@ bool decode(Reader& reader, DenialsRequest& denials) {
   return reader.finish();
 }
 
+std::string encode(const NetworkUsageRequest& usage) {
+  Writer writer = request(Verb::networkUsage);
+  writer.put(usage.after);
+  return writer.bytes();
+}
+
+bool decode(Reader& reader, NetworkUsageRequest& usage) {
+  usage.after = reader.get<TenantIndex>();
+  return reader.finish();
+}
+
 }  // namespace cloister::launcher

@@ -78,7 +78,7 @@ struct LaunchRequest {
 // Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.
 enum class DescriptorKind : std::uint8_t {
   pid,      // pidfd of cloister-init
-  netns,    // keeps the link's counters readable until the last meter reading
+  netns,    // the container's network namespace
   upper,    // O_PATH on the upper: fstatfs gives its use
   unified,  // cgroup directories, O_RDONLY: v2, or the v2 tree beside v1 (kill, freeze, cpu.stat, identity)
   cpu,      // v1 hierarchies from here on
@@ -189,11 +189,21 @@ struct Recovered {
   std::vector<Launched> instances;  // their descriptors follow each other in the same order
 };
 
+// Those of the tenants above this index, by index: a reply holds kUsagesPerReply of them at most, and one that is full
+// is followed by another request.
+struct NetworkUsageRequest {
+  TenantIndex after = 0;
+};
+// IP bytes, headers included, as the tenant sees them: received by its instances, or sent. Internal ones pass between
+// instances of the tenant.
 struct NetworkUsage {
   TenantIndex tenant = 0;
-  std::uint64_t externalReceivedBytes = 0;  // as the tenant sees it: received by its instances
+  std::uint64_t externalReceivedBytes = 0;
   std::uint64_t externalSentBytes = 0;
+  std::uint64_t internalReceivedBytes = 0;
+  std::uint64_t internalSentBytes = 0;
 };
+inline constexpr std::size_t kUsagesPerReply = 3'000;
 struct NetworkUsageReply {
   std::vector<NetworkUsage> tenants;
 };
@@ -238,8 +248,9 @@ struct DenialsReply {
 [[nodiscard]] std::string encode(const TenantPutRequest&);
 [[nodiscard]] std::string encode(const TenantRemoveRequest&);
 [[nodiscard]] std::string encode(const DenialsRequest&);
+[[nodiscard]] std::string encode(const NetworkUsageRequest&);
 [[nodiscard]] std::string encode(Verb layerVerb, const LayerRequest&);  // layerMount or layerRelease
-[[nodiscard]] std::string encode(Verb plain);                           // recover, networkUsage, posture
+[[nodiscard]] std::string encode(Verb plain);                           // recover, posture
 [[nodiscard]] std::string encode(const Launched&);
 [[nodiscard]] std::string encode(const Executed&);
 [[nodiscard]] std::string encode(const TenantGroups&);
@@ -259,6 +270,7 @@ struct DenialsReply {
 [[nodiscard]] bool decode(wire::Reader& reader, TenantRemoveRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, LayerRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, DenialsRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, NetworkUsageRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, Launched&);
 [[nodiscard]] bool decode(wire::Reader& reader, Executed&);
 [[nodiscard]] bool decode(wire::Reader& reader, TenantGroups&);

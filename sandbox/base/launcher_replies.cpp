@@ -18,8 +18,9 @@ constexpr std::size_t kMostPath = 4096;
 constexpr std::size_t kMostText = 1024;  // reasons and error texts
 constexpr std::size_t kMostDescriptors = 16;
 constexpr std::size_t kMostChecks = 64;
-constexpr std::size_t kUsageBytes = sizeof(TenantIndex) + 2 * sizeof(std::uint64_t);
-constexpr std::size_t kMostUsages = (wire::kMaxMessage - sizeof(ReplyStatus) - sizeof(std::uint16_t)) / kUsageBytes;
+static_assert(kUsagesPerReply * (sizeof(TenantIndex) + 4 * sizeof(std::uint64_t)) + sizeof(ReplyStatus) +
+                  sizeof(std::uint16_t) <=
+              wire::kMaxMessage);
 
 Writer reply(ReplyStatus status = ReplyStatus::good) {
   Writer writer;
@@ -124,22 +125,26 @@ bool decode(Reader& reader, Recovered& recovered) {
 
 std::string encode(const NetworkUsageReply& usage) {
   Writer writer = reply();
-  const std::size_t count = std::min(usage.tenants.size(), kMostUsages);
+  const std::size_t count = std::min(usage.tenants.size(), kUsagesPerReply);
   writer.put(static_cast<std::uint16_t>(count));
   for (std::size_t i = 0; i < count; ++i) {
     writer.put(usage.tenants[i].tenant);
     writer.put(usage.tenants[i].externalReceivedBytes);
     writer.put(usage.tenants[i].externalSentBytes);
+    writer.put(usage.tenants[i].internalReceivedBytes);
+    writer.put(usage.tenants[i].internalSentBytes);
   }
   return writer.bytes();
 }
 
 bool decode(Reader& reader, NetworkUsageReply& usage) {
-  usage.tenants = getItems<NetworkUsage>(reader, kMostUsages, [](Reader& from) {
+  usage.tenants = getItems<NetworkUsage>(reader, kUsagesPerReply, [](Reader& from) {
     NetworkUsage one;
     one.tenant = from.get<TenantIndex>();
     one.externalReceivedBytes = from.get<std::uint64_t>();
     one.externalSentBytes = from.get<std::uint64_t>();
+    one.internalReceivedBytes = from.get<std::uint64_t>();
+    one.internalSentBytes = from.get<std::uint64_t>();
     return one;
   });
   return reader.finish();

@@ -119,6 +119,11 @@ bool ended(int pidfd) {
   return ::poll(&item, 1, 0) > 0;
 }
 
+bool awaitEnd(int pidfd, std::chrono::milliseconds patience) {
+  pollfd item{pidfd, POLLIN, 0};
+  return ::poll(&item, 1, static_cast<int>(patience.count())) > 0;
+}
+
 Result<Terminal> openTerminal(std::uint16_t rows, std::uint16_t columns) {
   Terminal terminal;
   terminal.leader.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -48,6 +49,8 @@ struct Pipe {
 
 // True when the process behind the pidfd has ended.
 [[nodiscard]] bool ended(int pidfd);
+// The same, waiting for it.
+[[nodiscard]] bool awaitEnd(int pidfd, std::chrono::milliseconds patience);
 
 struct Terminal {
   UniqueFd leader;

@@ -235,12 +235,19 @@ Result<std::vector<Container>> LauncherClient::recover() {
 }
 
 Result<std::vector<launcher::NetworkUsage>> LauncherClient::networkUsage() {
-  auto answer = connections_->ask(launcher::encode(launcher::Verb::networkUsage), {});
-  if (!answer) return answer.error();
-  wire::Reader reader(answer->payload);
-  launcher::NetworkUsageReply reply;
-  if (!launcher::decode(reader, reply)) return protocolError("network usage");
-  return std::move(reply.tenants);
+  std::vector<launcher::NetworkUsage> all;
+  for (;;) {
+    const launcher::NetworkUsageRequest request{all.empty() ? 0 : all.back().tenant};
+    auto answer = connections_->ask(launcher::encode(request), {});
+    if (!answer) return answer.error();
+    wire::Reader reader(answer->payload);
+    launcher::NetworkUsageReply reply;
+    if (!launcher::decode(reader, reply)) return protocolError("network usage");
+    all.insert(all.end(), reply.tenants.begin(), reply.tenants.end());
+    if (reply.tenants.size() < launcher::kUsagesPerReply) return all;
+    // What does not go on would never end.
+    if (all.back().tenant <= request.after) return protocolError("network usage");
+  }
 }
 
 Result<std::vector<launcher::PostureCheck>> LauncherClient::posture() {

@@ -123,32 +123,34 @@ Result<std::vector<Reply<Launched>>> Containers::recover() {
   if (!found) return found.error();
   std::vector<Reply<Launched>> list;
   for (const auto& [tenant, instance] : *found) {
-    auto init = findInit(tenant, instance);
-    if (!init) continue;  // ended; remove() clears it when its owner asks
     auto group = parts_.groups->openInstance(tenant, instance);
-    auto pidfd = process::openPidfd(*init);
-    if (!group || !pidfd) continue;
+    if (!group) continue;
     Reply<Launched> reply;
     reply.values.instance = instance;
     reply.values.tenant = tenant;
-    reply.values.pid = static_cast<std::uint32_t>(*init);
     reply.values.cgroupInode = group->inode;
-    reply.values.descriptors = {DescriptorKind::pid};
-    reply.descriptors.push_back(std::move(*pidfd));
-    auto netns = files::openAt(AT_FDCWD, process::procPath(*init, "ns/net"), O_RDONLY);
-    if (netns) {
-      reply.values.descriptors.push_back(DescriptorKind::netns);
-      reply.descriptors.push_back(std::move(*netns));
-    }
-    auto upper = files::openAt(AT_FDCWD, process::procPath(*init, "root"), O_PATH | O_DIRECTORY);
-    if (upper) {
-      reply.values.descriptors.push_back(DescriptorKind::upper);
-      reply.descriptors.push_back(std::move(*upper));
-    }
     addGroups(reply, *group);
+    addInit(reply, tenant, instance);
     list.push_back(std::move(reply));
   }
   return list;
+}
+
+void Containers::addInit(Reply<Launched>& reply, TenantIndex tenant, const std::string& instance) {
+  auto init = findInit(tenant, instance);
+  if (!init) return;
+  auto pidfd = process::openPidfd(*init);
+  if (!pidfd) return;
+  const auto add = [&reply](DescriptorKind kind, UniqueFd descriptor) {
+    reply.values.descriptors.push_back(kind);
+    reply.descriptors.push_back(std::move(descriptor));
+  };
+  reply.values.pid = static_cast<std::uint32_t>(*init);
+  add(DescriptorKind::pid, std::move(*pidfd));
+  auto netns = files::openAt(AT_FDCWD, process::procPath(*init, "ns/net"), O_RDONLY);
+  if (netns) add(DescriptorKind::netns, std::move(*netns));
+  auto upper = files::openAt(AT_FDCWD, process::procPath(*init, "root"), O_PATH | O_DIRECTORY);
+  if (upper) add(DescriptorKind::upper, std::move(*upper));
 }
 
 }  // namespace cloister::launcher

@@ -64,7 +64,7 @@ class Containers {
   [[nodiscard]] Outcome exec(const ExecRequest& request, const std::vector<UniqueFd>& descriptors);
   [[nodiscard]] Status signal(const SignalRequest& request);
   [[nodiscard]] Outcome remove(const std::string& instance);
-  // Every container that has a live init.
+  // Every container that has a group: one without a pid has ended, and waits for its last reading and its removal.
   [[nodiscard]] Result<std::vector<Reply<Launched>>> recover();
 
  private:
@@ -82,6 +82,8 @@ class Containers {
   [[nodiscard]] Result<std::string> profileOf(Confinement confinement, TenantIndex tenant);
   [[nodiscard]] Result<pid_t> findInit(TenantIndex tenant, const std::string& instance);
   [[nodiscard]] Result<UniqueFd> openInit(TenantIndex tenant, const std::string& instance);
+  // What a live init gives; nothing when it has ended.
+  void addInit(Reply<Launched>& reply, TenantIndex tenant, const std::string& instance);
   // containers_launch.cpp
   class Launching;
   [[nodiscard]] Status prepareTree(const LaunchRequest& request, rootfs::Tree& tree, UniqueFd& meter);

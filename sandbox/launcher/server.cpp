@@ -214,9 +214,11 @@ Server::Reaction Server::react(seqpacket::Message& message, int session) {
       if (!jobs_.empty()) return Later{};
       return answerRecover(session);
     case Verb::networkUsage: {
-      if (!bare) return Answer{};
+      NetworkUsageRequest request;
+      if (!exact(request, 0)) return Answer{};
       auto usage = parts_.network->usage();
       if (!usage) return answerOf(usage.error());
+      std::erase_if(*usage, [&request](const NetworkUsage& one) { return one.tenant <= request.after; });
       return Answer{encode(NetworkUsageReply{std::move(*usage)}), {}};
     }
     case Verb::posture:

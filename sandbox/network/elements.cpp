@@ -43,8 +43,8 @@ void single(Batch& batch, Family family, Change change, const char* set, std::st
   list.close();
 }
 
-void counted(Batch& batch, Change change, const char* set, TenantIndex tenant, const Counter& counter) {
-  ElementList list(batch, Family::inet, change, set);
+void counted(Batch& batch, Family family, Change change, const char* set, TenantIndex tenant, const Counter& counter) {
+  ElementList list(batch, family, change, set);
   list.open(bytesOf(tenant));
   if (change == Change::add) {
     const auto expression = batch.nest(NFTA_SET_ELEM_EXPR);
@@ -79,13 +79,13 @@ Element parseElement(Attributes attributes) {
   return element;
 }
 
-Result<std::vector<Element>> readSet(Socket& netfilter, const char* set) {
+Result<std::vector<Element>> readSet(Socket& netfilter, const char* set, Family family = Family::inet) {
   constexpr int kTries = 8;
   Status done;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     std::vector<Element> elements;
     Batch request;
-    beginObject(request, Family::inet, NFT_MSG_GETSETELEM, NLM_F_DUMP, "read elements");
+    beginObject(request, family, NFT_MSG_GETSETELEM, NLM_F_DUMP, "read elements");
     request.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
     request.text(NFTA_SET_ELEM_LIST_SET, set);
     done = netfilter.dump(request, set, [&elements](std::uint16_t type, std::string_view payload) {
@@ -125,10 +125,13 @@ void addSource(Batch& batch, Change change, Ipv4 address, Ports ports) {
   single(batch, Family::bridge, change, kPorts, paddedName(hostLinkName(address)) + mac + wireOf(address));
 }
 
-void addTenantElements(Batch& batch, Change change, TenantIndex tenant, const Counter& sent, const Counter& received) {
+void addTenantElements(Batch& batch, Change change, TenantIndex tenant, const Traffic& traffic, Ports ports) {
   single(batch, Family::inet, change, kTenants, std::string(bytesOf(tenant)) + std::string(bytesOf(tenant)));
-  counted(batch, change, kBytesSent, tenant, sent);
-  counted(batch, change, kBytesReceived, tenant, received);
+  counted(batch, Family::inet, change, kBytesSent, tenant, traffic.externalSent);
+  counted(batch, Family::inet, change, kBytesReceived, tenant, traffic.externalReceived);
+  if (ports == Ports::unsupported) return;
+  counted(batch, Family::bridge, change, kBytesSent, tenant, traffic.internalSent);
+  counted(batch, Family::bridge, change, kBytesReceived, tenant, traffic.internalReceived);
 }
 
 void addEgress(Batch& batch, Change change, TenantIndex tenant, launcher::Egress egress) {
@@ -202,8 +205,8 @@ Result<std::map<TenantIndex, launcher::Egress>> readEgress(Socket& netfilter) {
   return found;
 }
 
-Result<std::map<TenantIndex, Counter>> readCounters(Socket& netfilter, const char* set) {
-  auto elements = readSet(netfilter, set);
+Result<std::map<TenantIndex, Counter>> readCounters(Socket& netfilter, Family family, const char* set) {
+  auto elements = readSet(netfilter, set, family);
   if (!elements) return elements.error();
   std::map<TenantIndex, Counter> found;
   for (const Element& element : elements.value()) {

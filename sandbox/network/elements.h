@@ -23,12 +23,20 @@ struct Counter {
   std::uint64_t packets = 0;
 };
 
+// What a tenant's elements have counted. Internal is counted by the bridge family's table.
+struct Traffic {
+  Counter externalSent;
+  Counter externalReceived;
+  Counter internalSent;
+  Counter internalReceived;
+};
+
 enum class Change { add, remove };
 
 void addRanges(Batch& batch, const char* set, const std::vector<Range>& ranges);
 // Where an instance's packets come from: its bridge and address, its port and MAC.
 void addSource(Batch& batch, Change change, Ipv4 address, Ports ports);
-void addTenantElements(Batch& batch, Change change, TenantIndex tenant, const Counter& sent, const Counter& received);
+void addTenantElements(Batch& batch, Change change, TenantIndex tenant, const Traffic& traffic, Ports ports);
 void addEgress(Batch& batch, Change change, TenantIndex tenant, launcher::Egress egress);
 void addForgetConnections(Batch& batch, TenantIndex tenant);
 
@@ -36,7 +44,7 @@ void addForgetConnections(Batch& batch, TenantIndex tenant);
 [[nodiscard]] Result<std::optional<std::string>> readVersion(Socket& netfilter, Family family);
 [[nodiscard]] Result<std::vector<Ipv4>> readSources(Socket& netfilter);
 [[nodiscard]] Result<std::map<TenantIndex, launcher::Egress>> readEgress(Socket& netfilter);
-[[nodiscard]] Result<std::map<TenantIndex, Counter>> readCounters(Socket& netfilter, const char* set);
+[[nodiscard]] Result<std::map<TenantIndex, Counter>> readCounters(Socket& netfilter, Family family, const char* set);
 
 // One element of a dump, for the readers above.
 struct Element {

@@ -23,8 +23,7 @@ struct Tenant {
   bool shaped = false;
   bool counted = false;  // has elements in the tenant and byte sets
   std::optional<launcher::Egress> egress;
-  Counter sent;  // what a replaced table had counted
-  Counter received;
+  Traffic traffic;  // what a replaced table had counted
 };
 
 // What the kernel holds of tenants: links are the truth for what exists, elements for what is let through.
@@ -46,6 +45,18 @@ Status readLinks(Socket& route, Host& host, std::set<Ipv4>& linked) {
   return {};
 }
 
+Status readTraffic(Socket& netfilter, Family family, Counter Traffic::*sent, Counter Traffic::*received, Host& host) {
+  for (const auto& [set, counter] : {std::pair{kBytesSent, sent}, {kBytesReceived, received}}) {
+    auto counters = readCounters(netfilter, family, set);
+    if (!counters) return counters.error();
+    for (const auto& [tenant, value] : counters.value()) {
+      host.tenants[tenant].counted = true;
+      host.tenants[tenant].traffic.*counter = value;
+    }
+  }
+  return {};
+}
+
 Status readElements(Socket& netfilter, Host& host) {
   auto sources = readSources(netfilter);
   if (!sources) return sources.error();
@@ -53,16 +64,7 @@ Status readElements(Socket& netfilter, Host& host) {
   auto egress = readEgress(netfilter);
   if (!egress) return egress.error();
   for (const auto& [tenant, policy] : egress.value()) host.tenants[tenant].egress = policy;
-  for (const bool sent : {true, false}) {
-    auto counters = readCounters(netfilter, sent ? kBytesSent : kBytesReceived);
-    if (!counters) return counters.error();
-    for (const auto& [tenant, counter] : counters.value()) {
-      Tenant& known = host.tenants[tenant];
-      known.counted = true;
-      (sent ? known.sent : known.received) = counter;
-    }
-  }
-  return {};
+  return readTraffic(netfilter, Family::inet, &Traffic::externalSent, &Traffic::externalReceived, host);
 }
 
 bool familyMissing(const Error& error) {
@@ -78,7 +80,7 @@ Status install(Socket& netfilter, Host& host, const std::set<Ipv4>& linked, Port
   if (oldBridge) addRemoveTable(batch, Family::bridge);
   addRuleset(batch, ports);
   for (auto& [index, tenant] : host.tenants) {
-    addTenantElements(batch, Change::add, index, tenant.sent, tenant.received);
+    addTenantElements(batch, Change::add, index, tenant.traffic, ports);
     if (!tenant.egress) tenant.egress = launcher::Egress::none;
     addEgress(batch, Change::add, index, *tenant.egress);
     tenant.counted = true;
@@ -122,6 +124,10 @@ Status Network::State::adoptOrInstall() {
     // A table of another version may lack a set; what it does not tell is made anew.
     if (!done && *inet.value() == rulesetVersion()) return done;
   }
+  if (bridge.value()) {
+    auto done = readTraffic(netfilter, Family::bridge, &Traffic::internalSent, &Traffic::internalReceived, host);
+    if (!done && *bridge.value() == rulesetVersion()) return done;
+  }
   if (auto done = readLinks(route, host, linked); !done) return done;
   const bool sameInet = inet.value() && *inet.value() == rulesetVersion();
   const bool sameBridge = bridge.value() && *bridge.value() == rulesetVersion();
@@ -156,7 +162,7 @@ Status Network::State::putElements(TenantIndex index, Tenant& tenant, launcher::
   if (tenant.counted && tenant.egress == egress) return {};
   Batch batch;
   beginTransaction(batch);
-  if (!tenant.counted) addTenantElements(batch, Change::add, index, {}, {});
+  if (!tenant.counted) addTenantElements(batch, Change::add, index, {}, ports);
   if (tenant.egress) addEgress(batch, Change::remove, index, *tenant.egress);
   addEgress(batch, Change::add, index, egress);
   endTransaction(batch);
@@ -189,7 +195,7 @@ Status Network::State::removeElements(TenantIndex index) {
                [index](Ipv4 address) { return ownsAddress(index, address); });
   for (const Ipv4 address : sources) addSource(batch, Change::remove, address, ports);
   if (tenant.egress) addEgress(batch, Change::remove, index, *tenant.egress);
-  if (tenant.counted) addTenantElements(batch, Change::remove, index, {}, {});
+  if (tenant.counted) addTenantElements(batch, Change::remove, index, {}, ports);
   endTransaction(batch);
   if (auto done = netfilter.send(batch, bridgeName(index)); !done) return done;
   for (const Ipv4 address : sources) host.sources.erase(address);
@@ -333,16 +339,28 @@ Status Network::unlink(TenantIndex index, Ipv4 address) {
 }
 
 Result<std::vector<launcher::NetworkUsage>> Network::usage() {
-  auto sent = readCounters(state_->netfilter, kBytesSent);
-  if (!sent) return sent.error();
-  auto received = readCounters(state_->netfilter, kBytesReceived);
-  if (!received) return received.error();
-  std::vector<launcher::NetworkUsage> all;
-  for (const auto& [tenant, counter] : sent.value()) {
-    const auto other = received->find(tenant);
-    if (other != received->end()) all.push_back({tenant, other->second.bytes, counter.bytes});
+  using launcher::NetworkUsage;
+  std::map<TenantIndex, NetworkUsage> all;
+  const auto read = [&](Family family, const char* set, std::uint64_t NetworkUsage::*field) -> Status {
+    auto counters = readCounters(state_->netfilter, family, set);
+    if (!counters) return counters.error();
+    for (const auto& [tenant, counter] : counters.value()) {
+      all[tenant].tenant = tenant;
+      all[tenant].*field = counter.bytes;
+    }
+    return {};
+  };
+  auto done = read(Family::inet, kBytesSent, &NetworkUsage::externalSentBytes);
+  if (done) done = read(Family::inet, kBytesReceived, &NetworkUsage::externalReceivedBytes);
+  if (state_->ports == Ports::pinned) {
+    if (done) done = read(Family::bridge, kBytesSent, &NetworkUsage::internalSentBytes);
+    if (done) done = read(Family::bridge, kBytesReceived, &NetworkUsage::internalReceivedBytes);
   }
-  return all;
+  if (!done) return done.error();
+  std::vector<NetworkUsage> list;
+  list.reserve(all.size());
+  for (const auto& [tenant, usage] : all) list.push_back(usage);
+  return list;
 }
 
 Status Network::removeAll() {

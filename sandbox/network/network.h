@@ -42,7 +42,7 @@ class Network {
   // Forgets the pins of an address whose namespace is gone. Does not wait for the link's deletion.
   [[nodiscard]] Status unlink(TenantIndex tenant, Ipv4 address);
 
-  // External bytes of every tenant since its first putTenant on this boot; never reset by us.
+  // Bytes of every tenant since its first putTenant on this boot, by tenant; never reset by us.
   [[nodiscard]] Result<std::vector<launcher::NetworkUsage>> usage();
 
   // Deletes the tables, every link in our groups and the DNS address: for --purge and for tests. ip_forward stays on:

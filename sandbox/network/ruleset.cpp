@@ -151,6 +151,12 @@ void addBridgeTable(Batch& batch) {
   addRule(batch, kBridge, "port", count() + drop());
   addBaseChain(batch, kBridge, "prerouting", {"filter", NF_BR_PRE_ROUTING, kRaw});
   addRule(batch, kBridge, "prerouting", groupIsSet(Field::inputGroup) + equals(Field::inputName, "cv") + goTo("port"));
+  addSet(batch, kBridge, {kBytesSent, SetKind::counted, 4, kTypeGroup, 2, KeyOrder::host});
+  addSet(batch, kBridge, {kBytesReceived, SetKind::counted, 4, kTypeGroup, 3, KeyOrder::host});
+  const Expressions packet = equals(Field::inputName, "cv") + equals(Field::etherType, port(ETH_P_IP));
+  addBaseChain(batch, kBridge, "forward_bytes", {"filter", NF_BR_FORWARD, kAfterFilter});
+  addRule(batch, kBridge, "forward_bytes", packet + inSet({Field::inputGroup}, kBytesSent));
+  addRule(batch, kBridge, "forward_bytes", packet + inSet({Field::outputGroup}, kBytesReceived));
 }
 
 void addTables(Batch& batch, Ports ports, const std::string& comment) {

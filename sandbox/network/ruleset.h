@@ -15,12 +15,17 @@
 //     chain postrouting  masquerade
 //   table bridge cloister
 //     set   ports        { iifname . ether saddr . ip saddr }
+//     set   bytes_sent   { iifgroup : counter }        internal bytes: from port to port of a tenant's bridge
+//     set   bytes_received { oifgroup : counter }
 //     chain prerouting   what enters by a tenant's port: IPv4 and ARP, MAC and address pinned, nothing else
+//     chain forward_bytes  what is switched on, once for each port it leaves by
 //
 // A packet is a tenant's when its bridge's name begins with "cl" and the bridge has a device group: links of others are
-// never filtered. Counted is the length of IP packets, headers included, at the IP layer of the host: a segmented
-// (GSO) packet counts its headers once. Where br_netfilter sends bridged packets through these chains, they match
-// `tenants`. Threads: pure functions. Failures: none; the kernel judges the batch.
+// never filtered. Counted is the length of IP packets, headers included and Ethernet's not, external ones at the IP
+// layer of the host, internal ones where the bridge passes them on: a segmented (GSO) packet counts its headers once.
+// ARP counts nowhere, nor what a filter drops. Without the bridge family internal bytes are not counted. Where
+// br_netfilter sends bridged packets through these chains, they match `tenants`. Threads: pure functions. Failures:
+// none; the kernel judges the batch.
 #pragma once
 
 #include <string>

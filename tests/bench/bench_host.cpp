@@ -50,7 +50,8 @@ void write(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Host::Host(std::string binaries, uid_t user) : binaries_(std::move(binaries)), user_(std::to_string(user)) {
+Host::Host(std::string binaries, uid_t user, const std::vector<std::string>& programs)
+    : binaries_(std::move(binaries)), user_(std::to_string(user)) {
   std::string pattern = (fs::temp_directory_path() / "cloister-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = pattern;
@@ -59,11 +60,11 @@ Host::Host(std::string binaries, uid_t user) : binaries_(std::move(binaries)), u
   if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     throw std::runtime_error("namespaces cannot be made: root is needed");
   }
-  makeRootfs();
+  makeRootfs(programs);
   shell(CLOISTER_UPPER_POOL " " + path("pool") + " 4096");
 }
 
-void Host::makeRootfs() const {
+void Host::makeRootfs(const std::vector<std::string>& programs) const {
   const std::string program = findProgram("busybox");
   if (program.empty()) throw std::runtime_error("busybox-static is not installed");
   fs::create_directories(rootfs() + "/bin");
@@ -72,6 +73,7 @@ void Host::makeRootfs() const {
   fs::copy_file(program, rootfs() + "/bin/busybox");
   for (const char* name : {"sh", "true", "sleep", "httpd", "dd", "yes", "nc", "rm"})
     fs::create_symlink("busybox", fs::path(rootfs()) / "bin" / name);
+  for (const std::string& name : programs) fs::copy_file(this->program(name), rootfs() + "/bin/" + name);
   fs::permissions(rootfs() + "/app", fs::perms::all);
   write(rootfs() + "/etc/page", std::string(1024, 'x'));
   shell("head -c 48M /dev/urandom >" + rootfs() + "/etc/large");
@@ -93,29 +95,34 @@ std::vector<std::string> Host::launcherCommand(const std::vector<std::string>& o
   return words;
 }
 
-void Host::startLauncher() {
+void Host::spawnLauncher() {
   std::array<int, 2> ready{};
   if (::pipe2(ready.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
   const UniqueFd readEnd(ready[0]);
   UniqueFd writeEnd(ready[1]);
-  // As on a host that `up` has made: containers are under a profile where the kernel has AppArmor.
-  if (hasAppArmor()) {
-    shell(program("cloister-launcher") + " --print-profiles >" + path("profiles.text") +
-          "; apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile " + path("profiles") + " " +
-          path("profiles.text"));
-  }
   std::vector<std::string> words = launcherCommand({"--allow-uid", user_, "--allow-gid", user_});
   launcher_ = ::fork();
   if (launcher_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a benchmark that was stopped takes its launcher with it
     ::dup2(writeEnd.get(), 1);
+    if (!preload_.empty()) ::setenv("LD_PRELOAD", preload_.c_str(), 1);
     ::execv(words.front().c_str(), pointers(words).data());
     ::_exit(127);
   }
   writeEnd.reset();
   char byte = 0;
   if (launcher_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error(words.front() + " did not start");
+}
 
+void Host::startLauncher(const std::string& preload) {
+  preload_ = preload;
+  // As on a host that `up` has made: containers are under a profile where the kernel has AppArmor.
+  if (hasAppArmor()) {
+    shell(program("cloister-launcher") + " --print-profiles >" + path("profiles.text") +
+          "; apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile " + path("profiles") + " " +
+          path("profiles.text"));
+  }
+  spawnLauncher();
   client_ = std::make_unique<sandbox::LauncherClient>(path("run") + "/launcher.sock");
   putTenant(kTenant);
   shell("sha256sum " + path("layer.erofs") + " | cut -c1-64 >" + path("digest"));
@@ -123,6 +130,12 @@ void Host::startLauncher() {
   const UniqueFd file(::open(path("layer.erofs").c_str(), O_RDONLY | O_CLOEXEC));
   if (auto mounted = client_->mountLayer(digest_, file.get()); !mounted)
     throw std::runtime_error(mounted.error().message());
+}
+
+void Host::replaceLauncher() {
+  ::kill(launcher_, SIGKILL);
+  ::waitpid(launcher_, nullptr, 0);
+  spawnLauncher();
 }
 
 void Host::putTenant(TenantIndex tenant) {

@@ -20,13 +20,16 @@ inline constexpr TenantIndex kTenant = 1;
 class Host {
  public:
   // `binaries`: the directory of cloister-launcher and of the floors. `user` may talk to the launcher, besides root.
-  explicit Host(std::string binaries, uid_t user = 0);
+  // `programs` of that directory, static ones, are in the root's /bin too.
+  explicit Host(std::string binaries, uid_t user = 0, const std::vector<std::string>& programs = {});
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Starts the launcher, with one tenant and the busybox root as a layer.
-  void startLauncher();
+  // Starts the launcher, with one tenant and the busybox root as a layer. `preload`, a library, is loaded into it.
+  void startLauncher(const std::string& preload = {});
+  // kill -9, and another with the same state.
+  void replaceLauncher();
   void putTenant(TenantIndex tenant);
   [[nodiscard]] sandbox::LauncherClient& client() { return *client_; }
   [[nodiscard]] pid_t launcher() const { return launcher_; }
@@ -43,13 +46,15 @@ class Host {
   [[nodiscard]] std::string makeGroup(const std::string& name);
 
  private:
-  void makeRootfs() const;
+  void makeRootfs(const std::vector<std::string>& programs) const;
+  void spawnLauncher();
   [[nodiscard]] std::vector<std::string> launcherCommand(const std::vector<std::string>& options) const;
   std::string binaries_;
   std::string user_;
   std::string directory_;
   std::string cgroupRoot_;
   std::string digest_;
+  std::string preload_;
   pid_t launcher_ = -1;
   pid_t holder_ = -1;
   std::vector<std::string> groups_;

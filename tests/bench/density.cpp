@@ -7,32 +7,25 @@
 // cloister-init, cloister-launcher and cloister-node; "machine" is what MemAvailable lost: the kernel's share and the
 // apps' own too.
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "tests/bench/bench_host.h"
+#include "tests/bench/bench_node.h"
 #include "tests/bench/commands.h"
 #include "tests/bench/memory.h"
 #include "tests/bench/tables.h"
-#include "tests/integration/node/fake_server.h"
 
 namespace {
 
@@ -40,103 +33,19 @@ using namespace cloister;
 using namespace cloister::bench;
 using Clock = std::chrono::steady_clock;
 
-constexpr uid_t kNodeUser = 64'123;    // no one's
 constexpr rlim_t kOpenFiles = 65'536;  // as in the systemd units
 constexpr unsigned kProbes = 20;
 constexpr int kMostSeconds = 240;  // for one step's instances
-constexpr TenantIndex kFirstTenant = kTenant + 1;
 
 double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// A cloister-node with the launcher of `host` and a server of ours.
-class Node {
- public:
-  explicit Node(const Host& host) : server_(host.path("node-api.sock")) {
-    server_.addBlob(host.layer(), contents(host.path("layer.erofs")));
-    const std::string state = host.path("state");
-    if (::mkdir(state.c_str(), 0755) != 0 || ::chown(state.c_str(), kNodeUser, kNodeUser) != 0)
-      throw std::runtime_error("mkdir " + state);
-    std::ofstream(host.path("token")) << "clst_test\n" << std::flush;
-    std::vector<std::string> words = {host.program("cloister-node"),
-                                      "--state",
-                                      state,
-                                      "--server",
-                                      "unix:" + host.path("node-api.sock"),
-                                      "--token-file",
-                                      host.path("token"),
-                                      "--launcher-socket",
-                                      host.path("run/launcher.sock"),
-                                      "--name",
-                                      "bench"};
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    const int log = ::open(host.path("node.log").c_str(), O_WRONLY | O_CREAT, 0644);
-    ::dup2(log, 1);
-    ::dup2(log, 2);
-    if (::setgroups(0, nullptr) != 0 || ::setgid(kNodeUser) != 0 || ::setuid(kNodeUser) != 0) ::_exit(90);
-    ::execv(words.front().c_str(), pointers(words).data());
-    ::_exit(91);
-  }
-  ~Node() {
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
-
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  void want(const model::NodeWork& work) {
-    server_.want(work);
-    const auto running = [&](const model::NodeStatus& status) {
-      const auto up = std::count_if(status.instances.begin(), status.instances.end(),
-                                    [](const auto& report) { return report.state == model::InstanceState::running; });
-      return static_cast<std::size_t>(up) == work.instances.size();
-    };
-    if (!server_.awaitStatus(running, kMostSeconds)) throw std::runtime_error("not all instances run in time");
-  }
-
- private:
-  test::FakeServer server_;
-  pid_t pid_ = -1;
-};
-
-model::NodeWork workOf(const Host& host, unsigned instances, unsigned tenants) {
-  model::NodeWork work;
-  work.certified = true;
-  work.keepBlobs.push_back(host.layer());
-  for (unsigned i = 0; i < std::min(tenants, instances); ++i) {
-    model::DesiredTenant tenant;
-    tenant.id = "tn-" + std::to_string(i);
-    tenant.name = "tenant" + std::to_string(i);
-    tenant.index = kFirstTenant + i;
-    tenant.limits.memoryBytes = 1ULL << 30U;
-    tenant.limits.buildMemoryBytes = 256ULL << 20U;
-    tenant.limits.cpuMillis = 1000;
-    tenant.limits.pids = 1024;
-    work.tenants.push_back(tenant);
-  }
+model::NodeWork idleWork(const Host& host, unsigned instances, unsigned tenants) {
+  model::NodeWork work = workOf(host, std::min(tenants, instances));
   for (unsigned i = 0; i < instances; ++i) {
-    model::DesiredInstance instance;
-    instance.id = "in-" + std::to_string(i);
-    instance.tenantId = "tn-" + std::to_string(i % tenants);
-    instance.appId = "ap-" + std::to_string(i % tenants);
-    instance.app = "idle";
-    instance.process = "worker";
-    instance.command = "exec sleep 86400";
-    instance.layers = {host.layer()};
-    instance.limits = {64ULL << 20U, 1000, 32, 16ULL << 20U, 1024};
-    instance.address = gatewayOf(kFirstTenant + i % tenants) + 1 + i / tenants;
-    work.instances.push_back(instance);
+    work.instances.push_back(
+        instanceOf(host, "in-" + std::to_string(i), i % tenants, 1 + i / tenants, "exec sleep 86400"));
   }
   return work;
 }
@@ -184,7 +93,7 @@ int run(const std::string& binaries, unsigned instances, unsigned tenants) {
   const std::set<unsigned> steps = {0, instances / 4, instances / 2, instances};
   for (const unsigned count : steps) {
     const auto begin = Clock::now();
-    node.want(workOf(host, count, tenants));
+    node.want(idleWork(host, count, tenants), kMostSeconds);
     const double took = secondsSince(begin);
     const auto millis = probe(host, count);
     const auto inits = processesNamed(host.cgroupRoot(), "cloister-init");

@@ -86,7 +86,7 @@ TEST(FuzzCorpus, launcherRequests) {
       encode(launcher::Verb::layerMount, launcher::LayerRequest{std::string(64, 'a')}),
       encode(launcher::Verb::layerRelease, launcher::LayerRequest{std::string(64, 'a')}),
       encode(launcher::Verb::recover),
-      encode(launcher::Verb::networkUsage),
+      encode(launcher::NetworkUsageRequest{7}),
       encode(launcher::Verb::posture),
       encode(launcher::DenialsRequest{77}),
   };
@@ -102,7 +102,7 @@ TEST(FuzzCorpus, launcherReplies) {
       tagged(1, encode(launcher::Executed{9})),
       tagged(2, encode(launcher::TenantGroups{1, {DescriptorKind::memory}})),
       tagged(3, encode(launcher::Recovered{{launched, launched}})),
-      tagged(4, encode(launcher::NetworkUsageReply{{{1, 2, 3}, {2, 3, 4}}})),
+      tagged(4, encode(launcher::NetworkUsageReply{{{1, 2, 3, 4, 5}, {2, 3, 4, 5, 6}}})),
       tagged(5, encode(launcher::PostureReply{{{"seccomp", launcher::CheckState::enforced, "on"}}})),
       tagged(6, encode(launcher::DenialsReply{{{8, 3, "open", "/x", "sh"}}})),
       tagged(7, launcher::encodeFailure({"stage", "operation", "/path", 13})),

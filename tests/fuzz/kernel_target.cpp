@@ -77,7 +77,7 @@ int cgroupFile(const std::uint8_t* data, std::size_t size) {
 int netlinkMessage(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const auto payload = textOf(data, size).substr(1);
-  switch (data[0] % 4U) {
+  switch (data[0] % 3U) {
     case 0:
       (void)network::parseElements(payload);
       break;
@@ -86,9 +86,6 @@ int netlinkMessage(const std::uint8_t* data, std::size_t size) {
       (void)network::parseLink(RTM_NEWLINK, payload, link);
       break;
     }
-    case 2:
-      (void)counters::parseLink(payload);
-      break;
     default:
       (void)network::parseComment(payload);
   }

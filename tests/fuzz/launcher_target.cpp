@@ -61,8 +61,10 @@ int launcherRequest(const std::uint8_t* data, std::size_t size) {
     case Verb::denials:
       request<launcher::DenialsRequest>(reader, whole);
       break;
-    case Verb::recover:
     case Verb::networkUsage:
+      request<launcher::NetworkUsageRequest>(reader, whole);
+      break;
+    case Verb::recover:
     case Verb::posture:
       if (reader.finish() && encode(verb) != whole) std::abort();
       break;

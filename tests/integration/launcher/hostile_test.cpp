@@ -60,7 +60,7 @@ class HostileCaller : public LauncherTest {
             encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}),
             encode(launcher::Verb::layerRelease, launcher::LayerRequest{digest}),
             encode(launcher::Verb::recover),
-            encode(launcher::Verb::networkUsage),
+            encode(launcher::NetworkUsageRequest{}),
             encode(launcher::Verb::posture),
             encode(launcher::DenialsRequest{})};
   }

@@ -305,6 +305,22 @@ TEST_F(LauncherTest, ContainersOutliveTheLauncherAndAreFoundAgain) {
   EXPECT_EQ(run(request("next", "exit 0")).status, "exit 0\n");
 }
 
+TEST_F(LauncherTest, AContainerThatEndedIsFoundUntilItIsRemoved) {
+  auto container = launch(request("ended", "exit 0"));
+  ASSERT_TRUE(container) << container.error().message();
+  ASSERT_TRUE(waitFor(container->descriptor(launcher::DescriptorKind::pid), 5));
+  auto found = client_->recover();
+  ASSERT_TRUE(found) << found.error().message();
+  ASSERT_EQ(found->size(), 1U) << "its last reading is still to be made";
+  EXPECT_EQ(found->front().launched.cgroupInode, container->launched.cgroupInode);
+  EXPECT_LT(found->front().descriptor(launcher::DescriptorKind::pid), 0);
+  EXPECT_GE(found->front().descriptor(launcher::DescriptorKind::unified), 0);
+  ASSERT_TRUE(client_->remove("ended"));
+  found = client_->recover();
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_TRUE(found->empty());
+}
+
 TEST_F(LauncherTest, PurgeEndsWhatRuns) {
   auto container = launch(request("running", "sleep 60"));
   ASSERT_TRUE(container) << container.error().message();

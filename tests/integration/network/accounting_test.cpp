@@ -1,4 +1,5 @@
-// External bytes: exactly what crossed the bridge device, in each direction; and the rate that holds both.
+// External bytes: exactly what crossed the bridge device, in each direction; internal ones: exactly what was switched
+// between a tenant's instances; and the rate that holds both.
 #include <sys/socket.h>
 
 #include <chrono>
@@ -30,6 +31,8 @@ TEST_P(Accounting, SentBytesAreThoseOfThePacketsThatLeft) {
   const auto after = usageOf(kFirst);
   EXPECT_EQ(after.externalSentBytes - before.externalSentBytes, kCount * (kSize + kHeaders));
   EXPECT_EQ(after.externalReceivedBytes, before.externalReceivedBytes);
+  EXPECT_EQ(after.internalSentBytes, before.internalSentBytes);
+  EXPECT_EQ(after.internalReceivedBytes, before.internalReceivedBytes);
 }
 
 TEST_P(Accounting, ReceivedBytesAreThoseOfThePacketsThatArrived) {
@@ -41,13 +44,18 @@ TEST_P(Accounting, ReceivedBytesAreThoseOfThePacketsThatArrived) {
   EXPECT_EQ(after.externalSentBytes, before.externalSentBytes);
 }
 
-TEST_P(Accounting, TrafficInsideATenantIsNotExternal) {
+TEST_P(Accounting, TrafficInsideATenantIsInternalToTheByteAndNotExternal) {
   const auto receiver = bindUdp(b, kB, 9000);
   const auto before = usageOf(kFirst);
+  const auto other = usageOf(kSecond);
   exchange(a, kB, receiver, 9000);
   const auto after = usageOf(kFirst);
   EXPECT_EQ(after.externalSentBytes, before.externalSentBytes);
   EXPECT_EQ(after.externalReceivedBytes, before.externalReceivedBytes);
+  // ARP, which they need to find each other, is no IP packet.
+  EXPECT_EQ(after.internalSentBytes - before.internalSentBytes, kCount * (kSize + kHeaders));
+  EXPECT_EQ(after.internalReceivedBytes - before.internalReceivedBytes, kCount * (kSize + kHeaders));
+  EXPECT_EQ(usageOf(kSecond).internalReceivedBytes, other.internalReceivedBytes);
 }
 
 TEST_P(Accounting, DroppedPacketsAndOtherTenantsAreNotCounted) {
@@ -60,15 +68,21 @@ TEST_P(Accounting, DroppedPacketsAndOtherTenantsAreNotCounted) {
   exchange(a, kInternet, receiver, 9000);
   EXPECT_EQ(usageOf(kFirst).externalSentBytes - before.externalSentBytes, kCount * (kSize + kHeaders));
   EXPECT_EQ(usageOf(kSecond).externalSentBytes, other.externalSentBytes);
+  EXPECT_EQ(usageOf(kFirst).internalSentBytes, before.internalSentBytes);
+  EXPECT_EQ(usageOf(kSecond).internalReceivedBytes, other.internalReceivedBytes);
 }
 
 TEST_P(Accounting, APutKeepsTheCounters) {
   const auto receiver = bindUdp(internet, kInternet, 9000);
   exchange(a, kInternet, receiver, 9000);
+  const auto inside = bindUdp(b, kB, 9000);
+  exchange(a, kB, inside, 9000);
   const auto before = usageOf(kFirst);
   put(kFirst, launcher::Egress::none);
   put(kFirst, launcher::Egress::internet, 100'000'000);
   EXPECT_EQ(usageOf(kFirst).externalSentBytes, before.externalSentBytes);
+  EXPECT_EQ(usageOf(kFirst).internalSentBytes, before.internalSentBytes);
+  EXPECT_GT(before.internalSentBytes, 0U);
   EXPECT_GT(before.externalSentBytes, 0U);
 }
 

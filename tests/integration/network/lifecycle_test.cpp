@@ -52,6 +52,7 @@ TEST_F(Lifecycle, ARestartIsNotNoticedByAnOpenConnection) {
   reopen();
   EXPECT_EQ(linkNames(), links);
   EXPECT_GE(usageOf(kFirst).externalSentBytes, usage.externalSentBytes);
+  EXPECT_GE(usageOf(kFirst).internalSentBytes, usage.internalSentBytes);
   ASSERT_EQ(::send(client.get(), "after", 5, 0), 5);
   EXPECT_EQ(receive(accepted), "after");
   const auto peer = listenTcp(b, kB, 8080);

@@ -118,6 +118,16 @@ std::vector<metering::UsageRow> FakeServer::usage() {
   return usage_;
 }
 
+FakeServer::Batches FakeServer::batches() {
+  const std::lock_guard lock(mutex_);
+  return batches_;
+}
+
+void FakeServer::loseEveryAnswer(unsigned n) {
+  const std::lock_guard lock(mutex_);
+  loseEvery_ = n;
+}
+
 std::vector<model::EventReport> FakeServer::events() {
   const std::lock_guard lock(mutex_);
   return events_;
@@ -198,14 +208,24 @@ void FakeServer::serve(HTTPServerRequest& request, HTTPServerResponse& response)
     }
   }
   changed_.notify_all();
-  if (path == "/node/v1/usage") {
-    const auto batch = metering::usageBatchFromJson(body);
-    ASSERT_TRUE(batch.ok());
-    const std::lock_guard lock(mutex_);
-    usage_.insert(usage_.end(), batch->rows.begin(), batch->rows.end());
-    return answer(response, 200, "{\"acknowledged\": \"" + std::to_string(batch->sequence) + "\"}");
-  }
+  if (path == "/node/v1/usage") return serveUsage(body, response);
   answer(response, path.starts_with("/node/v1/blobs/") ? 201 : 204);
+}
+
+void FakeServer::serveUsage(const std::string& body, HTTPServerResponse& response) {
+  const auto batch = metering::usageBatchFromJson(body);
+  ASSERT_TRUE(batch.ok()) << batch.error().message();
+  const std::lock_guard lock(mutex_);
+  const auto [known, fresh] = seen_.try_emplace({batch->source, batch->sequence}, body);
+  if (fresh) {
+    ++batches_.taken;
+    usage_.insert(usage_.end(), batch->rows.begin(), batch->rows.end());
+    if (loseEvery_ != 0 && batches_.taken % loseEvery_ == 0) return answer(response, 503);
+  } else {
+    ++batches_.repeated;
+    if (known->second != body) ++batches_.differing;
+  }
+  answer(response, 200, "{\"acknowledged\": \"" + std::to_string(batch->sequence) + "\"}");
 }
 
 void FakeServer::serveDesired(HTTPServerRequest& request, HTTPServerResponse& response) {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
@@ -32,7 +33,16 @@ class FakeServer {
   void addBlob(const std::string& digest, const std::string& bytes);
   [[nodiscard]] std::optional<std::string> blob(const std::string& digest);
   [[nodiscard]] std::string buildLog(const std::string& build);
+  // Rows of all batches, each (source, sequence) once, as the ledger takes them.
   [[nodiscard]] std::vector<metering::UsageRow> usage();
+  struct Batches {
+    std::uint64_t taken = 0;
+    std::uint64_t repeated = 0;
+    std::uint64_t differing = 0;  // repeated with other rows
+  };
+  [[nodiscard]] Batches batches();
+  // Takes every `n`th batch and does not say so, as a server that dies before its answer: the node must repeat it.
+  void loseEveryAnswer(unsigned n);
   [[nodiscard]] std::vector<model::EventReport> events();
 
   using StatusCheck = std::function<bool(const model::NodeStatus&)>;
@@ -58,6 +68,7 @@ class FakeServer {
   void serve(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response);
 
  private:
+  void serveUsage(const std::string& body, Poco::Net::HTTPServerResponse& response);
   void serveDesired(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response);
   void serveSession(const std::string& id, Poco::Net::HTTPServerRequest& request,
                     Poco::Net::HTTPServerResponse& response);
@@ -69,6 +80,9 @@ class FakeServer {
   std::map<std::string, std::string> blobs_;
   std::map<std::string, std::string> logs_;
   std::vector<metering::UsageRow> usage_;
+  std::map<std::pair<std::string, std::uint64_t>, std::string> seen_;  // batches by source and sequence
+  Batches batches_;
+  unsigned loseEvery_ = 0;
   std::vector<model::EventReport> events_;
   std::optional<model::NodeStatus> status_;
   std::map<std::string, std::vector<model::InstanceState>> history_;

@@ -2,7 +2,6 @@
 
 #include "tests/unit/metering/readings/fake_groups.h"
 
-#include "metering/readings/link_reader.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {
@@ -35,10 +34,9 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
   EXPECT_EQ(reading->pids, 4U);
   EXPECT_EQ(reading->pidsPeak, 9U);
   EXPECT_FALSE(reading->diskBytes);
-  EXPECT_FALSE(reading->linkInBytes);
 }
 
-TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
+TEST(CgroupReader, OnAHybridTheCpuIsThatOfTheGroupItIsBornIn) {
   const ScratchDirectory scratch;
   GroupDescriptors all;
   const auto add = [&](const char* name, DescriptorKind kind,
@@ -48,7 +46,7 @@ TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
     auto one = group.descriptors(kind);
     all.push_back(std::move(one.front()));
   };
-  add("unified", DescriptorKind::unified, {{"cpu.stat", "usage_usec 7\n"}});
+  add("unified", DescriptorKind::unified, {{"cpu.stat", "usage_usec 123457\n"}});
   add("cpuacct", DescriptorKind::cpuacct, {{"cpuacct.usage", "123456789\n"}});
   add("cpu", DescriptorKind::cpu, {{"cpu.stat", "nr_periods 1\nnr_throttled 1\nthrottled_time 55\n"}});
   add("memory", DescriptorKind::memory,
@@ -64,7 +62,7 @@ TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
   ASSERT_TRUE(reader.ok());
   const auto reading = reader->read();
   ASSERT_TRUE(reading.ok());
-  EXPECT_EQ(reading->cpuNanos, 123'456'789U);
+  EXPECT_EQ(reading->cpuNanos, 123'457'000U) << "with what a process spent before it moved into the v1 group";
   EXPECT_EQ(reading->throttledNanos, 55U);
   EXPECT_EQ(reading->memoryBytes, 10U);
   EXPECT_EQ(reading->memoryPeakBytes, 20U);
@@ -73,6 +71,17 @@ TEST(CgroupReader, PrefersTheV1HierarchiesOfAHybrid) {
   EXPECT_EQ(reading->blockWrittenBytes, 6U);
   EXPECT_EQ(reading->pids, 2U);
   EXPECT_EQ(reading->pidsPeak, 3U);
+}
+
+TEST(CgroupReader, WithoutAUnifiedGroupCpuacctServes) {
+  const ScratchDirectory scratch;
+  FakeGroup group(scratch.file("cpuacct"));
+  group.put("cpuacct.usage", "123456789\n");
+  auto reader = CgroupReader::open(group.descriptors(DescriptorKind::cpuacct));
+  ASSERT_TRUE(reader.ok());
+  const auto reading = reader->read();
+  ASSERT_TRUE(reading.ok());
+  EXPECT_EQ(reading->cpuNanos, 123'456'789U);
 }
 
 TEST(CgroupReader, AMissingFileIsAbsentNotZeroAndKeptDescriptorsSeeChanges) {
@@ -138,21 +147,6 @@ TEST(CgroupParsers, AwkwardTexts) {
   EXPECT_EQ(parseBlkio("Total 0\n")->written, 0U);
   EXPECT_FALSE(parseBlkio(""));
   EXPECT_FALSE(parseBlkio("8:0 Read\nTotal 0\n"));
-}
-
-TEST(LinkReader, FindsTheLoopbackByDumpAndByName) {
-  LinkReader reader;
-  ASSERT_TRUE(reader.refresh().ok());
-  const auto all = reader.find("lo");
-  ASSERT_TRUE(all);
-  EXPECT_EQ(all->index, 1U);
-  EXPECT_FALSE(reader.find("no-such-link"));
-  LinkReader one;
-  ASSERT_TRUE(one.refresh("lo").ok());
-  ASSERT_TRUE(one.find("lo"));
-  EXPECT_GE(one.find("lo")->in, all->in);
-  EXPECT_TRUE(one.refresh("no-such-link").ok());
-  EXPECT_FALSE(one.refresh("a-name-that-is-far-too-long").ok());
 }
 
 TEST(Counters, ClocksAndBootId) {

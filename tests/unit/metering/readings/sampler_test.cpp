@@ -1,5 +1,7 @@
 #include "metering/readings/sampler.h"
 
+#include <set>
+
 #include "metering/base/sqlite.h"
 #include "tests/unit/metering/readings/fake_groups.h"
 
@@ -15,7 +17,7 @@ Moment at(double seconds, std::int64_t step = 0) {
 }
 
 Subject subject(const std::string& group = "in-1-1", std::uint64_t inode = 11) {
-  return {group, "tn-1", "ap-1", "in-1", inode, {1000}, ""};
+  return {group, "tn-1", "ap-1", "in-1", inode, {1000}};
 }
 
 class SamplerTest : public testing::Test {
@@ -90,6 +92,42 @@ TEST_F(SamplerTest, FinishTakesTheLastReadingAndIsDurable) {
   EXPECT_EQ(sum(Meter::instanceSeconds), 500U);
   EXPECT_TRUE(sampler->finish("in-1-1", at(2)).ok());
   EXPECT_TRUE(sampler->finish("never-seen", at(2)).ok());
+}
+
+TEST_F(SamplerTest, AGroupFoundAgainAfterItsLastReadingIsNotCountedAgain) {
+  group.unified(0, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  group.unified(5'000'000, 100);
+  ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
+  restart();  // killed before the launcher had removed it
+  group.unified(5'000'010, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(30)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(30)).ok());
+  ASSERT_TRUE(sampler->finish("in-1-1", at(30)).ok());
+  sampler->forget("in-1-1");
+  ASSERT_TRUE(sampler->flush(at(40)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 5'000'010'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 2000U) << "it was over while nobody looked";
+  EXPECT_EQ(sum(Meter::memoryAllocated), 2'000'000U);
+  EXPECT_EQ(sum(Meter::gap), 0U);
+}
+
+TEST_F(SamplerTest, AFinishedGroupThatIsRemovedMeanwhileLeavesNoGap) {
+  group.unified(0, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
+  restart();  // killed after the launcher had removed it
+  ASSERT_TRUE(sampler->closeMissing(at(30)).ok());
+  ASSERT_TRUE(sampler->flush(at(40)).ok());
+  EXPECT_EQ(sum(Meter::instanceSeconds), 2000U);
+  for (const auto& one : rows()) EXPECT_NE(one.meter, Meter::gap) << one.note;
+  // The name in another group is another container.
+  group.unified(7'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject("in-1-1", 12), group.descriptors(), Origin::launched, at(50)).ok());
+  ASSERT_TRUE(sampler->finish("in-1-1", at(51)).ok());
+  ASSERT_TRUE(sampler->flush(at(60)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 7'000'000'000U);
+  for (const auto& one : rows()) EXPECT_NE(one.meter, Meter::gap) << one.note;
 }
 
 TEST_F(SamplerTest, ARestartContinuesFromTheLastReading) {
@@ -179,10 +217,10 @@ TEST_F(SamplerTest, AnotherInodeUnderTheSameNameIsAnotherGroup) {
 TEST_F(SamplerTest, WithoutAPastARecoveredGroupBeginsAtItsPresentCounters) {
   group.unified(9'000'000, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
-  sampler->network("tn-1", 5000, 5000, at(1));
+  sampler->network("tn-1", {5000, 5000, 0, 0}, at(1));
   group.unified(9'500'000, 100);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
-  sampler->network("tn-1", 5007, 5001, at(6));
+  sampler->network("tn-1", {5007, 5001, 0, 0}, at(6));
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   EXPECT_EQ(sum(Meter::cpu), 500'000'000U);
   EXPECT_EQ(sum(Meter::networkExternalIn), 7U);
@@ -240,26 +278,65 @@ TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
     EXPECT_EQ(one.from % kWindowMicros, 0);
     EXPECT_EQ(one.to % kWindowMicros, 0);
   }
+  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 1 h"), 1U);
+  EXPECT_EQ(sum(Meter::gap, "clock stepped back by 3 h"), 1U);
+}
+
+TEST_F(SamplerTest, AStepOfTheCalendarIsEveryTenantsToKnowAlsoWhenTheNodeWasAway) {
+  constexpr std::int64_t kHour = 3'600'000'000;
+  group.unified(0, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  auto other = subject("in-2-1", 12);
+  other.tenantId = "tn-2";
+  ASSERT_TRUE(sampler->add(other, group.descriptors(), Origin::launched, at(0)).ok());
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  restart();
+  ASSERT_TRUE(sampler->flush(at(20, -kHour)).ok());
+  ASSERT_TRUE(sampler->flush(at(30, -kHour)).ok());
+  std::set<std::string> tenants;
+  for (const auto& one : rows()) {
+    if (one.meter != Meter::gap) continue;
+    EXPECT_EQ(one.note, "clock stepped back by 1 h");
+    EXPECT_EQ(one.quantity, 1U);
+    EXPECT_TRUE(tenants.insert(one.tenantId).second) << "told once";
+  }
+  EXPECT_EQ(tenants, (std::set<std::string>{"tn-1", "tn-2"}));
+  restart("boot-b");  // another boot clock says nothing of the calendar
+  ASSERT_TRUE(sampler->add(subject("in-3-1", 13), group.descriptors(), Origin::launched, at(0, kHour)).ok());
+  ASSERT_TRUE(sampler->flush(at(50, kHour)).ok());
+  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 1 h"), 0U);
+  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 2 h"), 0U);
+}
+
+TEST(ClockStep, ItsNoteIsRoundedSoThatThereAreFew) {
+  EXPECT_EQ(clockStepNote(1'000'000), "clock stepped forward by 1 s");
+  EXPECT_EQ(clockStepNote(-1'499'999), "clock stepped back by 1 s");
+  EXPECT_EQ(clockStepNote(59'499'999), "clock stepped forward by 59 s");
+  EXPECT_EQ(clockStepNote(59'500'000), "clock stepped forward by 1 min");
+  EXPECT_EQ(clockStepNote(-3'600'000'000), "clock stepped back by 1 h");
+  EXPECT_EQ(clockStepNote(86'400'000'000 * 20), "clock stepped forward by 20 d");
+  EXPECT_EQ(clockStepNote(INT64_MAX), "clock stepped forward by more than a year");
+  EXPECT_EQ(clockStepNote(INT64_MIN), "clock stepped back by more than a year");
 }
 
 TEST_F(SamplerTest, NetworkIsTheTenantsAndSurvivesARestart) {
-  sampler->network("tn-1", 100, 200, at(1));
+  sampler->network("tn-1", {100, 200, 0, 0}, at(1));
   ASSERT_TRUE(sampler->flush(at(10)).ok());
-  sampler->network("tn-1", 150, 200, at(11));
+  sampler->network("tn-1", {150, 200, 0, 0}, at(11));
   restart();
-  sampler->network("tn-1", 170, 260, at(15));
+  sampler->network("tn-1", {170, 260, 0, 0}, at(15));
   ASSERT_TRUE(sampler->flush(at(20)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 170U);
   EXPECT_EQ(sum(Meter::networkExternalOut), 260U);
   for (const auto& one : rows()) EXPECT_EQ(one.instanceId, "");
   // After a boot the counters are new ones, whatever they say.
   restart("boot-b");
-  sampler->network("tn-1", 171, 1, at(65));
+  sampler->network("tn-1", {171, 1, 0, 0}, at(65));
   ASSERT_TRUE(sampler->flush(at(70)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 341U);
   EXPECT_EQ(sum(Meter::networkExternalOut), 261U);
   sampler->forgetTenant("tn-1");
-  sampler->network("tn-1", 5, 5, at(71));
+  sampler->network("tn-1", {5, 5, 0, 0}, at(71));
   ASSERT_TRUE(sampler->flush(at(80)).ok());
   EXPECT_EQ(sum(Meter::networkExternalIn), 346U);
   EXPECT_EQ(sum(Meter::gap, gap::kCounterReset), 0U);

@@ -22,12 +22,15 @@ const AmountKey kCpu{"t", "a", "i", Meter::cpu, ""};
 // A state whose last reading says `counted` in all, of which `open` are in the open window.
 SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   SpoolState state;
-  GroupState group{"t", "a", "i", "boot", 99, {1024}, "cv1-2", bornAt(5), 1};
+  GroupState group{"t", "a", "i", "boot", 99, {1024}, bornAt(5), 1};
   group.progress.last.cpuNanos = counted;
   group.progress.last.memoryBytes.reset();
   state.groups.emplace("g", group);
-  state.networks.emplace("t", NetworkState{"boot", {counted, 2, -3, -4}, 5, 6, 7});
+  group.finished = true;
+  state.groups.emplace("over", group);
+  state.networks.emplace("t", NetworkState{"boot", {counted, 2, 3, 4}, 5});
   state.windowFrom = static_cast<std::int64_t>(counted);
+  state.clock = {"boot", -5};
   if (open != 0) state.amounts.emplace(kCpu, open);
   return state;
 }
@@ -74,6 +77,7 @@ TEST(Spool, StateSurvivesAnotherOpen) {
   EXPECT_EQ(back->networks, state.networks);
   EXPECT_EQ(back->amounts, state.amounts);
   EXPECT_EQ(back->windowFrom, state.windowFrom);
+  EXPECT_EQ(back->clock, state.clock);
   // What is gone from the state goes from the file.
   ASSERT_TRUE((*spool)->commit(SpoolState{}, "boot", {}).ok());
   back = (*spool)->load();

@@ -71,7 +71,9 @@ std::vector<Codec> codecs() {
       codec<Executed>("executed", encode(Executed{9}), kStatusBytes),
       codec<TenantGroups>("tenant groups", encode(TenantGroups{1, {DescriptorKind::pids}}), kStatusBytes),
       codec<Recovered>("recovered", encode(Recovered{{launched(), launched()}}), kStatusBytes),
-      codec<NetworkUsageReply>("network usage", encode(NetworkUsageReply{{{1, 2, 3}, {4, 5, 6}}}), kStatusBytes),
+      codec<NetworkUsageReply>("network usage", encode(NetworkUsageReply{{{1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}}}),
+                               kStatusBytes),
+      codec<NetworkUsageRequest>("network usage request", encode(NetworkUsageRequest{7}), kVerbBytes),
       codec<DenialsRequest>("denials request", encode(DenialsRequest{7}), kVerbBytes),
       codec<DenialsReply>("denials", encode(DenialsReply{{{8, 3, "open", "/x", "sh"}, {9, 3, "mount", "", ""}}}),
                           kStatusBytes),
@@ -189,7 +191,7 @@ TEST(LauncherProtocol, aTerminalIsYesOrNo) {
 }
 
 TEST(LauncherProtocol, theLargestRepliesFitOneMessage) {
-  const NetworkUsageReply all{std::vector<NetworkUsage>(kLastTenant)};
+  const NetworkUsageReply all{std::vector<NetworkUsage>(kUsagesPerReply)};
   const std::string bytes = encode(all);
   EXPECT_LE(bytes.size(), wire::kMaxMessage);
   EXPECT_TRUE(accepts<NetworkUsageReply>(bytes, kStatusBytes));

@@ -208,7 +208,7 @@ TEST_F(LauncherClientTest, aRequestThatWaitsHoldsUpNoOther) {
 TEST_F(LauncherClientTest, otherVerbsDecodeTheirReplies) {
   serve({{{encode(launcher::Executed{77}), 1}},
          {{encode(launcher::TenantGroups{5, {DescriptorKind::unified, DescriptorKind::memory}}), 2}},
-         {{encode(launcher::NetworkUsageReply{{{1, 10, 20}}}), 0}},
+         {{encode(launcher::NetworkUsageReply{{{1, 10, 20, 30, 40}}}), 0}},
          {{encode(launcher::PostureReply{{{"seccomp", launcher::CheckState::enforced, ""}}}), 0}},
          {{launcher::encodeDone(), 0}},
          {{launcher::encodeDone(), 0}}});
@@ -221,13 +221,27 @@ TEST_F(LauncherClientTest, otherVerbsDecodeTheirReplies) {
   ASSERT_TRUE(tenant.ok());
   EXPECT_EQ(tenant->cgroupInode, 5U);
   EXPECT_EQ(tenant->descriptors.at(1).first, DescriptorKind::memory);
-  EXPECT_EQ(client.networkUsage()->at(0).externalSentBytes, 20U);
+  EXPECT_EQ(client.networkUsage()->at(0).internalSentBytes, 40U);
   EXPECT_EQ(client.posture()->at(0).name, "seccomp");
   EXPECT_TRUE(client.mountLayer(std::string(64, 'a'), 0).ok());
   EXPECT_TRUE(client.releaseLayer(std::string(64, 'a')).ok());
   server_.join();
   EXPECT_EQ(requests_.at(4).descriptors.size(), 1U);
   EXPECT_EQ(requests_.at(5).descriptors.size(), 0U);
+}
+
+TEST_F(LauncherClientTest, aFullReplyOfNetworkUsageIsFollowedByAnotherRequest) {
+  launcher::NetworkUsageReply full;
+  for (std::uint32_t i = 1; i <= launcher::kUsagesPerReply; ++i) full.tenants.push_back({2 * i, i, 0, 0, 0});
+  serve({{{encode(full), 0}}, {{encode(launcher::NetworkUsageReply{{{9'000, 1, 2, 3, 4}}}), 0}}});
+  LauncherClient client(socket_);
+  const auto all = client.networkUsage();
+  ASSERT_TRUE(all.ok()) << all.error().message();
+  ASSERT_EQ(all->size(), launcher::kUsagesPerReply + 1);
+  EXPECT_EQ(all->back().tenant, 9'000U);
+  server_.join();
+  EXPECT_EQ(requests_.at(0).bytes, encode(launcher::NetworkUsageRequest{0}));
+  EXPECT_EQ(requests_.at(1).bytes, encode(launcher::NetworkUsageRequest{2 * launcher::kUsagesPerReply}));
 }
 
 TEST_F(LauncherClientTest, nobodyListening) {

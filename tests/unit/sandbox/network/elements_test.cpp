@@ -18,9 +18,9 @@ std::string payload(Batch& batch) {
 
 TEST(Elements, ReadBackACountedTenant) {
   Batch batch;
-  addTenantElements(batch, Change::add, 77, {1234, 5}, {0, 0});
+  addTenantElements(batch, Change::add, 77, {{1234, 5}, {}, {99, 1}, {}}, Ports::pinned);
   batch.end();
-  // Three messages; the second is the sent bytes.
+  // Five messages; the second is the bytes sent to the outside.
   nlmsghdr first{};
   std::memcpy(&first, batch.bytes().data(), sizeof first);
   const auto elements = parseElements(batch.bytes().substr(first.nlmsg_len + sizeof(nlmsghdr)));

@@ -1,0 +1,74 @@
+#include "metering/base/encoding.h"
+
+#include <gtest/gtest.h>
+
+#include "sandbox/base/wire.h"
+
+namespace cloister::metering {
+namespace {
+
+constexpr std::uint64_t kHuge = 1'000'000'000'000'000'000;
+
+// A running group as the first version of the format has it: with a link, thirteen fields of a reading.
+std::string firstGroup(std::uint32_t present) {
+  wire::Writer writer;
+  writer.put(std::uint8_t{1});
+  for (const char* text : {"tn", "ap", "in", "boot"}) writer.put(std::string(text));
+  writer.put(std::uint64_t{99});    // inode
+  writer.put(std::uint64_t{1024});  // memory limit
+  writer.put(std::string("cv1-2"));
+  writer.put(std::uint64_t{5});
+  writer.put(present);
+  for (std::uint64_t field = 0; field < 13; ++field) {
+    if ((present >> field & 1U) != 0) writer.put(100 + field);
+  }
+  for (std::uint64_t remainder = 1; remainder <= 3; ++remainder) writer.put(remainder);
+  writer.put(kHuge);
+  writer.put(std::uint64_t{0});
+  return writer.bytes();
+}
+
+TEST(Encoding, AGroupOfTheFirstVersionLosesItsLinkOnly) {
+  GroupState group;
+  ASSERT_TRUE(decode(firstGroup(0x1fff), group));
+  EXPECT_EQ(group.tenantId, "tn");
+  EXPECT_EQ(group.cgroupInode, 99U);
+  EXPECT_EQ(group.progress.last.cpuNanos, 100U);
+  EXPECT_EQ(group.progress.last.blockWrittenBytes, 104U);
+  EXPECT_EQ(group.progress.last.memoryBytes, 107U);
+  EXPECT_EQ(group.progress.last.diskBytes, 111U);
+  EXPECT_EQ(group.progress.lifeRemainder, 3U);
+  EXPECT_EQ(group.lastUtcMicros, static_cast<std::int64_t>(kHuge));
+  EXPECT_FALSE(group.finished);
+  // Without link counters, as an instance without a network has it.
+  ASSERT_TRUE(decode(firstGroup(0x0f9f), group));
+  EXPECT_EQ(group.progress.last.memoryBytes, 107U);
+  EXPECT_EQ(group.progress.last.diskBytes, 111U);
+}
+
+TEST(Encoding, ANetworkOfTheFirstVersionKeepsItsExternalCounters) {
+  wire::Writer writer;
+  writer.put(std::uint8_t{1});
+  writer.put(std::string("boot"));
+  for (std::uint64_t value = 1; value <= 7; ++value) writer.put(value);
+  NetworkState network;
+  ASSERT_TRUE(decode(writer.bytes(), network));
+  EXPECT_EQ(network, (NetworkState{"boot", {1, 2, 0, 0}, 5}));
+}
+
+TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
+  GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true};
+  group.progress.last.memoryBytes.reset();
+  const auto bytes = encode(group);
+  GroupState back;
+  ASSERT_TRUE(decode(bytes, back));
+  EXPECT_EQ(back, group);
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode(bytes.substr(0, size), back)) << size;
+  EXPECT_FALSE(decode(bytes + "x", back));
+  auto later = bytes;
+  later.front() = '\3';
+  EXPECT_FALSE(decode(later, back));
+}
+
+}  // namespace
+}  // namespace cloister::metering
