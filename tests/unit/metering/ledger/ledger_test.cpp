@@ -1,6 +1,6 @@
 #include "metering/ledger/ledger.h"
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/readings/accumulator.h"
 #include "tests/unit/metering/readings/fake_groups.h"
 
@@ -33,7 +33,7 @@ class LedgerTest : public testing::Test {
   }
   // What somebody with the file and a SQL shell would do.
   void tamper(const std::string& sql) {
-    auto database = Sqlite::open(path, "test");
+    auto database = Connection::open(path, "test");
     ASSERT_TRUE(database.ok());
     const auto done = database->exec(("DROP TRIGGER IF EXISTS rows_stay; DROP TRIGGER IF EXISTS rows_last;"
                                       "DROP TRIGGER IF EXISTS batches_stay; DROP TRIGGER IF EXISTS batches_last;" +
@@ -146,7 +146,7 @@ TEST_F(LedgerTest, QueryByTimeAppAndInstance) {
 
 TEST_F(LedgerTest, RowsCannotBeChangedThroughSql) {
   EXPECT_EQ(append(1, {row("t", Meter::cpu, 5)}), Appended::recorded);
-  auto database = Sqlite::open(path, "test");
+  auto database = Connection::open(path, "test");
   ASSERT_TRUE(database.ok());
   for (const char* sql :
        {"UPDATE rows SET quantity = 1", "DELETE FROM rows", "UPDATE batches SET sequence = 2", "DELETE FROM batches"}) {
@@ -221,7 +221,7 @@ TEST_F(LedgerTest, AFlippedBitInTheFileIsFound) {
 // Written out by hand from the header's description: an encoding that changes breaks every chain there is.
 TEST_F(LedgerTest, TheChainIsAsDocumented) {
   EXPECT_EQ(append(7, {{"t", "a", "", Meter::cpu, 0x0102, 1, 2, ""}}), Appended::recorded);
-  auto database = Sqlite::open(path, "test");
+  auto database = Connection::open(path, "test");
   ASSERT_TRUE(database.ok());
   auto statement = database->prepare("SELECT lower(hex(hash)) FROM rows");
   ASSERT_TRUE(statement.ok());
