@@ -1,6 +1,7 @@
 #include <sqlite3.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "metering/base/sql_session.h"
@@ -20,7 +21,10 @@ class SqliteSession final : public Session {
     sqlite3_busy_timeout(handle_, 5000);
     sqlite3_extended_result_codes(handle_, 1);
     if (mode == Connection::Mode::readOnly) return {};
-    return exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    if (auto set = exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"); !set) {
+      return set;
+    }
+    return checkEnd();
   }
 
   [[nodiscard]] Connection::Kind kind() const override { return Connection::Kind::sqlite; }
@@ -58,6 +62,23 @@ class SqliteSession final : public Session {
   }
 
  private:
+  // SQLite sees that pages are missing, but reads a last page that was cut as if zeros followed. Only a write-ahead log
+  // that is not in the file yet may explain such an end.
+  Status checkEnd() {
+    auto log = prepare("PRAGMA wal_checkpoint(PASSIVE)");
+    if (!log) return log.error();
+    if ((*log)->step() != Statement::Step::row) return error_;
+    if ((*log)->integer(0) != 0 || (*log)->integer(1) != (*log)->integer(2)) return {};
+    auto page = prepare("PRAGMA page_size");
+    if (!page) return page.error();
+    if ((*page)->step() != Statement::Step::row) return error_;
+    std::error_code unknown;
+    const auto size = std::filesystem::file_size(path_, unknown);
+    if (unknown || size % static_cast<std::uintmax_t>((*page)->integer(0)) == 0) return {};
+    error_ = {stage_, "the file ends within a page", path_, EBADMSG};
+    return error_;
+  }
+
   sqlite3* handle_;
   std::string path_;
   std::string stage_;

@@ -13,8 +13,10 @@ Result<std::vector<UsageSum>> sumRows(Connection& database, const UsageQuery& qu
   std::string sql = "SELECT ";
   sql += byApp ? "(SELECT text FROM names WHERE id = g.app), " : "'', ";
   sql += byInstance ? "(SELECT text FROM names WHERE id = g.instance), " : "'', ";
+  sql += "meter, high, low, highest, first_from, last_to FROM (SELECT ";
+  if (byApp) sql += "r.app AS app, ";
+  if (byInstance) sql += "r.instance AS instance, ";
   sql +=
-      "meter, high, low, highest, first_from, last_to FROM (SELECT r.app AS app, r.instance AS instance, "
       "r.meter AS meter, CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT) AS high, "
       "CAST(SUM(r.quantity & 4294967295) AS BIGINT) AS low, "
       "MAX((r.quantity | (-9223372036854775807 - 1)) - (r.quantity & (-9223372036854775807 - 1))) AS highest, "
