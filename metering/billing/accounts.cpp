@@ -8,7 +8,7 @@ constexpr std::string_view kSoft = "soft";
 
 }  // namespace
 
-Result<PriceBook> loadBook(Sqlite& database) {
+Result<PriceBook> loadBook(Connection& database) {
   auto query = database.prepare("SELECT name, body FROM price_lists ORDER BY valid_from");
   if (!query) return query.error();
   PriceBook book;
@@ -24,7 +24,7 @@ Result<PriceBook> loadBook(Sqlite& database) {
 }
 
 // Lists are kept as they were given: where an open one ends follows from the next.
-Status putList(Sqlite& database, const PriceList& list) {
+Status putList(Connection& database, const PriceList& list) {
   auto put = database.prepare("INSERT INTO price_lists VALUES(?1, ?2, ?3)");
   if (!put) return put.error();
   const auto body = toJson(list);
@@ -32,7 +32,7 @@ Status putList(Sqlite& database, const PriceList& list) {
   return {};
 }
 
-Status putCredit(Sqlite& database, const std::string& tenantId, const GivenCredit& credit) {
+Status putCredit(Connection& database, const std::string& tenantId, const GivenCredit& credit) {
   auto put = database.prepare("INSERT INTO credits VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
   if (!put) return put.error();
   put->bind(1, std::string_view(credit.credit.id)).bind(2, std::string_view(tenantId));
@@ -41,7 +41,7 @@ Status putCredit(Sqlite& database, const std::string& tenantId, const GivenCredi
   return {};
 }
 
-Result<std::vector<GivenCredit>> listCredits(Sqlite& database, const std::string& tenantId) {
+Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::string& tenantId) {
   auto query = database.prepare(
       "SELECT id, text, remaining, amount, created_at FROM credits WHERE tenant = ?1 ORDER BY created_at, id");
   if (!query) return query.error();
@@ -59,7 +59,7 @@ Result<std::vector<GivenCredit>> listCredits(Sqlite& database, const std::string
   return all;
 }
 
-Status putBudget(Sqlite& database, const Budget& budget) {
+Status putBudget(Connection& database, const Budget& budget) {
   if (budget.amount == 0) {
     auto drop = database.prepare("DELETE FROM budgets WHERE tenant = ?1");
     if (!drop) return drop.error();
@@ -75,10 +75,12 @@ Status putBudget(Sqlite& database, const Budget& budget) {
   return {};
 }
 
-Result<std::vector<Budget>> listBudgets(Sqlite& database, const std::string& tenantId) {
-  auto query = database.prepare("SELECT tenant, amount, cap FROM budgets WHERE ?1 = '' OR tenant = ?1 ORDER BY tenant");
+Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId) {
+  const bool ofAll = tenantId.empty();
+  auto query = database.prepare("SELECT tenant, amount, cap FROM budgets" +
+                                std::string(ofAll ? "" : " WHERE tenant = ?1") + " ORDER BY tenant");
   if (!query) return query.error();
-  query->bind(1, std::string_view(tenantId));
+  if (!ofAll) query->bind(1, std::string_view(tenantId));
   std::vector<Budget> all;
   Statement::Step step{};
   while ((step = query->step()) == Statement::Step::row)
@@ -87,7 +89,7 @@ Result<std::vector<Budget>> listBudgets(Sqlite& database, const std::string& ten
   return all;
 }
 
-Result<bool> putAlert(Sqlite& database, const std::string& tenantId, const Period& period, const std::string& kind,
+Result<bool> putAlert(Connection& database, const std::string& tenantId, const Period& period, const std::string& kind,
                       std::int64_t now) {
   auto put = database.prepare("INSERT INTO alerts VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING RETURNING kind");
   if (!put) return put.error();

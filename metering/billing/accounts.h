@@ -8,21 +8,21 @@
 #include <string>
 #include <vector>
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/billing/billing.h"
 
 namespace cloister::metering {
 
-[[nodiscard]] Result<PriceBook> loadBook(Sqlite& database);
-[[nodiscard]] Status putList(Sqlite& database, const PriceList& list);
+[[nodiscard]] Result<PriceBook> loadBook(Connection& database);
+[[nodiscard]] Status putList(Connection& database, const PriceList& list);
 
-[[nodiscard]] Status putCredit(Sqlite& database, const std::string& tenantId, const GivenCredit& credit);
-[[nodiscard]] Result<std::vector<GivenCredit>> listCredits(Sqlite& database, const std::string& tenantId);
+[[nodiscard]] Status putCredit(Connection& database, const std::string& tenantId, const GivenCredit& credit);
+[[nodiscard]] Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::string& tenantId);
 
-[[nodiscard]] Status putBudget(Sqlite& database, const Budget& budget);
+[[nodiscard]] Status putBudget(Connection& database, const Budget& budget);
 // Empty: of all.
-[[nodiscard]] Result<std::vector<Budget>> listBudgets(Sqlite& database, const std::string& tenantId);
-[[nodiscard]] Result<bool> putAlert(Sqlite& database, const std::string& tenantId, const Period& period,
+[[nodiscard]] Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId);
+[[nodiscard]] Result<bool> putAlert(Connection& database, const std::string& tenantId, const Period& period,
                                     const std::string& kind, std::int64_t now);
 
 }  // namespace cloister::metering

@@ -7,7 +7,6 @@
 #include "metering/base/sha256.h"
 #include "metering/billing/accounts.h"
 #include "metering/billing/invoices.h"
-#include "metering/billing/schema.h"
 #include "metering/billing/statements.h"
 
 namespace cloister::metering {
@@ -19,36 +18,14 @@ Error refused(const std::string& reason, const std::string& about) {
   return Error{"billing", reason, about, 0};
 }
 
-// A read that spans several queries, of one state of the database.
-class Snapshot {
- public:
-  explicit Snapshot(Sqlite& database) : database_(database) {}
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot() { end(); }
-  [[nodiscard]] Status begin() {
-    auto begun = database_.exec("BEGIN");
-    open_ = begun.ok();
-    return begun;
-  }
-  void end() {
-    if (open_) (void)database_.exec("ROLLBACK");
-    open_ = false;
-  }
-
- private:
-  Sqlite& database_;
-  bool open_ = false;
-};
-
 }  // namespace
 
 class Billing::Database {
  public:
-  Database(std::string location, Sqlite database) : path(std::move(location)), sql(std::move(database)) {}
+  Database(std::string location, Connection database) : path(std::move(location)), sql(std::move(database)) {}
   const std::string path;
   std::mutex mutex;
-  Sqlite sql;
+  Connection sql;
 
   Result<Invoice> draft(const std::string& tenantId, const std::string& name, const Period& period,
                         const PriceBook* other) {
@@ -125,9 +102,8 @@ Billing::Billing(std::unique_ptr<Database> database) : database_(std::move(datab
 Billing::~Billing() = default;
 
 Result<std::unique_ptr<Billing>> Billing::open(const std::string& path) {
-  auto sql = Sqlite::open(path, "billing");
+  auto sql = Connection::open(path, "billing");
   if (!sql) return sql.error();
-  if (auto made = sql->exec(kBillingSchema); !made) return made.error();
   return std::unique_ptr<Billing>(new Billing(std::make_unique<Database>(path, std::move(sql).value())));
 }
 
@@ -195,7 +171,7 @@ Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {
 
 Status Billing::statement(const Invoice& invoice, const SigningKey& key,
                           const std::function<void(std::string_view)>& sink) {
-  auto own = Sqlite::open(database_->path, "billing", Sqlite::Mode::readOnly);
+  auto own = Connection::open(database_->path, "billing", Connection::Mode::readOnly);
   if (!own) return own.error();
   Snapshot snapshot(*own);
   if (auto begun = snapshot.begin(); !begun) return begun;

@@ -31,7 +31,7 @@ const std::string kNewRows =
     "FROM heads h LEFT JOIN rolled d ON d.tenant = h.tenant JOIN rows r ON r.tenant = h.tenant"
     " AND r.number > COALESCE(d.number, 0) AND r.number <= h.rows ";
 
-Status run(Sqlite& database, const std::string& sql) {
+Status run(Connection& database, const std::string& sql) {
   return database.exec(sql.c_str());
 }
 
@@ -39,7 +39,7 @@ Quantity joined(std::uint64_t high, std::uint64_t low) {
   return (Quantity{high} << 32U) + low;
 }
 
-Status readHours(Sqlite& database, Statement& statement, RatingInput& input) {
+Status readHours(Connection& database, Statement& statement, RatingInput& input) {
   Statement::Step step{};
   while ((step = statement.step()) == Statement::Step::row) {
     HourUsage usage;
@@ -56,7 +56,7 @@ Status readHours(Sqlite& database, Statement& statement, RatingInput& input) {
 
 }  // namespace
 
-Status rollUpAll(Sqlite& database) {
+Status rollUpAll(Connection& database) {
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun;
   for (const std::string& sql :
@@ -77,7 +77,7 @@ Status rollUpAll(Sqlite& database) {
   return transaction.commit();
 }
 
-Result<HoursReader> HoursReader::open(Sqlite& database) {
+Result<HoursReader> HoursReader::open(Connection& database) {
   HoursReader reader(database);
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
   for (const auto& [statement, sql] : {

@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/rating/rate.h"
 
 namespace cloister::metering {
 
 // Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks months that are closed and got
 // some of it as late. One transaction.
-[[nodiscard]] Status rollUpAll(Sqlite& database);
+[[nodiscard]] Status rollUpAll(Connection& database);
 
 // How far a tenant's hours reach in its chain.
 struct Reach {
@@ -26,7 +26,7 @@ struct Reach {
 
 class HoursReader {
  public:
-  [[nodiscard]] static Result<HoursReader> open(Sqlite& database);
+  [[nodiscard]] static Result<HoursReader> open(Connection& database);
 
   [[nodiscard]] Result<RatingInput> input(const std::string& tenantId, const Period& period);
   // The same from the rows themselves, as they stood when the chain ended with `lastRow`.
@@ -38,9 +38,9 @@ class HoursReader {
   [[nodiscard]] Result<std::vector<std::string>> tenants();
 
  private:
-  explicit HoursReader(Sqlite& database) : database_(&database) {}
+  explicit HoursReader(Connection& database) : database_(&database) {}
   [[nodiscard]] Result<std::vector<PlanSpan>> plans(const std::string& tenantId, std::uint64_t lastRow);
-  Sqlite* database_;
+  Connection* database_;
   Statement hours_;
   Statement rows_;
   Statement reach_;

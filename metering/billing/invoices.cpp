@@ -10,7 +10,7 @@ Error damaged(const std::string& id) {
   return Error{"billing", "an invoice on record cannot be read", id, 0};
 }
 
-Result<bool> present(Sqlite& database, const std::string& sql, std::string_view first, std::int64_t second) {
+Result<bool> present(Connection& database, const std::string& sql, std::string_view first, std::int64_t second) {
   auto query = database.prepare(sql);
   if (!query) return query.error();
   const auto step = query->bind(1, first).bind(2, second).step();
@@ -20,13 +20,13 @@ Result<bool> present(Sqlite& database, const std::string& sql, std::string_view 
 
 }  // namespace
 
-Result<std::vector<InvoiceSummary>> listInvoices(Sqlite& database, const std::string& tenantId) {
-  auto query = database.prepare(
-      "SELECT id, tenant, period_from, period_to, currency, total, closed_at FROM invoices WHERE ?1 = '' OR tenant = ?1"
-      " ORDER BY period_from DESC, id");
+Result<std::vector<InvoiceSummary>> listInvoices(Connection& database, const std::string& tenantId) {
+  const bool all = tenantId.empty();
+  auto query = database.prepare("SELECT id, tenant, period_from, period_to, currency, total, closed_at FROM invoices" +
+                                std::string(all ? "" : " WHERE tenant = ?1") + " ORDER BY period_from DESC, id");
   if (!query) return query.error();
-  query->bind(1, std::string_view(tenantId));
-  std::vector<InvoiceSummary> all;
+  if (!all) query->bind(1, std::string_view(tenantId));
+  std::vector<InvoiceSummary> invoices;
   Statement::Step step{};
   while ((step = query->step()) == Statement::Step::row) {
     InvoiceSummary one;
@@ -36,13 +36,13 @@ Result<std::vector<InvoiceSummary>> listInvoices(Sqlite& database, const std::st
     one.currency = query->bytes(4);
     one.total = query->integer(5);
     one.closedAt = query->integer(6);
-    all.push_back(std::move(one));
+    invoices.push_back(std::move(one));
   }
   if (step == Statement::Step::failed) return database.error();
-  return all;
+  return invoices;
 }
 
-Result<std::optional<Invoice>> findInvoice(Sqlite& database, const std::string& id) {
+Result<std::optional<Invoice>> findInvoice(Connection& database, const std::string& id) {
   auto query = database.prepare("SELECT body FROM invoices WHERE id = ?1");
   if (!query) return query.error();
   const auto step = query->bind(1, std::string_view(id)).step();
@@ -53,7 +53,7 @@ Result<std::optional<Invoice>> findInvoice(Sqlite& database, const std::string& 
   return std::optional(std::move(invoice).value());
 }
 
-Result<Drafts> Drafts::open(Sqlite& database) {
+Result<Drafts> Drafts::open(Connection& database) {
   auto hours = HoursReader::open(database);
   if (!hours) return hours.error();
   Drafts drafts(database, std::move(hours).value());
@@ -144,7 +144,7 @@ Result<std::vector<Credit>> Drafts::credits(const std::string& tenantId) {
   return all;
 }
 
-Result<bool> record(Sqlite& database, const Invoice& invoice) {
+Result<bool> record(Connection& database, const Invoice& invoice) {
   // Another cloisterd may have closed it or rolled up since: then this draft is no longer what the hours say.
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
   const auto moved = present(database, "SELECT 1 FROM rolled WHERE tenant = " + tenant + " AND number <> ?2",

@@ -14,13 +14,13 @@
 
 namespace cloister::metering {
 
-[[nodiscard]] Result<std::vector<InvoiceSummary>> listInvoices(Sqlite& database, const std::string& tenantId);
-[[nodiscard]] Result<std::optional<Invoice>> findInvoice(Sqlite& database, const std::string& id);
+[[nodiscard]] Result<std::vector<InvoiceSummary>> listInvoices(Connection& database, const std::string& tenantId);
+[[nodiscard]] Result<std::optional<Invoice>> findInvoice(Connection& database, const std::string& id);
 
 // Makes drafts, one tenant after the other, from one state of the database.
 class Drafts {
  public:
-  [[nodiscard]] static Result<Drafts> open(Sqlite& database);
+  [[nodiscard]] static Result<Drafts> open(Connection& database);
 
   // Of a month that is closed: as it would be today, without credits and without corrections of others.
   [[nodiscard]] Result<Invoice> make(const PriceBook& book, const std::string& tenantId, const std::string& name,
@@ -29,11 +29,11 @@ class Drafts {
   [[nodiscard]] HoursReader& hours() { return hours_; }
 
  private:
-  Drafts(Sqlite& database, HoursReader hours) : database_(&database), hours_(std::move(hours)) {}
+  Drafts(Connection& database, HoursReader hours) : database_(&database), hours_(std::move(hours)) {}
   [[nodiscard]] Result<std::vector<InvoiceLine>> corrections(const PriceBook& book, const std::string& tenantId);
   [[nodiscard]] Result<BilledMonth> billed(const std::string& tenantId, const Period& period);
   [[nodiscard]] Result<std::vector<Credit>> credits(const std::string& tenantId);
-  Sqlite* database_;
+  Connection* database_;
   HoursReader hours_;
   Statement bodies_;
   Statement credits_;
@@ -41,6 +41,6 @@ class Drafts {
 
 // Writes an invoice, takes its credits and clears the late months that it corrects; in the caller's transaction.
 // False: the tenant's month is closed already, or its chain went on since the draft.
-[[nodiscard]] Result<bool> record(Sqlite& database, const Invoice& invoice);
+[[nodiscard]] Result<bool> record(Connection& database, const Invoice& invoice);
 
 }  // namespace cloister::metering

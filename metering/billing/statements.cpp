@@ -19,7 +19,7 @@ std::set<Period> monthsOf(const Invoice& invoice) {
   return months;
 }
 
-Status writePrices(Sqlite& database, const std::set<Period>& months, StatementWriter& writer) {
+Status writePrices(Connection& database, const std::set<Period>& months, StatementWriter& writer) {
   const auto book = loadBook(database);
   if (!book) return book.error();
   for (const auto& list : *book) {
@@ -30,7 +30,7 @@ Status writePrices(Sqlite& database, const std::set<Period>& months, StatementWr
   return {};
 }
 
-Status writeEvents(Sqlite& database, const std::string& tenantId, std::uint64_t before, StatementWriter& writer) {
+Status writeEvents(Connection& database, const std::string& tenantId, std::uint64_t before, StatementWriter& writer) {
   auto query = database.prepare(
       "SELECT e.number, e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note"
       " WHERE e.tenant = (SELECT id FROM names WHERE text = ?1) AND e.number < ?2 ORDER BY e.number");
@@ -43,7 +43,8 @@ Status writeEvents(Sqlite& database, const std::string& tenantId, std::uint64_t 
 }
 
 // The invoices that the corrections in this one are differences to.
-Status writeBilled(Sqlite& database, const Invoice& invoice, const std::set<Period>& months, StatementWriter& writer) {
+Status writeBilled(Connection& database, const Invoice& invoice, const std::set<Period>& months,
+                   StatementWriter& writer) {
   const auto others = listInvoices(database, invoice.tenantId);
   if (!others) return others.error();
   for (const auto& other : *others) {
@@ -56,7 +57,7 @@ Status writeBilled(Sqlite& database, const Invoice& invoice, const std::set<Peri
   return {};
 }
 
-Status writeAnchor(Sqlite& database, const std::string& tenantId, std::uint64_t first, StatementWriter& writer) {
+Status writeAnchor(Connection& database, const std::string& tenantId, std::uint64_t first, StatementWriter& writer) {
   std::string hash(32, '\0');
   if (first > 1) {
     auto query =
@@ -72,7 +73,7 @@ Status writeAnchor(Sqlite& database, const std::string& tenantId, std::uint64_t 
 
 }  // namespace
 
-Status writeStatement(Sqlite& database, const Invoice& invoice, const SigningKey& key,
+Status writeStatement(Connection& database, const Invoice& invoice, const SigningKey& key,
                       const StatementWriter::Sink& sink) {
   const auto months = monthsOf(invoice);
   auto found = firstRowFrom(database, invoice.tenantId, months.begin()->from);

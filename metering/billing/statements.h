@@ -4,12 +4,12 @@
 // connection; the file that was begun is then without its seal, and does not verify.
 #pragma once
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/export/statement.h"
 
 namespace cloister::metering {
 
-[[nodiscard]] Status writeStatement(Sqlite& database, const Invoice& invoice, const SigningKey& key,
+[[nodiscard]] Status writeStatement(Connection& database, const Invoice& invoice, const SigningKey& key,
                                     const StatementWriter::Sink& sink);
 
 }  // namespace cloister::metering

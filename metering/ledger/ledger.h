@@ -1,15 +1,19 @@
-// Ledger: the append-only record of usage in cloisterd's ledger.db (SQLite, WAL, synchronous FULL), hash-chained a
-// tenant.
+// Ledger: the append-only record of usage, hash-chained a tenant, in a SQLite file (ledger.db, WAL, synchronous FULL)
+// or in a PostgreSQL database ("postgresql://..."); the same tables in both:
 //
-//   ledger.db   batches(source, sequence, digest, boot, received)   UNIQUE(source, sequence)
-//               rows(tenant, number, ...)    clustered by tenant, numbered 1, 2, 3 ... in the order of its chain
-//               spans(tenant, first, last, min_from, max_from)      where a batch's rows of a tenant lie, to find by
-//               time heads(tenant, rows, hash, totals)                   end of the chain and the sums since ever
-//               names(id, text)              tenant, app, instance ids and sources, written once
-//               gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored)
+//   batches(id, source, sequence, digest, boot, received)   UNIQUE(source, sequence)
+//   rows(tenant, number, ...)        a tenant's are numbered 1, 2, 3 ... in the order of its chain
+//   spans(tenant, first, last, min_from, max_from)   where a batch's rows of a tenant lie, to find by time
+//   heads(tenant, rows, hash, totals, latest, batch) end of the chain and the sums since ever
+//   names(id, text)                  tenant, app, instance ids and sources, written once; any bytes
+//   gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored)
 //
 // append() is one transaction: the same (source, sequence) again with the same content is answered like the first time;
-// with other content it is refused and kept as an anomaly. UPDATE and DELETE of rows are refused by triggers.
+// with other content it is refused and kept as an anomaly. So a batch whose answer was lost is sent again. UPDATE and
+// DELETE of rows are refused by triggers.
+//
+// Several processes may write to one ledger: one at a time, each chaining to what the others left. What is answered
+// from memory is as of this process's own last append.
 //
 // The chain: hash(0) = 32 zero bytes, hash(n) = SHA-256(hash(n-1) || encoding of row n), where the encoding is,
 // integers little-endian, strings as u32 byte count and bytes:
@@ -18,7 +22,9 @@
 // A batch's digest is SHA-256 of: u8 version = 1, str source, u64 sequence, str boot id, u32 row count, and for each
 // row from "str tenant" to "str note" as above.
 //
-// Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path}.
+// Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path, code as
+// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again}. A ledger of a newer
+// program is not opened.
 #pragma once
 
 #include <array>
@@ -91,7 +97,7 @@ struct LedgerHealth {
 
 class Ledger {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::string& path);
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::string& location);
   ~Ledger();
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;

@@ -1,14 +1,12 @@
-// A tenant's hash chain: its encoding (described in ledger.h), its head, its verification.
+// A tenant's hash chain: its encoding (described in ledger.h) and its head.
 //
-// Threads: pure functions but walkChain(), whose caller holds the connection's mutex and an open transaction.
-// Failures: decode functions return false; walkChain() gives the connection's Error.
+// Threads: pure functions. Failures: decode functions return false.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "metering/base/sha256.h"
-#include "metering/base/sqlite.h"
 #include "metering/ledger/ledger.h"
 
 namespace cloister::metering {
@@ -34,8 +32,5 @@ void addTo(Totals& totals, Meter meter, std::uint64_t quantity);
 // `row` as putRow() encodes it.
 [[nodiscard]] Hash rowHash(Sha256& sha, const Hash& previous, std::uint64_t number, std::string_view batch,
                            std::string_view row);
-
-// Recomputes the chain from its first row and compares its end and its sums with the head.
-[[nodiscard]] Result<Verification> walkChain(Sqlite& database, const std::string& tenantId);
 
 }  // namespace cloister::metering

@@ -5,11 +5,11 @@
 
 #include <vector>
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/ledger/ledger.h"
 
 namespace cloister::metering {
 
-[[nodiscard]] Result<std::vector<UsageSum>> sumRows(Sqlite& database, const UsageQuery& query);
+[[nodiscard]] Result<std::vector<UsageSum>> sumRows(Connection& database, const UsageQuery& query);
 
 }  // namespace cloister::metering

@@ -7,7 +7,7 @@
 #include <functional>
 #include <string>
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "metering/base/usage.h"
 #include "sandbox/base/result.h"
 
@@ -22,9 +22,9 @@ struct ChainedRow {
   std::string hash;  // 32 bytes
 };
 
-[[nodiscard]] Status eachRow(Sqlite& database, const std::string& tenantId, std::uint64_t first, std::uint64_t last,
+[[nodiscard]] Status eachRow(Connection& database, const std::string& tenantId, std::uint64_t first, std::uint64_t last,
                              const std::function<Status(const ChainedRow&)>& visit);
 // The lowest number of the tenant's rows whose window begins at or after `from`; 0: none.
-[[nodiscard]] Result<std::uint64_t> firstRowFrom(Sqlite& database, const std::string& tenantId, std::int64_t from);
+[[nodiscard]] Result<std::uint64_t> firstRowFrom(Connection& database, const std::string& tenantId, std::int64_t from);
 
 }  // namespace cloister::metering

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "metering/base/encoding.h"
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {
@@ -29,12 +29,11 @@ using Encoded = std::map<std::string, std::string>;
 
 class Spool::Database {
  public:
-  Database(Sqlite sqlite, std::string path, std::string source)
+  Database(Connection sqlite, std::string path, std::string source)
       : path_(std::move(path)), source_(std::move(source)), sqlite_(std::move(sqlite)) {}
 
   // Sets damage() when SQLite finds the file unusable.
   Status prepare() {
-    if (auto done = sqlite_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"); !done) return note(done);
     {
       auto check = sqlite_.prepare("PRAGMA quick_check(1)");
       if (!check) return note(check.error());
@@ -177,7 +176,7 @@ class Spool::Database {
   }
   Error note(const Status& status) { return note(status.error()); }
 
-  // The error of a statement that run() left unreset, then all of them ready for the next commit.
+  // The error of the statement that failed, then all of them ready for the next commit.
   Error failed() {
     auto error = sqlite_.error();
     for (auto* statement : {&putMeta_, &putGroup_, &dropGroup_, &putNetwork_, &dropNetwork_, &putAmount_, &dropAmount_,
@@ -260,7 +259,7 @@ class Spool::Database {
   Encoded networks_;
   WindowAmounts amounts_;
   ClockState clock_;
-  Sqlite sqlite_;
+  Connection sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
   Statement putGroup_;
   Statement dropGroup_;
@@ -279,11 +278,18 @@ Spool::~Spool() = default;
 
 Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::string& source) {
   for (int attempt = 0;; ++attempt) {
-    auto sqlite = Sqlite::open(path, "spool");
-    if (!sqlite) return sqlite.error();
-    auto database = std::make_unique<Database>(std::move(sqlite).value(), path, source);
-    Status usable = database->prepare();
-    bool damaged = database->damaged();
+    std::unique_ptr<Database> database;
+    auto sqlite = Connection::open(path, "spool");
+    Status usable;
+    bool damaged = false;
+    if (sqlite) {
+      database = std::make_unique<Database>(std::move(sqlite).value(), path, source);
+      usable = database->prepare();
+      damaged = database->damaged();
+    } else {
+      usable = sqlite.error();
+      damaged = sqlite.error().code == EBADMSG;
+    }
     if (usable) {
       // A row that does not decode would end the node at every start; it is damage like any other.
       const auto loaded = database->load();

@@ -1,51 +1,10 @@
-#include "metering/ledger/ledger.h"
-
-#include "metering/base/sqlite.h"
+// The ledger's cases, for every database that it may lie in: the unit tests have SQLite, the integration tests a
+// PostgreSQL server of their own.
 #include "metering/readings/accumulator.h"
-#include "tests/unit/metering/readings/fake_groups.h"
+#include "tests/unit/metering/ledger/ledger_fixture.h"
 
 namespace cloister::metering {
 namespace {
-
-constexpr std::int64_t kWindow = 10'000'000;
-
-UsageRow row(const std::string& tenant, Meter meter, std::uint64_t quantity, std::int64_t window = 0,
-             const std::string& app = "ap-1", const std::string& instance = "in-1", const std::string& note = "") {
-  return {tenant, app, instance, meter, quantity, window * kWindow, (window + 1) * kWindow, note};
-}
-
-class LedgerTest : public testing::Test {
- protected:
-  void SetUp() override { reopen(); }
-  void reopen() {
-    ledger.reset();
-    auto opened = Ledger::open(path);
-    ASSERT_TRUE(opened.ok()) << opened.error().message();
-    ledger = std::move(opened).value();
-  }
-  Appended append(std::uint64_t sequence, std::vector<UsageRow> rows, const std::string& source = "nd-1") {
-    const auto appended = ledger->append({source, sequence, "boot", std::move(rows)}, 1);
-    EXPECT_TRUE(appended.ok()) << appended.error().message();
-    return appended.ok() ? *appended : Appended::refused;
-  }
-  Quantity total(const std::string& tenant, Meter meter) {
-    return ledger->totals(tenant).at(static_cast<std::size_t>(meter));
-  }
-  // What somebody with the file and a SQL shell would do.
-  void tamper(const std::string& sql) {
-    auto database = Sqlite::open(path, "test");
-    ASSERT_TRUE(database.ok());
-    const auto done = database->exec(("DROP TRIGGER IF EXISTS rows_stay; DROP TRIGGER IF EXISTS rows_last;"
-                                      "DROP TRIGGER IF EXISTS batches_stay; DROP TRIGGER IF EXISTS batches_last;" +
-                                      sql)
-                                         .c_str());
-    ASSERT_TRUE(done.ok()) << done.error().message();
-  }
-
-  ScratchDirectory scratch;
-  std::string path = scratch.file("ledger.db");
-  std::unique_ptr<Ledger> ledger;
-};
 
 TEST_F(LedgerTest, ABatchCountsOnce) {
   const std::vector<UsageRow> rows{row("tn-1", Meter::cpu, 5), row("tn-2", Meter::cpu, 7), row("tn-1", Meter::cpu, 6)};
@@ -146,7 +105,7 @@ TEST_F(LedgerTest, QueryByTimeAppAndInstance) {
 
 TEST_F(LedgerTest, RowsCannotBeChangedThroughSql) {
   EXPECT_EQ(append(1, {row("t", Meter::cpu, 5)}), Appended::recorded);
-  auto database = Sqlite::open(path, "test");
+  auto database = Connection::open(place->location(), "test");
   ASSERT_TRUE(database.ok());
   for (const char* sql :
        {"UPDATE rows SET quantity = 1", "DELETE FROM rows", "UPDATE batches SET sequence = 2", "DELETE FROM batches"}) {
@@ -162,8 +121,8 @@ TEST_F(LedgerTest, TamperingIsFoundAndTheRowNamed) {
       {"UPDATE rows SET quantity = quantity | 4096 WHERE number = 3", 3},
       {"UPDATE rows SET window_to = window_to + 1 WHERE number = 2", 2},
       {"UPDATE rows SET meter = meter + 1 WHERE number = 4", 4},
-      {"UPDATE rows SET hash = zeroblob(32) WHERE number = 5", 5},
-      {"UPDATE rows SET hash = x'00' WHERE number = 1", 1},
+      {"UPDATE rows SET hash = {sqlite: zeroblob(32)}{postgres: decode(repeat('00', 32), 'hex')} WHERE number = 5", 5},
+      {"UPDATE rows SET hash = {sqlite: x'00'}{postgres: '\\x00'} WHERE number = 1", 1},
       {"UPDATE rows SET batch = 2 WHERE number = 1", 1},
       {"UPDATE rows SET app = (SELECT id FROM names WHERE text = 'u') WHERE number = 3", 3},
       {"UPDATE rows SET note = 99999 WHERE number = 6", 6},
@@ -176,13 +135,14 @@ TEST_F(LedgerTest, TamperingIsFoundAndTheRowNamed) {
        "rows "
        "WHERE number = 6 AND tenant = (SELECT id FROM names WHERE text = 't')",
        7},
-      {"UPDATE heads SET hash = zeroblob(32)", 6},
-      {"UPDATE heads SET totals = zeroblob(256)", 7},
+      {"UPDATE heads SET hash = {sqlite: zeroblob(32)}{postgres: decode(repeat('00', 32), 'hex')}", 6},
+      {"UPDATE heads SET totals = {sqlite: zeroblob(256)}{postgres: decode(repeat('00', 256), 'hex')}", 7},
+      {"UPDATE rows SET batch = 99 WHERE number = 2", 2},
+      {"DELETE FROM names WHERE text = 'boot'", 1},
+      {"UPDATE rows SET number = -1 WHERE number = 2", 1},
   };
   for (const auto& [sql, badRow] : cases) {
-    ledger.reset();
-    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
-    reopen();
+    startAnew();
     EXPECT_EQ(append(1, {row("t", Meter::cpu, 1), row("t", Meter::cpu, 2), row("t", Meter::cpu, 3)}),
               Appended::recorded);
     EXPECT_EQ(append(2, {row("t", Meter::cpu, 4), row("u", Meter::cpu, 9, 0, "", "", "u"), row("t", Meter::cpu, 5),
@@ -197,47 +157,29 @@ TEST_F(LedgerTest, TamperingIsFoundAndTheRowNamed) {
   }
 }
 
-TEST_F(LedgerTest, AFlippedBitInTheFileIsFound) {
-  std::vector<UsageRow> rows;
-  for (std::uint64_t i = 0; i < 50; ++i) rows.push_back(row("t", Meter::cpu, 0x0123456789abcd00 + i));
-  EXPECT_EQ(append(1, rows), Appended::recorded);
-  ledger.reset();  // closing moves the log into the file
-  std::string bytes;
-  {
-    std::ifstream file(path, std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(file), {});
-  }
-  const std::string wanted("\x01\x23\x45\x67\x89\xab\xcd\x11", 8);  // row 18's quantity, big-endian in SQLite's records
-  const auto found = bytes.find(wanted);
-  ASSERT_NE(found, std::string::npos);
-  bytes[found + 2] = static_cast<char>(bytes[found + 2] ^ 0x10);
-  writeFile(path, bytes);
-  reopen();
-  const auto verified = ledger->verify("t");
-  ASSERT_TRUE(verified.ok());
-  EXPECT_EQ(verified->badRow, 18U) << verified->reason;
-}
-
 // Written out by hand from the header's description: an encoding that changes breaks every chain there is.
 TEST_F(LedgerTest, TheChainIsAsDocumented) {
   EXPECT_EQ(append(7, {{"t", "a", "", Meter::cpu, 0x0102, 1, 2, ""}}), Appended::recorded);
-  auto database = Sqlite::open(path, "test");
+  auto database = Connection::open(place->location(), "test");
   ASSERT_TRUE(database.ok());
-  auto statement = database->prepare("SELECT lower(hex(hash)) FROM rows");
+  auto statement = database->prepare("SELECT hash FROM rows");
   ASSERT_TRUE(statement.ok());
   ASSERT_EQ(statement->step(), Statement::Step::row);
   // sha256 of 32 zero bytes, 01, 0100000000000000, 04000000 "nd-1", 0700000000000000, 04000000 "boot", 01000000 "t",
   // 01000000 "a", 00000000, 00, 0201000000000000, 0100000000000000, 0200000000000000, 00000000
-  EXPECT_EQ(statement->bytes(0), "163d52bdea7ecf2f32af35196d063ba1de7eef0df2478223b93bab46fd7fb41a");
+  EXPECT_EQ(hexOf(statement->bytes(0)), "163d52bdea7ecf2f32af35196d063ba1de7eef0df2478223b93bab46fd7fb41a");
 }
 
 TEST_F(LedgerTest, ATransactionThatFailsLeavesNothing) {
   EXPECT_EQ(append(1, {row("t", Meter::cpu, 1)}), Appended::recorded);
-  tamper("CREATE TRIGGER refuse BEFORE INSERT ON rows WHEN NEW.quantity = 13 BEGIN SELECT RAISE(ABORT, 'no'); END");
+  tamper(
+      "{sqlite: CREATE TRIGGER refuse BEFORE INSERT ON rows WHEN NEW.quantity = 13 BEGIN SELECT RAISE(ABORT, 'no'); "
+      "END}"
+      "{postgres: ALTER TABLE rows ADD CONSTRAINT refuse CHECK(quantity <> 13)}");
   const auto failed = ledger->append({"nd-1", 2, "boot", {row("t", Meter::cpu, 2), row("new", Meter::cpu, 13)}}, 1);
   ASSERT_FALSE(failed.ok());
   EXPECT_TRUE(total("t", Meter::cpu) == 1);
-  tamper("DROP TRIGGER refuse");
+  tamper("{sqlite: DROP TRIGGER refuse}{postgres: ALTER TABLE rows DROP CONSTRAINT refuse}");
   EXPECT_EQ(append(2, {row("t", Meter::cpu, 2), row("new", Meter::cpu, 13)}), Appended::recorded);
   EXPECT_TRUE(total("t", Meter::cpu) == 3);
   EXPECT_TRUE(total("new", Meter::cpu) == 13);

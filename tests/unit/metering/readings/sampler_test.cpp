@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "metering/base/sqlite.h"
+#include "metering/base/sql.h"
 #include "tests/unit/metering/readings/fake_groups.h"
 
 namespace cloister::metering {
@@ -346,7 +346,7 @@ TEST_F(SamplerTest, AFailedCommitLosesNothing) {
   group.unified(1'000'000, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
   EXPECT_EQ(sampler->sample(at(5)), 0U);
-  auto other = Sqlite::open(scratch.file("spool.db"), "test");
+  auto other = Connection::open(scratch.file("spool.db"), "test");
   ASSERT_TRUE(other.ok());
   ASSERT_TRUE(other->exec("CREATE TRIGGER refuse BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'no'); END").ok());
   const auto refused = sampler->flush(at(10));

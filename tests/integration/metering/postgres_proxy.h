@@ -1,0 +1,53 @@
+// A relay in front of a PostgreSQL server's socket that breaks a connection at the one moment that matters.
+//
+// Threads: the relay has its own; act() may be called at any time. Failures: std::runtime_error from the constructor.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cloister::test {
+
+class PostgresProxy {
+ public:
+  // Once, at the next COMMIT of any client:
+  enum class At : int {
+    nothing,
+    beforeCommit,  // the server never hears of it; both sides are closed
+    afterCommit,   // the server has answered; both sides are closed, the client hears nothing
+    silentAfter,   // the server has answered; the client hears nothing, and nothing is closed
+  };
+  explicit PostgresProxy(std::string serverSocket);
+  ~PostgresProxy();
+  PostgresProxy(const PostgresProxy&) = delete;
+  PostgresProxy& operator=(const PostgresProxy&) = delete;
+
+  void act(At at) { at_ = at; }
+  [[nodiscard]] bool acted() const { return at_ == At::nothing; }
+  // As host=... of a location.
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+
+ private:
+  struct Pair {
+    int client = -1;
+    int server = -1;
+    bool silent = false;
+  };
+  void run();
+  void accept();
+  // False: the pair is over.
+  [[nodiscard]] bool fromClient(Pair& pair);
+  [[nodiscard]] static bool fromServer(const Pair& pair);
+
+  std::string serverSocket_;
+  std::string directory_;
+  int listener_ = -1;
+  std::atomic<At> at_{At::nothing};
+  std::atomic<bool> stopping_{false};
+  std::vector<Pair> pairs_;
+  std::thread thread_;
+};
+
+}  // namespace cloister::test
