@@ -209,7 +209,7 @@ Maker oursInOneString(const std::string& path, int tenants, std::size_t bytes, s
   const auto world = std::make_shared<World>(path, tenants, count);
   // Kept from page to page, like what memcpy fills.
   const auto page = std::make_shared<std::string>();
-  page->reserve(bytes);
+  page->reserve(bytes + bytes / 16);
   return [world, page] {
     page->clear();
     world->exposition->page().write([&page](std::string_view block) {

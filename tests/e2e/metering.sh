@@ -48,5 +48,8 @@ expect_within "Prometheus over getrusage" "$(awk -v p="$(query "cloister_tenant_
 expect_within "seconds that the tenant's processes waited for CPU, in Prometheus" "$(query "cloister_tenant_pressure_seconds_total{tenant=\"$id\",resource=\"cpu\",kind=\"some\"}")" 0 3600
 expect_equal "no series has the tenant's name" "" "$(query "{tenant=\"$tenant\"}")"
 expect_equal "the scrape is up" 1 "$(query 'up{job="cloister"}')"
+rules=$(curl -sS --max-time 5 "$prometheus/api/v1/rules")
+expect_equal "Prometheus evaluates every rule without a fault" "" "$(jq -r '[.data.groups[].rules[] | select(.health == "err") | .name] | join(" ")' <<<"$rules")"
+expect_within "rules in Prometheus" "$(jq '[.data.groups[].rules[]] | length' <<<"$rules")" 20 1000
 expect_match "usage is shown in human units" 'cpu +1[0-9](\.[0-9]+)?s' "$(cloister --tenant "$tenant" usage --app burner 2>/dev/null)"
 finish
