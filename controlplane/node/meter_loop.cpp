@@ -114,8 +114,10 @@ void MeterLoop::run() {
   auto next = Clock::now();
   for (int round = 0;; ++round) {
     if (round % kNetworkEvery == 0) readNetwork();
+    const auto groups = groupCpu_ ? groupCpu_() : std::vector<Tenants::GroupCpu>{};
     std::unique_lock lock(mutex_);
     const auto at = metering::now();
+    for (const auto& group : groups) sampler_->tenantGroup(group.tenantId, group.inode, group.nanos, at);
     const std::size_t failed = sampler_->sample(at);
     if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
     if (auto done = sampler_->flush(at); !done) warn("flush", done.error());

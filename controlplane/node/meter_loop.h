@@ -5,6 +5,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 
 #include "controlplane/model/node_protocol.h"
 #include "controlplane/node/launcher.h"
+#include "controlplane/node/tenants.h"
 #include "metering/readings/sampler.h"
 
 namespace cloister::node {
@@ -43,6 +45,9 @@ class MeterLoop {
   // OOM kills of the group at its last regular reading.
   [[nodiscard]] std::uint64_t oomKills(const std::string& container);
   // Whose network counters the launcher's tenant indexes are.
+  // Where the CPU of tenants' own groups comes from; before start().
+  using GroupCpu = std::function<std::vector<Tenants::GroupCpu>()>;
+  void setGroupCpu(GroupCpu groupCpu) { groupCpu_ = std::move(groupCpu); }
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
   // Reads the network counters now: before a tenant's are removed with it.
@@ -61,6 +66,7 @@ class MeterLoop {
   std::condition_variable wake_;
   std::unique_ptr<metering::Sampler> sampler_;
   std::map<TenantIndex, std::string> tenants_;
+  GroupCpu groupCpu_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -1,6 +1,13 @@
 #include "controlplane/node/tenants.h"
 
+#include <fcntl.h>
+
+#include <array>
+
 #include "metering/readings/pressure.h"
+#include "metering/readings/reading.h"
+#include "sandbox/base/counters.h"
+#include "sandbox/base/files.h"
 
 namespace cloister::node {
 
@@ -34,7 +41,11 @@ Status Tenants::ensure(const model::DesiredTenant& tenant) {
   if (known != told_.end() && known->second == text) return {};
   auto group = launcher_.putTenant(request);
   if (!group) return group.error();
-  groups_[tenant.index] = {tenant.id, std::move(*group)};
+  auto cpuStat = files::openAt(group->get(), "cpu.stat", O_RDONLY);
+  const auto inode = counters::inodeOf(group->get());
+  if (!cpuStat) return cpuStat.error();
+  if (!inode) return inode.error();
+  groups_[tenant.index] = {tenant.id, std::move(*group), std::move(cpuStat).value(), *inode};
   told_[tenant.index] = text;
   return {};
 }
@@ -42,6 +53,20 @@ Status Tenants::ensure(const model::DesiredTenant& tenant) {
 void Tenants::forget() {
   const std::lock_guard lock(mutex_);
   told_.clear();
+}
+
+std::vector<Tenants::GroupCpu> Tenants::groupCpu() {
+  constexpr std::uint64_t kNanosAMicro = 1000;
+  const std::lock_guard lock(mutex_);
+  std::vector<GroupCpu> all;
+  all.reserve(groups_.size());
+  std::array<char, 1024> buffer{};
+  for (const auto& [index, group] : groups_) {
+    const auto text = counters::readAgain(group.cpuStat.get(), buffer.data(), buffer.size());
+    const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
+    if (micros) all.push_back({group.tenantId, group.inode, *micros * kNanosAMicro});
+  }
+  return all;
 }
 
 std::vector<model::PressureReport> Tenants::pressures() {

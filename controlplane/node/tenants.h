@@ -27,6 +27,13 @@ class Tenants {
   void forget();
   // A tenant that has nothing left here. Unknown ones are fine.
   [[nodiscard]] Status remove(TenantIndex tenant);
+  // CPU of each tenant's own group since it was made.
+  struct GroupCpu {
+    std::string tenantId;
+    std::uint64_t inode = 0;
+    std::uint64_t nanos = 0;
+  };
+  [[nodiscard]] std::vector<GroupCpu> groupCpu();
   // How long the processes of each tenant here have waited.
   [[nodiscard]] std::vector<model::PressureReport> pressures();
 
@@ -38,6 +45,8 @@ class Tenants {
   struct Group {
     std::string tenantId;
     UniqueFd directory;
+    UniqueFd cpuStat;
+    std::uint64_t inode = 0;
   };
   std::map<TenantIndex, Group> groups_;
 };

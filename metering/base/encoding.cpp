@@ -4,8 +4,8 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kGroupVersion = 2;    // 1 had a link and its counters, and no `finished`
-constexpr std::uint8_t kNetworkVersion = 2;  // 1 had what the links had counted
+constexpr std::uint8_t kGroupVersion = 2;   // 1 had a link and its counters, and no `finished`
+constexpr std::uint8_t kTenantVersion = 3;  // 1 had what the links had counted, 2 no group
 
 void putSigned(wire::Writer& writer, std::int64_t value) {
   writer.put(static_cast<std::uint64_t>(value));
@@ -130,22 +130,24 @@ bool decode(std::string_view bytes, GroupState& state) {
   return reader.finish();
 }
 
-std::string encode(const NetworkState& state) {
+std::string encode(const TenantCounters& state) {
   wire::Writer writer;
-  writer.put(kNetworkVersion);
+  writer.put(kTenantVersion);
   writer.put(state.bootId);
   writer.put(state.bytes.externalIn);
   writer.put(state.bytes.externalOut);
   writer.put(state.bytes.internalIn);
   writer.put(state.bytes.internalOut);
   writer.put(state.lastBootNanos);
+  writer.put(state.groupInode);
+  writer.put(state.groupCpu);
   return writer.bytes();
 }
 
-bool decode(std::string_view bytes, NetworkState& state) {
+bool decode(std::string_view bytes, TenantCounters& state) {
   wire::Reader reader(bytes);
   const auto version = reader.get<std::uint8_t>();
-  if (version == 0 || version > kNetworkVersion) return false;
+  if (version == 0 || version > kTenantVersion) return false;
   state.bootId = reader.getString();
   state.bytes.externalIn = reader.get<std::uint64_t>();
   state.bytes.externalOut = reader.get<std::uint64_t>();
@@ -158,6 +160,10 @@ bool decode(std::string_view bytes, NetworkState& state) {
   }
   state.lastBootNanos = reader.get<std::uint64_t>();
   for (int link = 0; version == 1 && link < 2; ++link) (void)reader.get<std::uint64_t>();
+  if (version >= 3) {
+    state.groupInode = reader.get<std::uint64_t>();
+    state.groupCpu = reader.get<std::uint64_t>();
+  }
   return reader.finish();
 }
 

@@ -24,8 +24,8 @@ void putRow(wire::Writer& writer, const UsageRow& row);
 
 [[nodiscard]] std::string encode(const GroupState& state);
 [[nodiscard]] bool decode(std::string_view bytes, GroupState& state);
-[[nodiscard]] std::string encode(const NetworkState& state);
-[[nodiscard]] bool decode(std::string_view bytes, NetworkState& state);
+[[nodiscard]] std::string encode(const TenantCounters& state);
+[[nodiscard]] bool decode(std::string_view bytes, TenantCounters& state);
 [[nodiscard]] std::string encode(const AmountKey& key);
 [[nodiscard]] bool decode(std::string_view bytes, AmountKey& key);
 

@@ -29,6 +29,7 @@ constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDes
     {"pids_peak", "count", true},
     {"gap", "ms", false},
     {"lifecycle", "count", false},
+    {"group_cpu", "ns", false},
 }};
 
 const Description& describe(Meter meter) {
@@ -45,6 +46,9 @@ const char* meterUnit(Meter meter) {
 }
 bool isLevel(Meter meter) {
   return describe(meter).level;
+}
+bool isBillable(Meter meter) {
+  return !isLevel(meter) && meter != Meter::gap && meter != Meter::lifecycle && meter != Meter::groupCpu;
 }
 
 bool meterFromName(const std::string& name, Meter& meter) {

@@ -30,8 +30,9 @@ enum class Meter : std::uint8_t {
   pidsPeak,         // count; a level
   gap,              // milliseconds in which a reading is missing; `note` says why
   lifecycle,        // one; `note` says what changed: "plan small -> large" (lifecycle.h)
+  groupCpu,         // nanoseconds of the tenant's own group, which outlives its instances': what their sum must be
 };
-inline constexpr Meter kLastMeter = Meter::lifecycle;
+inline constexpr Meter kLastMeter = Meter::groupCpu;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);
@@ -39,6 +40,8 @@ inline constexpr Meter kLastMeter = Meter::lifecycle;
 [[nodiscard]] bool meterFromName(const std::string& name, Meter& meter);
 // Levels are combined by maximum, all others by addition.
 [[nodiscard]] bool isLevel(Meter);
+// What can have a price: neither levels nor what says something about the metering.
+[[nodiscard]] bool isBillable(Meter);
 
 struct UsageRow {
   std::string tenantId;

@@ -8,12 +8,11 @@
 namespace cloister::metering {
 namespace {
 
-// Levels, gaps and life-cycle events are not sums that anybody is billed by.
 std::string billable() {
   std::string list;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(kLastMeter); ++i) {
     const auto meter = static_cast<Meter>(i);
-    if (isLevel(meter) || meter == Meter::gap || meter == Meter::lifecycle) continue;
+    if (!isBillable(meter)) continue;
     list += (list.empty() ? "" : ", ") + std::to_string(i);
   }
   return '(' + list + ')';

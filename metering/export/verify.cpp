@@ -222,7 +222,7 @@ class Verifier {
     ++report_.rows;
     if (row.meter == Meter::lifecycle) {
       countEvent(row.from, row.note);
-    } else if (!isLevel(row.meter) && row.meter != Meter::gap) {
+    } else if (isBillable(row.meter)) {
       hours_[{hourOf(row.from), row.appId, row.meter}] += row.quantity;
     }
   }

@@ -47,6 +47,8 @@ void Exposition::observe(const UsageBatch& batch) {
   for (const auto& row : batch.rows) {
     auto& known = tenant(row.tenantId);
     if (row.meter == Meter::cpuThrottled && row.quantity > 0) ++known.throttledWindows;
+    if (row.meter == Meter::cpu) reconciled_[batch.source].instances += row.quantity;
+    if (row.meter == Meter::groupCpu) reconciled_[batch.source].groups += row.quantity;
     auto& window = known.windows[batch.source];
     if (row.to < window.to) continue;
     // A window may come in several batches: the same end adds up, a later end begins anew.
@@ -72,11 +74,6 @@ void Exposition::setPlan(const std::string& tenantId, const std::string& plan) {
 void Exposition::setPressure(const std::string& node, const std::string& tenantId, const Stall& stall) {
   const std::lock_guard lock(mutex_);
   tenant(tenantId).pressures[pressureLabels(node, stall)] = {stall.micros, clock_()};
-}
-
-void Exposition::setReconciliation(const std::string& node, double differenceRatio) {
-  const std::lock_guard lock(mutex_);
-  differences_[node] = differenceRatio;
 }
 
 void Exposition::forget(const std::string& tenantId) {
@@ -130,7 +127,10 @@ TenantPage Exposition::page() const {
   for (const auto& one : page.totals) totals.emplace(one.tenantId, &one.totals);
 
   const std::lock_guard lock(mutex_);
-  page.differences = differences_;
+  for (const auto& [node, sums] : reconciled_) {
+    if (sums.groups != 0)
+      page.differences[node] = (approximate(sums.instances) - approximate(sums.groups)) / approximate(sums.groups);
+  }
   page.rows.reserve(std::max(tenants_.size(), page.totals.size()));
   for (const auto& [id, tenant] : tenants_) {
     const auto found = totals.find(id);

@@ -39,8 +39,6 @@ class Exposition {
   void setPlan(const std::string& tenantId, const std::string& plan);
   // How long the tenant's processes on a node have waited; replaces what the node said before.
   void setPressure(const std::string& node, const std::string& tenantId, const Stall& stall);
-  // What a node's tenants and system together miss of its own count, as a part of it; stays until the next one.
-  void setReconciliation(const std::string& node, double differenceRatio);
   // The tenant is gone: only its totals stay.
   void forget(const std::string& tenantId);
   // Those that are not forgotten.
@@ -78,7 +76,13 @@ class Exposition {
   std::size_t mostSeries_;
   mutable std::mutex mutex_;
   std::map<std::string, Tenant> tenants_;
-  std::map<std::string, double> differences_;
+  // What instances spent and what their tenants' own groups did, in the batches of a node since this process began:
+  // both are of the same windows, so their difference is metering that went wrong and nothing else.
+  struct Reconciled {
+    Quantity instances = 0;
+    Quantity groups = 0;
+  };
+  std::map<std::string, Reconciled> reconciled_;
 };
 
 }  // namespace cloister::metering

@@ -249,7 +249,8 @@ void TenantPage::write(const Sink& sink) const {
           dropped_);
   if (!differences.empty()) {
     constexpr const char* kName = "cloister_metering_reconciliation_difference_ratio";
-    out.head(kName, "What tenants and system together miss of the host's own count, as a part of it.", "gauge");
+    out.head(kName, "What instances' CPU is over (or below) that of their tenants' own groups, as a part of it.",
+             "gauge");
     for (const auto& [node, ratio] : differences) {
       out.text().append(kName).append("{node=\"");
       appendLabelValue(out.text(), node);

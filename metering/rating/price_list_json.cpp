@@ -128,7 +128,7 @@ PriceItem readItem(Members& members) {
   if (item.sku == "minimum" || item.sku == "rounding" || item.sku.starts_with("plan-"))
     refuse(members.field("sku"), "\"" + item.sku + "\" is an invoice's own");
   const auto meter = members.text("meter");
-  if (!meterFromName(meter, item.meter) || isLevel(item.meter) || item.meter == Meter::gap)
+  if (!meterFromName(meter, item.meter) || !isBillable(item.meter))
     refuse(members.field("meter"), "\"" + meter + "\" is no meter that can be sold");
   item.unit = members.text("unit");
   const auto* unit = findUnit(item.unit);

@@ -50,7 +50,11 @@ std::string clockStepNote(std::int64_t micros) {
 }
 
 Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
-    : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {}
+    : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {
+  for (const auto& [tenant, counters] : state_.networks) {
+    if (counters.groupInode == 0) unknownGroups_.insert(tenant);
+  }
+}
 
 Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId) {
   auto state = spool.load();
@@ -65,10 +69,10 @@ void Sampler::take(const std::string& tenantId, const std::string& appId, const 
   }
 }
 
-NetworkState& Sampler::networkOf(const std::string& tenantId) {
+TenantCounters& Sampler::countersOf(const std::string& tenantId) {
   auto& network = state_.networks[tenantId];
   // Links and counters of an earlier boot are gone; these began at zero.
-  if (network.bootId != bootId_) network = NetworkState{bootId_, {}, 0};
+  if (network.bootId != bootId_) network = TenantCounters{bootId_, {}, 0, 0, 0};
   return network;
 }
 
@@ -111,6 +115,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
       group.progress.last = *first;
       group.progress.last.bootNanos = at.bootNanos;
       unknownPast_.insert(subject.tenantId);
+      unknownGroups_.insert(subject.tenantId);
       take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
     }
     found = state_.groups.emplace(subject.group, std::move(group)).first;
@@ -195,9 +200,22 @@ std::size_t Sampler::sample(Moment at) {
   return unread;
 }
 
+void Sampler::tenantGroup(const std::string& tenantId, std::uint64_t inode, std::uint64_t cpuNanos, Moment at) {
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+  const bool unknownPast = unknownGroups_.erase(tenantId) > 0;
+  auto& counters = countersOf(tenantId);
+  // A group that is new to us was made since: all of it counts, but for those from before this spool.
+  if (counters.groupInode != inode) {
+    counters.groupCpu = counters.groupInode == 0 && unknownPast ? cpuNanos : 0;
+    counters.groupInode = inode;
+  }
+  if (cpuNanos > counters.groupCpu) take(tenantId, "", "", {{Meter::groupCpu, cpuNanos - counters.groupCpu, ""}});
+  counters.groupCpu = cpuNanos;
+}
+
 void Sampler::network(const std::string& tenantId, const NetworkBytes& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
-  auto& network = networkOf(tenantId);
+  auto& network = countersOf(tenantId);
   if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) network.bytes = bytes;
   const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
   const auto millis = static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U;

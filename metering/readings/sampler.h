@@ -73,6 +73,9 @@ class Sampler {
   [[nodiscard]] std::size_t sample(Moment at);
   // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
   void network(const std::string& tenantId, const NetworkBytes& bytes, Moment at);
+  // CPU of the tenant's own group since that was made; `inode` tells one group from the next. It is read beside
+  // sample(), so that both are of the same window.
+  void tenantGroup(const std::string& tenantId, std::uint64_t inode, std::uint64_t cpuNanos, Moment at);
   // Forgets a tenant's network counters: after the launcher's removeTenant.
   void forgetTenant(const std::string& tenantId);
 
@@ -93,7 +96,7 @@ class Sampler {
   // False when the group could not be read; its life-cycle meters go on.
   bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
-  [[nodiscard]] NetworkState& networkOf(const std::string& tenantId);
+  [[nodiscard]] TenantCounters& countersOf(const std::string& tenantId);
   void noteClockStep(Moment at);
   [[nodiscard]] Status commit();
 
@@ -103,7 +106,8 @@ class Sampler {
   std::map<std::string, CgroupReader> readers_;
   enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
   std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
-  std::set<std::string> unknownPast_;  // tenants whose network counters began before this spool did
+  std::set<std::string> unknownPast_;    // tenants whose network counters began before this spool did
+  std::set<std::string> unknownGroups_;  // tenants whose own groups did, or were not read by a former version
 };
 
 }  // namespace cloister::metering

@@ -42,11 +42,13 @@ struct GroupState {
   friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 
-struct NetworkState {
+struct TenantCounters {
   std::string bootId;
   NetworkBytes bytes;  // last counter values
   std::uint64_t lastBootNanos = 0;
-  friend bool operator==(const NetworkState&, const NetworkState&) = default;
+  std::uint64_t groupInode = 0;  // of its own group; 0: not seen yet
+  std::uint64_t groupCpu = 0;    // nanoseconds, likewise
+  friend bool operator==(const TenantCounters&, const TenantCounters&) = default;
 };
 
 // How the calendar stood to the boot clock at the last look: what moves between two looks is a step of the calendar.
@@ -58,9 +60,9 @@ struct ClockState {
 
 // The whole of what continues after a restart.
 struct SpoolState {
-  std::map<std::string, GroupState> groups;      // by group name (the launcher's container id)
-  std::map<std::string, NetworkState> networks;  // by tenant id
-  std::int64_t windowFrom = 0;                   // 0: no window open yet
+  std::map<std::string, GroupState> groups;        // by group name (the launcher's container id)
+  std::map<std::string, TenantCounters> networks;  // by tenant id
+  std::int64_t windowFrom = 0;                     // 0: no window open yet
   WindowAmounts amounts;
   ClockState clock;
 };

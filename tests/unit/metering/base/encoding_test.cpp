@@ -51,9 +51,9 @@ TEST(Encoding, ANetworkOfTheFirstVersionKeepsItsExternalCounters) {
   writer.put(std::uint8_t{1});
   writer.put(std::string("boot"));
   for (std::uint64_t value = 1; value <= 7; ++value) writer.put(value);
-  NetworkState network;
+  TenantCounters network;
   ASSERT_TRUE(decode(writer.bytes(), network));
-  EXPECT_EQ(network, (NetworkState{"boot", {1, 2, 0, 0}, 5}));
+  EXPECT_EQ(network, (TenantCounters{"boot", {1, 2, 0, 0}, 5}));
 }
 
 TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {

@@ -223,11 +223,17 @@ TEST_F(ExpositionTest, AReaderThatLeavesGetsNoMoreBlocks) {
 TEST_F(ExpositionTest, TheNodesDifferencesAreShownOnceTheyAreKnown) {
   Exposition exposition(*ledger);
   EXPECT_EQ(text(exposition).find("reconciliation"), std::string::npos);
-  exposition.setReconciliation("nd-1", 0.1);
-  exposition.setReconciliation("nd-2", std::numeric_limits<double>::quiet_NaN());
+  const auto batch = [](const std::string& node, Meter meter, std::uint64_t quantity) {
+    return UsageBatch{node, 1, "boot", {{"tn-1", "", "", meter, quantity, 0, 10, ""}}};
+  };
+  exposition.observe(batch("nd-1", Meter::cpu, 3'000));
+  EXPECT_EQ(text(exposition).find("reconciliation"), std::string::npos);
+  exposition.observe(batch("nd-1", Meter::groupCpu, 4'000));
+  exposition.observe(batch("nd-2", Meter::cpu, 1'500));
+  exposition.observe(batch("nd-2", Meter::groupCpu, 1'000));
   const auto page = text(exposition);
-  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-1"} 0.1)")) << page;
-  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-2"} NaN)")) << page;
+  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-1"} -0.25)")) << page;
+  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-2"} 0.5)")) << page;
 }
 
 }  // namespace

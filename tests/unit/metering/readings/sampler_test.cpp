@@ -361,5 +361,16 @@ TEST_F(SamplerTest, AFailedCommitLosesNothing) {
   EXPECT_EQ(sum(Meter::instanceSeconds), 15'000U);
 }
 
+TEST_F(SamplerTest, ATenantsOwnGroupCountsOnceOverRestartsAndAnew) {
+  sampler->tenantGroup("tn-1", 7, 1'000, at(1));
+  sampler->tenantGroup("tn-1", 7, 5'000, at(2));
+  ASSERT_TRUE(sampler->flush(at(30), Flush::all).ok());
+  restart();
+  sampler->tenantGroup("tn-1", 7, 6'000, at(31));
+  sampler->tenantGroup("tn-1", 8, 300, at(32));  // the group was removed and made again
+  ASSERT_TRUE(sampler->flush(at(60), Flush::all).ok());
+  EXPECT_EQ(sum(Meter::groupCpu), 6'300U);
+}
+
 }  // namespace
 }  // namespace cloister::metering

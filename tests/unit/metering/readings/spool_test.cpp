@@ -28,7 +28,7 @@ SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   state.groups.emplace("g", group);
   group.finished = true;
   state.groups.emplace("over", group);
-  state.networks.emplace("t", NetworkState{"boot", {counted, 2, 3, 4}, 5});
+  state.networks.emplace("t", TenantCounters{"boot", {counted, 2, 3, 4}, 5});
   state.windowFrom = static_cast<std::int64_t>(counted);
   state.clock = {"boot", -5};
   if (open != 0) state.amounts.emplace(kCpu, open);
