@@ -124,9 +124,9 @@ TEST(Accumulator, ManyShortIntervalsLoseNoFraction) {
     allocated += of(step, Meter::memoryAllocated);
   }
   const auto once = advance(whole, reading, {11});
-  EXPECT_EQ(memory, of(once.amounts, Meter::memoryByteSeconds));
-  EXPECT_EQ(life, of(once.amounts, Meter::instanceSeconds));
-  EXPECT_EQ(allocated, of(once.amounts, Meter::memoryAllocated));
+  EXPECT_EQ(memory, of(once, Meter::memoryByteSeconds));
+  EXPECT_EQ(life, of(once, Meter::instanceSeconds));
+  EXPECT_EQ(allocated, of(once, Meter::memoryAllocated));
   EXPECT_EQ(life, 9999U);
 }
 
