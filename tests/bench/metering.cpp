@@ -20,7 +20,9 @@ int main(int argc, char** argv) {
   }
   try {
     const Size size = quick ? Size::quick : Size::whole;
-    const bool good = mode == "accuracy" && meterAccuracy(argv[1], size);
+    const bool good = mode == "accuracy"  ? meterAccuracy(argv[1], size)
+                      : mode == "network" ? meterNetwork(argv[1], size)
+                                          : meterCost(size);
     std::printf("%s: %s\n", mode.c_str(), good ? "held" : "DID NOT HOLD");
     return good ? 0 : 1;
   } catch (const std::exception& error) {
