@@ -12,6 +12,13 @@
 #include "metering/ledger/migrations.h"
 
 namespace cloister::metering {
+namespace {
+
+// Every batch writes to the ends of many chains: pages that a checkpoint would copy again and again, so it comes seldom.
+// The log may take 32 MiB for it.
+constexpr const char* kWriterSettings = "PRAGMA wal_autocheckpoint = 8192; PRAGMA cache_size = -65536";
+
+}  // namespace
 
 class Ledger::Database {
  public:
@@ -72,6 +79,9 @@ Ledger::~Ledger() = default;
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& location) {
   auto writer = Connection::open(location, "ledger");
   if (!writer) return writer.error();
+  if (writer->kind() == Connection::Kind::sqlite) {
+    if (auto set = writer->exec(kWriterSettings); !set) return set.error();
+  }
   if (auto made = migrate(*writer, kLedgerMigrations); !made) return made.error();
   auto reader = Connection::open(location, "ledger", Connection::Mode::readOnly);
   if (!reader) return reader.error();

@@ -13,7 +13,7 @@ namespace {
 
 // Rows are read in pages: while one is hashed, the server reads the next. Names and batches are asked for once, and
 // stay as the chain encodes them.
-constexpr std::int64_t kPageRows = 8192;
+constexpr std::int64_t kPageRows = 2048;  // as the LIMIT below
 constexpr std::size_t kNamesKept = 200'000;
 
 struct StoredRow {
@@ -88,7 +88,7 @@ class Walk {
     for (auto& [statement, sql] :
          {std::pair{&rowsOf_,
                     "SELECT number, batch, app, instance, meter, quantity, window_from, window_to, note, hash "
-                    "FROM rows WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT 8192"},
+                    "FROM rows WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT 2048"},
           std::pair{&batchesOf_, "SELECT id, source, sequence, boot FROM batches WHERE id IN ({list ?1})"},
           std::pair{&namesOf_, "SELECT id, text FROM names WHERE id IN ({list ?1})"}}) {
       auto prepared = database_.prepare(sql);

@@ -106,10 +106,10 @@ TEST_F(LedgerTest, ALongChainIsWalkedToItsEnd) {
   ASSERT_TRUE(verified.ok());
   EXPECT_TRUE(verified->whole()) << verified->reason;
   EXPECT_EQ(verified->rows, 9000U);
-  tamper("UPDATE rows SET quantity = quantity + 1 WHERE number = 8193");
+  tamper("UPDATE rows SET quantity = quantity + 1 WHERE number = 2049");
   verified = ledger->verify("t");
   ASSERT_TRUE(verified.ok());
-  EXPECT_EQ(verified->badRow, 8193U) << verified->reason;
+  EXPECT_EQ(verified->badRow, 2049U) << verified->reason;
 }
 
 TEST_F(LedgerTest, ALedgerOfANewerProgramIsRefused) {
