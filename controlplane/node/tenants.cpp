@@ -4,8 +4,8 @@
 
 #include <array>
 
+#include "metering/readings/cgroup_reader.h"
 #include "metering/readings/pressure.h"
-#include "metering/readings/reading.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
 

@@ -96,7 +96,7 @@ class PrometheusScrape : public testing::Test {
     exposition = std::make_shared<Exposition>(*ledger);
     bench::announce(*exposition, kTenants);
     exposition->setPlan(kAwkward, kAwkward);
-    exposition->setReconciliation("nd-1", 0.0002);
+    exposition->observe({"nd-1", 1, "boot", {{kAwkward, "", "", Meter::groupCpu, 1, 0, 1, ""}}});
     metrics = std::make_unique<api::Metrics>("127.0.0.1:" + std::to_string(port), store, exposition);
     metrics->served(200, 0.01);
   }

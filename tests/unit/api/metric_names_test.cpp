@@ -62,7 +62,7 @@ Names renderedNames() {
   const auto exposition = std::make_shared<metering::Exposition>(*ledger);
   exposition->setPlan("tn-1", "small");
   exposition->setPressure("nd-1", "tn-1", {"cpu", "some", 1});
-  exposition->setReconciliation("nd-1", 0);
+  exposition->observe({"nd-1", 1, "boot", {{"tn-1", "", "", metering::Meter::groupCpu, 1, 0, 1, ""}}});
   const auto port = freePort();
   Metrics metrics("127.0.0.1:" + std::to_string(port), store, exposition);
   metrics.served(200, 0.1);
