@@ -41,11 +41,11 @@ Status Tenants::ensure(const model::DesiredTenant& tenant) {
   if (known != told_.end() && known->second == text) return {};
   auto group = launcher_.putTenant(request);
   if (!group) return group.error();
+  // A group whose CPU cannot be read is no reason to refuse the tenant: it is then not reconciled.
   auto cpuStat = files::openAt(group->get(), "cpu.stat", O_RDONLY);
   const auto inode = counters::inodeOf(group->get());
-  if (!cpuStat) return cpuStat.error();
-  if (!inode) return inode.error();
-  groups_[tenant.index] = {tenant.id, std::move(*group), std::move(cpuStat).value(), *inode};
+  groups_[tenant.index] = {tenant.id, std::move(*group), cpuStat ? std::move(cpuStat).value() : UniqueFd(),
+                           inode ? *inode : 0};
   told_[tenant.index] = text;
   return {};
 }
@@ -62,6 +62,7 @@ std::vector<Tenants::GroupCpu> Tenants::groupCpu() {
   all.reserve(groups_.size());
   std::array<char, 1024> buffer{};
   for (const auto& [index, group] : groups_) {
+    if (!group.cpuStat || group.inode == 0) continue;
     const auto text = counters::readAgain(group.cpuStat.get(), buffer.data(), buffer.size());
     const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
     if (micros) all.push_back({group.tenantId, group.inode, *micros * kNanosAMicro});

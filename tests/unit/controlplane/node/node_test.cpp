@@ -201,6 +201,26 @@ TEST_F(TenantGroups, SayHowLongTheirProcessesWaited) {
   EXPECT_TRUE(tenants.pressures().empty());
 }
 
+TEST_F(TenantGroups, SayWhatTheirOwnGroupSpent) {
+  FakeLauncher launcher;
+  launcher.group = root_;
+  Tenants tenants(launcher);
+  model::DesiredTenant tenant;
+  tenant.id = "tn-1";
+  tenant.index = 7;
+  ASSERT_TRUE(tenants.ensure(tenant).ok()) << "a group without the file is no reason to refuse the tenant";
+  EXPECT_TRUE(tenants.groupCpu().empty());
+  tenants.forget();
+  write("cpu.stat", "usage_usec 12\nuser_usec 5\n");
+  ASSERT_TRUE(tenants.ensure(tenant).ok());
+  write("cpu.stat", "usage_usec 34\nuser_usec 5\n");
+  const auto told = tenants.groupCpu();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].tenantId, "tn-1");
+  EXPECT_EQ(told[0].nanos, 34'000U);
+  EXPECT_NE(told[0].inode, 0U);
+}
+
 TEST(TenantsTest, ToldOnceAndAgainWhenLimitsChangeOrTheLauncherRestarted) {
   FakeLauncher launcher;
   Tenants tenants(launcher);

@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "metering/base/lifecycle.h"
 #include "metering/ledger/ledger.h"
+#include "tests/unit/metering/ledger/ledger_place.h"
 
 namespace cloister::metering {
 namespace {
@@ -17,24 +16,12 @@ const Period kMarch = *parseMonth("2026-03");
 
 class BillingTest : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ =
-        std::filesystem::temp_directory_path() /
-        ("billing-" + std::to_string(::getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(directory_);
-    reopen();
-  }
-  void TearDown() override {
-    billing_.reset();
-    ledger_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  void SetUp() override { reopen(); }
   void reopen() {
     billing_.reset();
     ledger_.reset();
-    const std::string path = directory_ / "ledger.db";
-    ledger_ = Ledger::open(path).value();
-    billing_ = Billing::open(path).value();
+    ledger_ = Ledger::open(place_->location()).value();
+    billing_ = Billing::open(place_->location()).value();
   }
 
   void use(const std::string& tenant, std::int64_t from, std::uint64_t cpu, const std::string& app = "ap-1") {
@@ -69,7 +56,7 @@ class BillingTest : public testing::Test {
     return closing ? *closing : Closing{};
   }
 
-  std::filesystem::path directory_;
+  std::unique_ptr<LedgerPlace> place_ = makeLedgerPlace();
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Billing> billing_;
   std::uint64_t sequence_ = 0;

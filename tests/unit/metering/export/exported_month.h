@@ -3,15 +3,14 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "metering/base/lifecycle.h"
 #include "metering/billing/billing.h"
 #include "metering/ledger/ledger.h"
+#include "tests/unit/metering/ledger/ledger_place.h"
 
 namespace cloister::metering {
 
@@ -24,13 +23,8 @@ class ExportedMonth : public testing::Test {
   static constexpr const char* kTenant = "tn \"1\"\t%\n";
 
   void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("export-" + std::to_string(::getpid()) + '-' + test->test_suite_name() + '-' + test->name());
-    std::filesystem::create_directories(directory_);
-    const std::string path = directory_ / "ledger.db";
-    ledger_ = Ledger::open(path).value();
-    billing_ = Billing::open(path).value();
+    ledger_ = Ledger::open(place_->location()).value();
+    billing_ = Billing::open(place_->location()).value();
     putPrices();
     ASSERT_TRUE(ledger_->append(batchOf({1, kJanuary.from - 5, kTenant, "plan", "", "small"}), 1));
     for (int i = 0; i < 40; ++i) use(kJanuary.from + i * kHour / 4, kCoreHour / 7);
@@ -41,12 +35,6 @@ class ExportedMonth : public testing::Test {
     ASSERT_TRUE(billing_->addCredit(kTenant, "outage, \"sorry\"", kMicros / 2, 1));
     ASSERT_TRUE(billing_->close(kFebruary, {{kTenant, "acme"}}, kFebruary.to));
   }
-  void TearDown() override {
-    billing_.reset();
-    ledger_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   void putPrices() {
     PriceList list;
     list.name = "2026";
@@ -67,7 +55,7 @@ class ExportedMonth : public testing::Test {
   }
   Invoice closed(const Period& period) { return billing_->invoice(invoiceId(kTenant, period)).value().value(); }
 
-  std::filesystem::path directory_;
+  std::unique_ptr<LedgerPlace> place_ = makeLedgerPlace();
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Billing> billing_;
   std::uint64_t sequence_ = 0;

@@ -1,5 +1,8 @@
 #include "metering/export/verify.h"
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <sstream>
 #include <vector>
 

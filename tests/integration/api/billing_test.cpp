@@ -1,0 +1,169 @@
+// From a node's batches to an invoice that its tenant has checked, through the real API, with kill -9 between.
+#include <Poco/JSON/Array.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <sstream>
+#include <thread>
+
+#include "daemon_process.h"
+#include "fake_node.h"
+#include "http_client.h"
+#include "metering/base/batch_json.h"
+#include "metering/base/calendar.h"
+#include "metering/export/focus_check.h"
+#include "metering/export/verify.h"
+
+namespace cloister::testing {
+namespace {
+
+using metering::Meter;
+
+constexpr std::uint64_t kCoreHour = 3'600'000'000'000;
+constexpr const char* kPrices =
+    R"({"name": "2026", "currency": "EUR", "from": "2020-01-01T00:00:00Z", "minimum": "0",
+        "items": [{"sku": "cpu", "meter": "cpu", "unit": "core-hour", "included": 1,
+                   "tiers": [{"up_to": 2, "price": "0.5"}, {"price": "0.123456789"}]}],
+        "plans": [{"plan": "small", "fee": "9"}], "taxes": [{"name": "VAT", "percent": "19"}]})";
+
+metering::Period lastMonth() {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  return metering::monthOf(metering::monthOf(now).from - 1);
+}
+
+struct Billing : ::testing::Test {
+  DaemonProcess daemon{"provider = \"Hoster\"\n"};
+  HttpClient admin{daemon.port(), daemon.adminToken()};
+  HttpClient alice = makeTenant(admin, "alice");
+  HttpClient bob = makeTenant(admin, "bob");
+  FakeNode node{daemon.nodeSocket(), daemon.nodeToken()};
+  metering::Period month = lastMonth();
+  std::string period = metering::monthText(month);
+  std::uint64_t sequence = 0;
+
+  void SetUp() override { ASSERT_EQ(admin.send("POST", "/v1/prices", kPrices).status, 201); }
+  void use(const HttpClient& tenant, std::int64_t from, std::uint64_t cpu) {
+    const auto id = admin.send("GET", "/v1/tenants/" + tenant.send("GET", "/v1/whoami").text("tenant")).text("id");
+    const metering::UsageBatch batch{
+        "nd-1", ++sequence, "boot", {{id, "", "", Meter::cpu, cpu, from, from + 10 * metering::kSecond, ""}}};
+    ASSERT_LT(node.send("POST", "/node/v1/usage", metering::toJson(batch)).status, 300);
+  }
+  std::string invoiceOf(const HttpClient& tenant) const {
+    const auto items = tenant.send("GET", "/v1/invoices").json()->getArray("items");
+    return items->size() == 0 ? "" : items->getObject(0)->getValue<std::string>("id");
+  }
+  static metering::StatementReport verify(const std::string& file, const std::string& key) {
+    std::istringstream text(file);
+    return metering::verifyStatement([&](std::string& line) { return static_cast<bool>(std::getline(text, line)); },
+                                     key);
+  }
+};
+
+TEST_F(Billing, AMonthIsClosedOnceAndItsTenantCanCheckIt) {
+  for (int i = 0; i < 20; ++i) use(alice, month.from + i * metering::kHour, kCoreHour / 3);
+  use(bob, month.from, kCoreHour);
+  const auto closing = admin.send("POST", "/v1/periods/" + period + "/close");
+  ASSERT_EQ(closing.status, 200) << closing.body;
+  EXPECT_EQ(closing.text("closed"), "2") << closing.body;
+  daemon.kill();
+  daemon.start();
+  EXPECT_EQ(admin.send("POST", "/v1/periods/" + period + "/close").text("present"), "2");
+
+  const auto id = invoiceOf(alice);
+  const auto invoice = alice.send("GET", "/v1/invoices/" + id);
+  EXPECT_EQ(invoice.text("state"), "closed") << invoice.body;
+  // 1 of 6 2/3 core-hours included, 2 at 0.5, 3 2/3 at 0.123456789, and 19 %; no fee, for alice is younger than the
+  // month.
+  EXPECT_EQ(invoice.text("total"), "1.73") << invoice.body;
+  EXPECT_EQ(bob.send("GET", "/v1/invoices/" + id).status, 404);
+  EXPECT_EQ(alice.send("GET", "/v1/periods/" + period + "/invoice").body, invoice.body);
+
+  const auto key = HttpClient(daemon.port(), "").send("GET", "/v1/signing-key").text("public_key");
+  const auto statement = alice.send("GET", "/v1/invoices/" + id + "?format=statement");
+  auto report = verify(statement.body, key);
+  EXPECT_TRUE(report.holds()) << report.finding;
+  EXPECT_EQ(report.rows, 20U);
+  auto forged = statement.body;
+  forged[forged.size() / 2] ^= 1;
+  EXPECT_FALSE(verify(forged, key).holds());
+
+  const auto focus = metering::checkFocus(alice.send("GET", "/v1/invoices/" + id + "?format=focus").body);
+  EXPECT_TRUE(focus.conforms()) << focus.findings.front();
+  EXPECT_EQ(focus.billed.at(id), metering::parseMoney(invoice.text("total")));
+  EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=html").body.find("Hoster"), std::string::npos);
+  EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=csv").body.find("Total"), std::string::npos);
+  EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=events").body.find("cloister.usage.hour.v1"),
+            std::string::npos);
+  EXPECT_EQ(alice.send("GET", "/v1/invoices/" + id + "?format=pdf").status, 400);
+}
+
+TEST_F(Billing, ThePlansFeeFollowsFromTheLedger) {
+  const auto now = metering::monthText(metering::monthOf(month.to));
+  Reply draft;
+  for (int i = 0; i < 100 && draft.body.find("plan-small") == std::string::npos; ++i) {
+    draft = alice.send("GET", "/v1/periods/" + now + "/invoice");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_NE(draft.body.find("plan-small"), std::string::npos) << draft.body;
+  EXPECT_EQ(draft.text("state"), "draft");
+  const auto key = alice.send("GET", "/v1/signing-key").text("public_key");
+  const auto report = verify(alice.send("GET", "/v1/periods/" + now + "/invoice?format=statement").body, key);
+  EXPECT_TRUE(report.holds()) << report.finding;
+}
+
+TEST_F(Billing, OnlyProvidersMakePricesCreditsAndInvoices) {
+  EXPECT_EQ(alice.send("POST", "/v1/prices", kPrices).status, 403);
+  EXPECT_EQ(alice.send("POST", "/v1/periods/" + period + "/close").status, 403);
+  EXPECT_EQ(alice.send("POST", "/v1/credits", R"({"amount": "5", "text": "x"})").status, 403);
+  EXPECT_EQ(admin.send("POST", "/v1/credits?tenant=alice", R"({"amount": "5", "text": "outage"})").status, 201);
+  EXPECT_NE(alice.send("GET", "/v1/credits").body.find("outage"), std::string::npos);
+  EXPECT_EQ(bob.send("GET", "/v1/credits").body.find("outage"), std::string::npos);
+}
+
+struct BadWrite {
+  const char* method;
+  const char* path;
+  const char* body;
+  int status;
+  const char* field;
+};
+
+TEST_F(Billing, BadInputNamesTheField) {
+  const std::string overlapping = R"({"name": "b", "currency": "EUR", "from": "2019-01-01T00:00:00Z"})";
+  for (const BadWrite& bad :
+       {BadWrite{"POST", "/v1/prices", "{}", 400, "name"},
+        BadWrite{"POST", "/v1/prices", R"({"name": "x", "currency": "eur"})", 400, "currency"},
+        BadWrite{"POST", "/v1/prices", overlapping.c_str(), 422, "from"},
+        BadWrite{"POST", "/v1/prices", kPrices, 422, "name"},
+        BadWrite{"POST", "/v1/periods/2026-13/close", "", 400, "period"},
+        BadWrite{"POST", "/v1/periods/2999-01/close", "", 422, "period"},
+        BadWrite{"PUT", "/v1/budget?tenant=alice", R"({"amount": "-5"})", 400, "amount"},
+        BadWrite{"PUT", "/v1/budget?tenant=alice", R"({"amount": "5", "cap": "firm"})", 400, "cap"},
+        BadWrite{"POST", "/v1/credits?tenant=alice", R"({"amount": "0", "text": "x"})", 400, "amount"}}) {
+    const auto answer = admin.send(bad.method, bad.path, bad.body);
+    EXPECT_EQ(answer.status, bad.status) << bad.path << ' ' << bad.body << ' ' << answer.body;
+    EXPECT_EQ(answer.text("field"), bad.field) << answer.body;
+  }
+}
+
+TEST_F(Billing, ABudgetIsTheTenantsOwnAndADryRunChangesNothing) {
+  EXPECT_EQ(alice.send("GET", "/v1/budget").status, 404);
+  EXPECT_EQ(alice.send("PUT", "/v1/budget", R"({"amount": "12.5", "cap": "hard"})").text("cap"), "hard");
+  EXPECT_EQ(alice.send("GET", "/v1/budget").text("amount"), "12.5");
+  EXPECT_EQ(bob.send("GET", "/v1/budget").status, 404);
+  EXPECT_EQ(alice.send("DELETE", "/v1/budget").status, 204);
+  EXPECT_EQ(alice.send("GET", "/v1/budget").status, 404);
+
+  use(alice, month.from, 10 * kCoreHour);
+  const std::string dear =
+      R"({"name": "dear", "currency": "EUR", "from": "2020-01-01T00:00:00Z",
+          "items": [{"sku": "cpu", "meter": "cpu", "unit": "core-hour", "tiers": [{"price": "7"}]}]})";
+  const auto dry = alice.send("POST", "/v1/periods/" + period + "/rating", dear);
+  EXPECT_EQ(dry.text("total"), "70") << dry.body;
+  EXPECT_EQ(alice.send("GET", "/v1/prices").body.find("dear"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cloister::testing
