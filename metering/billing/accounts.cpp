@@ -60,6 +60,10 @@ Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::st
 }
 
 Status putBudget(Connection& database, const Budget& budget) {
+  // Another budget is told of anew.
+  auto forget = database.prepare("DELETE FROM alerts WHERE tenant = ?1 AND substr(kind, 1, 6) = 'budget'");
+  if (!forget) return forget.error();
+  if (!forget->bind(1, std::string_view(budget.tenantId)).run()) return database.error();
   if (budget.amount == 0) {
     auto drop = database.prepare("DELETE FROM budgets WHERE tenant = ?1");
     if (!drop) return drop.error();

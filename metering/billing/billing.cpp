@@ -216,7 +216,10 @@ Result<std::vector<GivenCredit>> Billing::credits(const std::string& tenantId) {
 Status Billing::setBudget(const Budget& budget) {
   if (budget.amount < 0) return refused("a budget must not be below zero", "amount");
   const std::lock_guard lock(database_->mutex);
-  return putBudget(database_->sql, budget);
+  Transaction transaction(database_->sql);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  if (auto put = putBudget(database_->sql, budget); !put) return put;
+  return transaction.commit();
 }
 
 Result<std::optional<Budget>> Billing::budget(const std::string& tenantId) {

@@ -94,7 +94,7 @@ class Billing {
                                               std::int64_t now);
   [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
 
-  // An amount of 0 takes the budget away.
+  // An amount of 0 takes the budget away. What was told of the one before counts no more.
   [[nodiscard]] Status setBudget(const Budget& budget);
   [[nodiscard]] Result<std::optional<Budget>> budget(const std::string& tenantId);
   [[nodiscard]] Result<std::vector<Budget>> budgets();

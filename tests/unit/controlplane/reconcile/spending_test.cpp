@@ -125,6 +125,11 @@ TEST_F(SpendingTest, aSoftBudgetOnlyTells) {
   spending_->watch(now_);
   EXPECT_EQ(told("budget.reached").size(), 4U);
   EXPECT_EQ(state(), TenantState::active);
+  // Another budget is another promise.
+  ASSERT_TRUE(billing_->setBudget({tenant_.id, 15 * kMicros, Cap::hard}));
+  spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 8U);
+  EXPECT_EQ(state(), TenantState::suspended);
 }
 
 TEST_F(SpendingTest, aUsedUpTransferIsThrottledUntilTheMonthEnds) {
