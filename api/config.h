@@ -2,7 +2,7 @@
 //
 //   $STATE/cloisterd/
 //   ├── cloister.db, secret.key   controlplane/store
-//   ├── ledger.db                 metering
+//   ├── ledger.db                 metering, unless `ledger` names another file or a PostgreSQL database
 //   ├── blobs/<sha256>            controlplane/builds: sources, slugs, base images
 //   ├── bases/<name>              digest of the base image of that name
 //   └── builds/<id>.log           output of a build
@@ -23,8 +23,9 @@ struct Config {
   std::string metricsListen = "127.0.0.1:7071";
   std::string appsDomain = "localhost";
   std::string edgeUrl = "http://localhost:8080";
-  std::string edgeSocket;  // empty: $RUN/haproxy.sock
-  std::string edgeMaps;    // empty: $STATE/edge
+  std::string edgeSocket;      // empty: $RUN/haproxy.sock
+  std::string edgeMaps;        // empty: $STATE/edge
+  std::string ledgerLocation;  // a path, or "postgresql://..."; empty: $STATE/cloisterd/ledger.db
   std::string logLevel = "info";
   std::uint64_t maxSourceBytes = 512ULL << 20U;
   std::uint64_t maxSlugBytes = 4ULL << 30U;
@@ -35,7 +36,9 @@ struct Config {
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }
   [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }
   [[nodiscard]] std::string keyFile() const { return directory() + "/secret.key"; }
-  [[nodiscard]] std::string ledger() const { return directory() + "/ledger.db"; }
+  [[nodiscard]] std::string ledger() const {
+    return ledgerLocation.empty() ? directory() + "/ledger.db" : ledgerLocation;
+  }
   [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
   [[nodiscard]] std::string bases() const { return directory() + "/bases"; }
   [[nodiscard]] std::string buildLogs() const { return directory() + "/builds"; }

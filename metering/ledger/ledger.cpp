@@ -14,8 +14,8 @@
 namespace cloister::metering {
 namespace {
 
-// Every batch writes to the ends of many chains: pages that a checkpoint would copy again and again, so it comes seldom.
-// The log may take 32 MiB for it.
+// Every batch writes to the ends of many chains: pages that a checkpoint would copy again and again, so it comes
+// seldom. The log may take 32 MiB for it.
 constexpr const char* kWriterSettings = "PRAGMA wal_autocheckpoint = 8192; PRAGMA cache_size = -65536";
 
 }  // namespace

@@ -339,6 +339,7 @@ TEST_F(PostgresLedgerTest, ADiskThatIsFullIsAnErrorAndNothingIsDoubled) {
   Result<Appended> appended = Appended::recorded;
   while (appended.ok() && sequence < 200) appended = ledger->append({"nd-1", ++sequence, "boot", rows}, 1);
   ASSERT_FALSE(appended.ok()) << "16 MiB took " << sequence << " batches";
+  EXPECT_EQ(appended.error().code, ENOSPC);
   EXPECT_NE(appended.error().message().find("53100"), std::string::npos) << appended.error().message();
   ASSERT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", MS_REMOUNT, "size=64m,mode=0777"), 0);
   appended = ledger->append({"nd-1", sequence, "boot", rows}, 1);
