@@ -19,7 +19,7 @@ std::string batch(const std::string& tenant, int sequence) {
 TEST(LedgerOnPostgres, UsageOutlivesTheServerAndTheDaemon) {
   if (test::PostgresServer::binaries().empty()) GTEST_SKIP() << "no PostgreSQL server is installed";
   test::PostgresServer server;
-  DaemonProcess daemon("ledger = \"" + server.location(server.createDatabase()) + "\"");
+  DaemonProcess daemon("ledger = \"" + server.location(server.createPlace()) + "\"");
   const HttpClient admin(daemon.port(), daemon.adminToken());
   const auto alice = makeTenant(admin, "alice");
   const auto tenant = admin.send("GET", "/v1/tenants/alice").text("id");

@@ -114,7 +114,7 @@ void PostgresServer::start() {
                            "listen_addresses=", "-c", "max_connections=40"});
     }
     std::this_thread::sleep_for(milliseconds(50));
-    if (PQping(location("postgres").c_str()) == PQPING_OK) return;
+    if (PQping(database("postgres").c_str()) == PQPING_OK) return;
     // After a crash the last children may still hold the shared memory.
     if (::waitpid(postmaster_, nullptr, WNOHANG) == postmaster_) postmaster_ = -1;
   }
@@ -147,23 +147,29 @@ void PostgresServer::resume() const {
   for (const pid_t pid : processes()) ::kill(pid, SIGCONT);
 }
 
-std::string PostgresServer::createDatabase() {
-  const auto name = "ledger" + std::to_string(++databases_);
-  run(location("postgres"), "CREATE DATABASE " + name);
+std::string PostgresServer::createPlace() {
+  const auto name = "place" + std::to_string(++places_);
+  run(database("postgres"), "CREATE SCHEMA " + name);
   return name;
 }
 
-void PostgresServer::dropDatabase(const std::string& name) {
-  run(location("postgres"), "DROP DATABASE " + name + " WITH (FORCE)");
+std::string PostgresServer::location(const std::string& place, const std::string& settings,
+                                     const std::string& parameters) const {
+  return locationBehind(directory_, place, settings) + parameters;
 }
 
-std::string PostgresServer::location(const std::string& database, const std::string& options) const {
-  return locationBehind(directory_, database, options);
+std::string PostgresServer::locationBehind(const std::string& socketDirectory, const std::string& place,
+                                           const std::string& settings) const {
+  std::string options = "&options=-c%20search_path%3D" + place;
+  if (!settings.empty()) {
+    const auto equals = settings.find('=');
+    options += "%20-c%20" + settings.substr(0, equals) + "%3D" + settings.substr(equals + 1);
+  }
+  return "postgresql://cloister@/postgres?host=" + socketDirectory + options;
 }
 
-std::string PostgresServer::locationBehind(const std::string& socketDirectory, const std::string& database,
-                                           const std::string& options) const {
-  return "postgresql://cloister@/" + database + "?host=" + socketDirectory + options;
+std::string PostgresServer::database(const std::string& name) const {
+  return "postgresql://cloister@/" + name + "?host=" + directory_;
 }
 
 namespace {
