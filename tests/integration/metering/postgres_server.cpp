@@ -86,7 +86,7 @@ PostgresServer::PostgresServer() {
   const pid_t made = spawn({binaries() + "/initdb", "--no-sync", "--locale=C", "--encoding=UTF8", "--auth=trust",
                             "--username=cloister", "-D", directory_ + "/data"});
   int status = 0;
-  if (::waitpid(made, &status, 0) != made || status != 0) throw std::runtime_error("initdb; see " + directory_);
+  if (::waitpid(made, &status, 0) != made || status != 0) throw std::runtime_error("initdb: " + endOfLog());
   start();
 }
 
@@ -107,7 +107,7 @@ pid_t PostgresServer::spawn(const std::vector<std::string>& command) const {
 }
 
 void PostgresServer::start() {
-  for (int attempt = 0; attempt < patient(200); ++attempt) {
+  for (int attempt = 0; attempt < patient(1200); ++attempt) {
     if (postmaster_ <= 0) {
       // Only what this test must fix is set: fsync and synchronous_commit are as a real server has them.
       postmaster_ = spawn({binaries() + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
@@ -118,7 +118,13 @@ void PostgresServer::start() {
     // After a crash the last children may still hold the shared memory.
     if (::waitpid(postmaster_, nullptr, WNOHANG) == postmaster_) postmaster_ = -1;
   }
-  throw std::runtime_error("PostgreSQL does not start; see " + directory_ + "/log");
+  throw std::runtime_error("PostgreSQL does not start: " + endOfLog());
+}
+
+std::string PostgresServer::endOfLog() const {
+  std::ifstream file(directory_ + "/log");
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  return all.substr(all.size() - std::min<std::size_t>(all.size(), 2000));
 }
 
 void PostgresServer::crash() {

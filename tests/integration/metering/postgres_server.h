@@ -42,6 +42,7 @@ class PostgresServer {
 
  private:
   [[nodiscard]] std::vector<pid_t> processes() const;
+  [[nodiscard]] std::string endOfLog() const;
   [[nodiscard]] pid_t spawn(const std::vector<std::string>& command) const;
 
   std::string directory_;
