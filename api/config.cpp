@@ -22,6 +22,15 @@ Setter text(std::string& out) {
   };
 }
 
+Setter location(std::string& out) {
+  return [&out](const toml::node& node) {
+    text(out)(node);
+    if (!out.starts_with("/") && !out.starts_with("postgresql://") && !out.starts_with("postgres://")) {
+      throw std::runtime_error("must be an absolute path or begin with postgresql://");
+    }
+  };
+}
+
 template <typename T>
 Setter number(T& out) {
   return [&out](const toml::node& node) {
@@ -52,6 +61,7 @@ Config loadConfig(const std::string& path) {
       {"edge_maps", text(config.edgeMaps)},
       {"provider", text(config.provider)},
       {"region", text(config.region)},
+      {"ledger", location(config.ledgerLocation)},
       {"log_level", text(config.logLevel)},
       {"max_source_bytes", number(config.maxSourceBytes)},
       {"max_slug_bytes", number(config.maxSlugBytes)},

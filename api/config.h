@@ -2,7 +2,7 @@
 //
 //   $STATE/cloisterd/
 //   ├── cloister.db, secret.key   controlplane/store
-//   ├── ledger.db                 metering
+//   ├── ledger.db                 metering, unless `ledger` names another file or a PostgreSQL database
 //   ├── signing.key               metering: what statements are signed with
 //   ├── blobs/<sha256>            controlplane/builds: sources, slugs, base images
 //   ├── bases/<name>              digest of the base image of that name
@@ -24,8 +24,9 @@ struct Config {
   std::string metricsListen = "127.0.0.1:7071";
   std::string appsDomain = "localhost";
   std::string edgeUrl = "http://localhost:8080";
-  std::string edgeSocket;  // empty: $RUN/haproxy.sock
-  std::string edgeMaps;    // empty: $STATE/edge
+  std::string edgeSocket;             // empty: $RUN/haproxy.sock
+  std::string edgeMaps;               // empty: $STATE/edge
+  std::string ledgerLocation;         // a path, or "postgresql://..."; empty: $STATE/cloisterd/ledger.db
   std::string provider = "Cloister";  // the name on invoices
   std::string region = "local";       // FOCUS's RegionId
   std::string logLevel = "info";
@@ -39,7 +40,9 @@ struct Config {
   [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }
   [[nodiscard]] std::string keyFile() const { return directory() + "/secret.key"; }
   [[nodiscard]] std::string signingKey() const { return directory() + "/signing.key"; }
-  [[nodiscard]] std::string ledger() const { return directory() + "/ledger.db"; }
+  [[nodiscard]] std::string ledger() const {
+    return ledgerLocation.empty() ? directory() + "/ledger.db" : ledgerLocation;
+  }
   [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
   [[nodiscard]] std::string bases() const { return directory() + "/bases"; }
   [[nodiscard]] std::string buildLogs() const { return directory() + "/builds"; }

@@ -38,9 +38,9 @@ std::string madeDirectory(const std::string& path) {
   return path;
 }
 
-std::unique_ptr<metering::Ledger> openLedger(const std::string& path) {
-  auto ledger = metering::Ledger::open(path);
-  if (!ledger) throw std::runtime_error(ledger.error().message());
+std::unique_ptr<metering::Ledger> openLedger(const std::string& location) {
+  auto ledger = metering::Ledger::open(location);
+  if (!ledger) throw std::runtime_error("the setting ledger: " + ledger.error().message());
   return std::move(ledger).value();
 }
 

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "api/ledger_failure.h"
 #include "api/problem.h"
 #include "controlplane/builds/archive.h"
 #include "controlplane/builds/blobs.h"
@@ -114,6 +115,12 @@ Problem toProblem(const std::exception& error) {
   if (dynamic_cast<const builds::DigestMismatch*>(&error) != nullptr) return {422, "digest_mismatch", error.what()};
   if (const auto* blob = dynamic_cast<const builds::BlobError*>(&error)) {
     if (blob->code() == ENOSPC || blob->code() == EDQUOT) return {507, "storage_full", "the server's storage is full"};
+  }
+  if (const auto* ledger = dynamic_cast<const LedgerFailure*>(&error)) {
+    if (ledger->code() == ENOSPC) return {507, "storage_full", "the ledger's storage is full"};
+    if (ledger->code() == ENOTCONN || ledger->code() == ETIMEDOUT) {
+      return {503, "ledger_unavailable", "the ledger does not answer; nothing was taken for good, ask again"};
+    }
   }
   return {500, "internal", "the server failed; its log has the request id"};
 }

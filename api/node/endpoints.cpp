@@ -10,6 +10,7 @@
 #include <fstream>
 #include <istream>
 
+#include "api/ledger_failure.h"
 #include "api/problem.h"
 #include "api/relay.h"
 #include "api/representation.h"
@@ -82,7 +83,7 @@ Answer usage(const Services& services, Request& request) {
   const auto batch = metering::usageBatchFromJson(bodyOf(request, kMaxUsage));
   if (!batch) throw Problem(400, "invalid_usage", batch.error().message(), batch.error().path);
   const auto appended = services.ledger.append(batch.value(), store::now());
-  if (!appended) throw std::runtime_error(appended.error().message());
+  if (!appended) throw LedgerFailure(appended.error());
   if (appended.value() == metering::Appended::refused) {
     throw Problem(409, "usage_conflict", "this sequence is on record with other content");
   }

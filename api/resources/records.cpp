@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "api/ledger_failure.h"
 #include "api/problem.h"
 #include "api/representation.h"
 #include "api/resources/resources.h"
@@ -47,7 +48,7 @@ Answer usage(const Services& services, const Request& request) {
   std::map<std::string, std::string> names;
   for (const auto& app : services.store.apps().list(request.tenant->id)) names[app.id] = app.name;
   const auto sums = services.ledger.query(query);
-  if (!sums) throw std::runtime_error(sums.error().message());
+  if (!sums) throw LedgerFailure(sums.error());
   std::vector<Json> items;
   for (const auto& sum : sums.value()) {
     if (wanted && sum.meter != *wanted) continue;

@@ -50,6 +50,11 @@ std::string field(const PGresult* result, int code) {
   return text == nullptr ? "" : text;
 }
 
+int codeOf(std::string_view state) {
+  if (state == "57014") return ETIMEDOUT;  // cancelled, as by statement_timeout
+  return state == "53100" ? ENOSPC : 0;    // disk full
+}
+
 }  // namespace
 
 PostgresSession::PostgresSession(std::string location, std::string name, std::string stage, Connection::Mode mode)
@@ -80,8 +85,7 @@ void PostgresSession::noteResult(const PGresult* result) {
   auto text = field(result, PG_DIAG_MESSAGE_PRIMARY);
   if (text.empty()) text = line(PQresultErrorMessage(result));
   if (const auto detail = field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty()) text += ": " + detail;
-  constexpr std::string_view kCancelled = "57014";
-  const int code = state == kCancelled ? ETIMEDOUT : 0;
+  const int code = codeOf(state);
   if (!state.empty()) text += " (" + state + ")";
   fail(std::move(text), code);
 }

@@ -94,9 +94,8 @@ Connection::Connection(Connection&& other) noexcept = default;
 Connection& Connection::operator=(Connection&& other) noexcept = default;
 Connection::~Connection() = default;
 
-Result<Connection> Connection::open(const std::string& location, std::string stage, Mode mode) {
-  const bool postgres = location.starts_with("postgresql://") || location.starts_with("postgres://");
-  auto session = (postgres ? sql::openPostgres : sql::openSqlite)(location, std::move(stage), mode);
+Result<Connection> Connection::openFile(const std::string& path, std::string stage, Mode mode) {
+  auto session = sql::openSqlite(path, std::move(stage), mode);
   if (!session) return session.error();
   return Connection(std::move(session).value());
 }

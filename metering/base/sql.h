@@ -18,7 +18,8 @@
 // Threads: one at a time per connection; the owner holds a mutex. Statements and Bulks belong to a connection and must
 // go before it.
 // Failures: Error{stage as given to open(), operation = the database's text with its SQLSTATE, path = the location
-// without its password, code: EBADMSG a damaged file, ENOTCONN no connection, ETIMEDOUT no answer in time, else 0}.
+// without its password, code: EBADMSG a damaged file, ENOTCONN no connection, ETIMEDOUT no answer in time, ENOSPC no
+// room, else 0}.
 #pragma once
 
 #include <cstdint>
@@ -113,6 +114,9 @@ class Connection {
   // PostgreSQL: synchronous_commit at least on.
   [[nodiscard]] static Result<Connection> open(const std::string& location, std::string stage,
                                                Mode mode = Mode::readWrite);
+  // SQLite only: a program that calls no other needs no libpq.
+  [[nodiscard]] static Result<Connection> openFile(const std::string& path, std::string stage,
+                                                   Mode mode = Mode::readWrite);
   Connection(Connection&& other) noexcept;
   Connection& operator=(Connection&& other) noexcept;
   Connection(const Connection&) = delete;

@@ -56,8 +56,10 @@ class SqliteSession final : public Session {
   // Keeps what the last call said, before another changes it.
   Error note() {
     const int code = sqlite3_errcode(handle_) & 0xff;
+    const bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    const int number = code == SQLITE_FULL ? ENOSPC : 0;
     error_ = {stage_, handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_), path_,
-              code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? EBADMSG : 0};
+              damaged ? EBADMSG : number};
     return error_;
   }
 

@@ -14,8 +14,8 @@
 namespace cloister::metering {
 namespace {
 
-// Every batch writes to the ends of many chains: pages that a checkpoint would copy again and again, so it comes seldom.
-// The log may take 32 MiB for it.
+// Every batch writes to the ends of many chains: pages that a checkpoint would copy again and again, so it comes
+// seldom. The log may take 32 MiB for it.
 constexpr const char* kWriterSettings = "PRAGMA wal_autocheckpoint = 8192; PRAGMA cache_size = -65536";
 
 }  // namespace
@@ -48,7 +48,7 @@ class Ledger::Database {
     // One state of head and rows, while appends go on.
     Snapshot snapshot(reader_);
     if (auto begun = snapshot.begin(); !begun) return begun.error();
-    return walkChain(reader_, tenantId);
+    return walk_.run(tenantId);
   }
 
   Result<std::vector<Anomaly>> anomalies(std::size_t limit) {
@@ -67,10 +67,11 @@ class Ledger::Database {
 
  private:
   std::mutex writing_;  // the writer
-  std::mutex reading_;  // the reader's connection
+  std::mutex reading_;  // the reader's connection, and its walk
   LedgerMemory memory_;
   std::unique_ptr<LedgerWriter> writer_;
   Connection reader_;
+  ChainWalk walk_{reader_};
 };
 
 Ledger::Ledger(std::unique_ptr<Database> database) : database_(std::move(database)) {}

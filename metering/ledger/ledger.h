@@ -23,8 +23,8 @@
 // row from "str tenant" to "str note" as above.
 //
 // Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path, code as
-// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again}. A ledger of a newer
-// program is not opened.
+// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again; ENOSPC}. A ledger of a
+// newer program is not opened.
 #pragma once
 
 #include <array>

@@ -13,7 +13,7 @@ namespace {
 
 // Rows are read in pages: while one is hashed, the server reads the next. Names and batches are asked for once, and
 // stay as the chain encodes them.
-constexpr std::int64_t kPageRows = 2048;  // as the LIMIT below
+constexpr std::int64_t kPageRows = 2048;
 constexpr std::size_t kNamesKept = 200'000;
 
 struct StoredRow {
@@ -45,14 +45,13 @@ const std::string* find(const Texts& texts, std::int64_t id) {
 
 class Walk {
  public:
-  Walk(Connection& database, const std::string& tenantId)
-      : database_(database), tenantId_(tenantId), tenant_(encodedText(tenantId)) {}
+  Walk(Connection& database, WalkStatements& statements, const std::string& tenantId)
+      : database_(database), statements_(statements), tenantId_(tenantId), tenant_(encodedText(tenantId)) {}
 
   Result<Verification> run() {
     auto known = readHead();
     if (!known) return known.error();
     if (!*known) return Verification{0, 1, "the head is damaged"};
-    if (auto prepared = prepare(); !prepared) return prepared.error();
     ask(INT64_MIN);
     for (bool more = true; more;) {
       if (auto read = readPage(); !read) return read.error();
@@ -73,51 +72,40 @@ class Walk {
  private:
   // False: it does not decode. An unknown tenant has an empty chain.
   Result<bool> readHead() {
-    auto end = database_.prepare(
-        "SELECT tenant, rows, hash, totals FROM heads WHERE tenant = (SELECT id FROM names WHERE text = ?1)");
-    if (!end) return end.error();
-    const auto found = end->bind(1, std::string_view(tenantId_)).step();
+    auto& end = statements_.head;
+    end.reset();
+    const auto found = end.bind(1, std::string_view(tenantId_)).step();
     if (found == Statement::Step::failed) return database_.error();
-    if (found == Statement::Step::done) return true;
-    head_.id = end->integer(0);
-    head_.rows = end->bits(1);
-    return toHash(end->bytes(2), head_.hash) && decodeTotals(end->bytes(3), head_.totals);
-  }
-
-  Status prepare() {
-    for (auto& [statement, sql] :
-         {std::pair{&rowsOf_,
-                    "SELECT number, batch, app, instance, meter, quantity, window_from, window_to, note, hash "
-                    "FROM rows WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT 2048"},
-          std::pair{&batchesOf_, "SELECT id, source, sequence, boot FROM batches WHERE id IN ({list ?1})"},
-          std::pair{&namesOf_, "SELECT id, text FROM names WHERE id IN ({list ?1})"}}) {
-      auto prepared = database_.prepare(sql);
-      if (!prepared) return prepared.error();
-      *statement = std::move(prepared).value();
+    bool good = true;
+    if (found == Statement::Step::row) {
+      head_.id = end.integer(0);
+      head_.rows = end.bits(1);
+      good = toHash(end.bytes(2), head_.hash) && decodeTotals(end.bytes(3), head_.totals);
     }
-    return {};
+    end.reset();
+    return good;
   }
 
   void ask(std::int64_t after) {
-    rowsOf_.reset();
-    rowsOf_.bind(1, head_.id).bind(2, after).start();
+    statements_.rows.reset();
+    statements_.rows.bind(1, head_.id).bind(2, after).start();
   }
 
   Status readPage() {
     page_.clear();
     Statement::Step step{};
-    while ((step = rowsOf_.step()) == Statement::Step::row) {
+    while ((step = statements_.rows.step()) == Statement::Step::row) {
       auto& row = page_.emplace_back();
-      row.number = rowsOf_.integer(0);
-      row.batch = rowsOf_.integer(1);
-      row.app = rowsOf_.integer(2);
-      row.instance = rowsOf_.integer(3);
-      row.meter = rowsOf_.integer(4);
-      row.quantity = rowsOf_.bits(5);
-      row.from = rowsOf_.integer(6);
-      row.to = rowsOf_.integer(7);
-      row.note = rowsOf_.integer(8);
-      row.whole = toHash(rowsOf_.bytes(9), row.hash);
+      row.number = statements_.rows.integer(0);
+      row.batch = statements_.rows.integer(1);
+      row.app = statements_.rows.integer(2);
+      row.instance = statements_.rows.integer(3);
+      row.meter = statements_.rows.integer(4);
+      row.quantity = statements_.rows.bits(5);
+      row.from = statements_.rows.integer(6);
+      row.to = statements_.rows.integer(7);
+      row.note = statements_.rows.integer(8);
+      row.whole = toHash(statements_.rows.bytes(9), row.hash);
     }
     if (step == Statement::Step::failed) return database_.error();
     return {};
@@ -135,14 +123,15 @@ class Walk {
       if (wanted_.empty() || wanted_.back() != row.batch) wanted_.push_back(row.batch);
     }
     if (wanted_.empty()) return {};
-    batchesOf_.bindList(1, wanted_);
+    statements_.batches.bindList(1, wanted_);
     Statement::Step step{};
-    while ((step = batchesOf_.step()) == Statement::Step::row) {
-      batches_.insert_or_assign(batchesOf_.integer(0),
-                                Batch{batchesOf_.integer(1), batchesOf_.integer(3), batchesOf_.bits(2)});
+    while ((step = statements_.batches.step()) == Statement::Step::row) {
+      batches_.insert_or_assign(
+          statements_.batches.integer(0),
+          Batch{statements_.batches.integer(1), statements_.batches.integer(3), statements_.batches.bits(2)});
     }
     if (step == Statement::Step::failed) return database_.error();
-    batchesOf_.reset();
+    statements_.batches.reset();
     return {};
   }
 
@@ -166,13 +155,13 @@ class Walk {
       want(batch.boot);
     }
     if (wanted_.empty()) return {};
-    namesOf_.bindList(1, wanted_);
+    statements_.names.bindList(1, wanted_);
     Statement::Step step{};
-    while ((step = namesOf_.step()) == Statement::Step::row) {
-      names_.insert_or_assign(namesOf_.integer(0), encodedText(namesOf_.bytes(1)));
+    while ((step = statements_.names.step()) == Statement::Step::row) {
+      names_.insert_or_assign(statements_.names.integer(0), encodedText(statements_.names.bytes(1)));
     }
     if (step == Statement::Step::failed) return database_.error();
-    namesOf_.reset();
+    statements_.names.reset();
     return {};
   }
 
@@ -219,6 +208,7 @@ class Walk {
   }
 
   Connection& database_;
+  WalkStatements& statements_;
   const std::string& tenantId_;
   const std::string tenant_;
   Head head_;
@@ -233,15 +223,39 @@ class Walk {
   std::int64_t batch_ = 0;
   std::string constant_;
   std::string bytes_;
-  Statement rowsOf_;
-  Statement batchesOf_;
-  Statement namesOf_;
 };
 
 }  // namespace
 
-Result<Verification> walkChain(Connection& database, const std::string& tenantId) {
-  return Walk(database, tenantId).run();
+Status ChainWalk::prepare() {
+  const auto rows =
+      "SELECT number, batch, app, instance, meter, quantity, window_from, window_to, note, hash FROM rows "
+      "WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT " +
+      std::to_string(kPageRows);
+  for (const auto& [statement, sql] :
+       {std::pair<Statement*, std::string>{
+            &statements_.head,
+            "SELECT tenant, rows, hash, totals FROM heads WHERE tenant = (SELECT id FROM names WHERE text = ?1)"},
+        {&statements_.rows, rows},
+        {&statements_.batches, "SELECT id, source, sequence, boot FROM batches WHERE id IN ({list ?1})"},
+        {&statements_.names, "SELECT id, text FROM names WHERE id IN ({list ?1})"}}) {
+    auto prepared = database_.prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(prepared).value();
+  }
+  prepared_ = true;
+  return {};
+}
+
+Result<Verification> ChainWalk::run(const std::string& tenantId) {
+  if (!prepared_) {
+    if (auto prepared = prepare(); !prepared) return prepared.error();
+  }
+  auto verification = Walk(database_, statements_, tenantId).run();
+  for (auto* statement : {&statements_.head, &statements_.rows, &statements_.batches, &statements_.names}) {
+    statement->reset();
+  }
+  return verification;
 }
 
 }  // namespace cloister::metering

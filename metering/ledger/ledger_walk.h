@@ -11,6 +11,25 @@
 
 namespace cloister::metering {
 
-[[nodiscard]] Result<Verification> walkChain(Connection& database, const std::string& tenantId);
+struct WalkStatements {
+  Statement head;
+  Statement rows;
+  Statement batches;
+  Statement names;
+};
+
+// Keeps its statements for the next chain: preparing them costs as much as reading hundreds of rows.
+class ChainWalk {
+ public:
+  explicit ChainWalk(Connection& database) : database_(database) {}
+  [[nodiscard]] Result<Verification> run(const std::string& tenantId);
+
+ private:
+  [[nodiscard]] Status prepare();
+
+  Connection& database_;
+  bool prepared_ = false;
+  WalkStatements statements_;
+};
 
 }  // namespace cloister::metering

@@ -279,7 +279,7 @@ Spool::~Spool() = default;
 Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::string& source) {
   for (int attempt = 0;; ++attempt) {
     std::unique_ptr<Database> database;
-    auto sqlite = Connection::open(path, "spool");
+    auto sqlite = Connection::openFile(path, "spool");
     Status usable;
     bool damaged = false;
     if (sqlite) {

@@ -165,8 +165,8 @@ void run(unsigned rounds, unsigned batches) {
   std::optional<Floor> postgresFloor;
   std::unique_ptr<Ledger> postgres;
   if (server) {
-    postgresFloor.emplace(server->location(server->createDatabase()));
-    postgres = good(Ledger::open(server->location(server->createDatabase())));
+    postgresFloor.emplace(server->location(server->createPlace()));
+    postgres = good(Ledger::open(server->location(server->createPlace())));
     all.push_back({"PostgreSQL floor", [&](const UsageBatch& batch) { postgresFloor->append(batch); }});
     addAppender(all, "PostgreSQL ledger", *postgres);
   } else {

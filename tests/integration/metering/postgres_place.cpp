@@ -8,11 +8,10 @@ namespace {
 
 class PostgresPlace final : public LedgerPlace {
  public:
-  ~PostgresPlace() override { test::sharedPostgres().dropDatabase(name_); }
   [[nodiscard]] std::string location() const override { return test::sharedPostgres().location(name_); }
 
  private:
-  std::string name_ = test::sharedPostgres().createDatabase();
+  std::string name_ = test::sharedPostgres().createPlace();
 };
 
 }  // namespace

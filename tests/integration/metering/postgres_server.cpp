@@ -86,7 +86,7 @@ PostgresServer::PostgresServer() {
   const pid_t made = spawn({binaries() + "/initdb", "--no-sync", "--locale=C", "--encoding=UTF8", "--auth=trust",
                             "--username=cloister", "-D", directory_ + "/data"});
   int status = 0;
-  if (::waitpid(made, &status, 0) != made || status != 0) throw std::runtime_error("initdb; see " + directory_);
+  if (::waitpid(made, &status, 0) != made || status != 0) throw std::runtime_error("initdb: " + endOfLog());
   start();
 }
 
@@ -107,18 +107,24 @@ pid_t PostgresServer::spawn(const std::vector<std::string>& command) const {
 }
 
 void PostgresServer::start() {
-  for (int attempt = 0; attempt < patient(200); ++attempt) {
+  for (int attempt = 0; attempt < patient(1200); ++attempt) {
     if (postmaster_ <= 0) {
       // Only what this test must fix is set: fsync and synchronous_commit are as a real server has them.
       postmaster_ = spawn({binaries() + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
                            "listen_addresses=", "-c", "max_connections=40"});
     }
     std::this_thread::sleep_for(milliseconds(50));
-    if (PQping(location("postgres").c_str()) == PQPING_OK) return;
+    if (PQping(database("postgres").c_str()) == PQPING_OK) return;
     // After a crash the last children may still hold the shared memory.
     if (::waitpid(postmaster_, nullptr, WNOHANG) == postmaster_) postmaster_ = -1;
   }
-  throw std::runtime_error("PostgreSQL does not start; see " + directory_ + "/log");
+  throw std::runtime_error("PostgreSQL does not start: " + endOfLog());
+}
+
+std::string PostgresServer::endOfLog() const {
+  std::ifstream file(directory_ + "/log");
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  return all.substr(all.size() - std::min<std::size_t>(all.size(), 2000));
 }
 
 void PostgresServer::crash() {
@@ -147,23 +153,29 @@ void PostgresServer::resume() const {
   for (const pid_t pid : processes()) ::kill(pid, SIGCONT);
 }
 
-std::string PostgresServer::createDatabase() {
-  const auto name = "ledger" + std::to_string(++databases_);
-  run(location("postgres"), "CREATE DATABASE " + name);
+std::string PostgresServer::createPlace() {
+  const auto name = "place" + std::to_string(++places_);
+  run(database("postgres"), "CREATE SCHEMA " + name);
   return name;
 }
 
-void PostgresServer::dropDatabase(const std::string& name) {
-  run(location("postgres"), "DROP DATABASE " + name + " WITH (FORCE)");
+std::string PostgresServer::location(const std::string& place, const std::string& settings,
+                                     const std::string& parameters) const {
+  return locationBehind(directory_, place, settings) + parameters;
 }
 
-std::string PostgresServer::location(const std::string& database, const std::string& options) const {
-  return locationBehind(directory_, database, options);
+std::string PostgresServer::locationBehind(const std::string& socketDirectory, const std::string& place,
+                                           const std::string& settings) const {
+  std::string options = "&options=-c%20search_path%3D" + place;
+  if (!settings.empty()) {
+    const auto equals = settings.find('=');
+    options += "%20-c%20" + settings.substr(0, equals) + "%3D" + settings.substr(equals + 1);
+  }
+  return "postgresql://cloister@/postgres?host=" + socketDirectory + options;
 }
 
-std::string PostgresServer::locationBehind(const std::string& socketDirectory, const std::string& database,
-                                           const std::string& options) const {
-  return "postgresql://cloister@/" + database + "?host=" + socketDirectory + options;
+std::string PostgresServer::database(const std::string& name) const {
+  return "postgresql://cloister@/" + name + "?host=" + directory_;
 }
 
 namespace {

@@ -28,23 +28,26 @@ class PostgresServer {
   void pause() const;
   void resume() const;
 
-  // A new and empty database.
-  [[nodiscard]] std::string createDatabase();
-  void dropDatabase(const std::string& name);
-  // "postgresql://..." of a database; the socket may be another's that leads here.
-  [[nodiscard]] std::string location(const std::string& database, const std::string& options = "") const;
-  [[nodiscard]] std::string locationBehind(const std::string& socketDirectory, const std::string& database,
-                                           const std::string& options = "") const;
+  // A new and empty place for tables: a schema, which costs no checkpoint as a database would.
+  [[nodiscard]] std::string createPlace();
+  // "postgresql://..." of a place: `settings` as "name=value", `parameters` as "&name=value".
+  [[nodiscard]] std::string location(const std::string& place, const std::string& settings = "",
+                                     const std::string& parameters = "") const;
+  // By another's socket that leads here.
+  [[nodiscard]] std::string locationBehind(const std::string& socketDirectory, const std::string& place,
+                                           const std::string& settings = "") const;
+  [[nodiscard]] std::string database(const std::string& name) const;
   [[nodiscard]] std::string socket() const { return directory_ + "/.s.PGSQL.5432"; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
   [[nodiscard]] std::vector<pid_t> processes() const;
+  [[nodiscard]] std::string endOfLog() const;
   [[nodiscard]] pid_t spawn(const std::vector<std::string>& command) const;
 
   std::string directory_;
   pid_t postmaster_ = -1;
-  unsigned databases_ = 0;
+  unsigned places_ = 0;
 };
 
 // One for the whole binary, made by the first that asks.

@@ -23,10 +23,6 @@ using test::sharedPostgres;
 
 class PostgresLedgerTest : public testing::Test {
  protected:
-  void TearDown() override {
-    ledger.reset();
-    sharedPostgres().dropDatabase(name);
-  }
   void open(const std::string& where) {
     ledger.reset();
     auto opened = Ledger::open(where);
@@ -56,7 +52,7 @@ class PostgresLedgerTest : public testing::Test {
     ASSERT_FALSE(failed.ok());
     EXPECT_EQ(failed.error().code, code) << failed.error().message();
     EXPECT_NE(failed.error().message().find(words), std::string::npos) << failed.error().message();
-    EXPECT_NE(failed.error().message().find(name), std::string::npos) << failed.error().message();
+    EXPECT_NE(failed.error().message().find("postgresql://cloister@"), std::string::npos) << failed.error().message();
   }
   // All of 1..last, each once, in memory and in the database.
   void expectWhole(std::uint64_t last) const {
@@ -75,7 +71,7 @@ class PostgresLedgerTest : public testing::Test {
     return std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   }
 
-  std::string name = sharedPostgres().createDatabase();
+  std::string name = sharedPostgres().createPlace();
   std::string location = sharedPostgres().location(name);
   std::unique_ptr<Ledger> ledger;
 };
@@ -136,7 +132,7 @@ TEST_F(PostgresLedgerTest, ACommitWhoseAnswerIsLostCountsOnce) {
 
 TEST_F(PostgresLedgerTest, AnAnswerThatNeverComesCostsThePatienceAndNoMore) {
   PostgresProxy proxy(sharedPostgres().socket());
-  open(sharedPostgres().locationBehind(proxy.directory(), name, "&options=-c%20statement_timeout%3D1000"));
+  open(sharedPostgres().locationBehind(proxy.directory(), name, "statement_timeout=1000"));
   expectRecorded(1);
   proxy.act(PostgresProxy::At::silentAfter);
   const auto began = Clock::now();
@@ -147,7 +143,7 @@ TEST_F(PostgresLedgerTest, AnAnswerThatNeverComesCostsThePatienceAndNoMore) {
 }
 
 TEST_F(PostgresLedgerTest, AServerThatStandsStillHangsNobody) {
-  open(sharedPostgres().location(name, "&connect_timeout=2&options=-c%20statement_timeout%3D1000"));
+  open(sharedPostgres().location(name, "statement_timeout=1000", "&connect_timeout=2"));
   expectRecorded(1);
   sharedPostgres().pause();
   auto began = Clock::now();
@@ -206,7 +202,7 @@ TEST_F(PostgresLedgerTest, KilledAgainAndAgainNothingIsLostOrDoubled) {
 }
 
 TEST_F(PostgresLedgerTest, AWriterThatHoldsTheLockIsNotWaitedForForEver) {
-  open(sharedPostgres().location(name, "&options=-c%20lock_timeout%3D300"));
+  open(sharedPostgres().location(name, "lock_timeout=300"));
   auto other = Connection::open(location, "test");
   ASSERT_TRUE(other.ok());
   {
@@ -219,8 +215,7 @@ TEST_F(PostgresLedgerTest, AWriterThatHoldsTheLockIsNotWaitedForForEver) {
 
 TEST_F(PostgresLedgerTest, AWriterThatFellSilentLosesTheLock) {
   open(location);
-  auto silent = Connection::open(
-      sharedPostgres().location(name, "&options=-c%20idle_in_transaction_session_timeout%3D500"), "test");
+  auto silent = Connection::open(sharedPostgres().location(name, "idle_in_transaction_session_timeout=500"), "test");
   ASSERT_TRUE(silent.ok());
   Transaction held(*silent);
   ASSERT_TRUE(held.begin().ok());
@@ -251,8 +246,8 @@ TEST_F(PostgresLedgerTest, WhatTheServerLeavesOpenIsSet) {
   ASSERT_TRUE(shown.ok());
   ASSERT_EQ(shown->step(), Statement::Step::row);
   EXPECT_EQ(shown->bytes(0), "30s10son1min");
-  auto own = Connection::open(
-      sharedPostgres().location(name, "&options=-c%20lock_timeout%3D7s%20-c%20synchronous_commit%3Doff"), "test");
+  auto own =
+      Connection::open(sharedPostgres().location(name, "lock_timeout=7s%20-c%20synchronous_commit%3Doff"), "test");
   ASSERT_TRUE(own.ok());
   auto owns = own->prepare("SELECT current_setting('lock_timeout') || current_setting('synchronous_commit')");
   ASSERT_TRUE(owns.ok());
@@ -320,7 +315,7 @@ TEST_F(PostgresLedgerTest, ADiskThatIsFullIsAnErrorAndNothingIsDoubled) {
   std::filesystem::create_directory(small);
   ASSERT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=16m,mode=0777"), 0);
   // The server lives in the namespace that it was started in, which is this process's.
-  auto admin = Connection::open(sharedPostgres().location("postgres"), "test");
+  auto admin = Connection::open(sharedPostgres().database("postgres"), "test");
   ASSERT_TRUE(admin.ok());
   const auto data = small + "/data";
   std::filesystem::create_directory(data);
@@ -332,13 +327,14 @@ TEST_F(PostgresLedgerTest, ADiskThatIsFullIsAnErrorAndNothingIsDoubled) {
     const auto done = admin->exec(sql);
     ASSERT_TRUE(done.ok()) << done.error().message();
   }
-  open(sharedPostgres().location("narrow"));
+  open(sharedPostgres().database("narrow"));
   std::uint64_t sequence = 0;
   std::vector<UsageRow> rows;
   for (std::uint64_t i = 0; i < 2000; ++i) rows.push_back(row("t", Meter::cpu, 1));
   Result<Appended> appended = Appended::recorded;
   while (appended.ok() && sequence < 200) appended = ledger->append({"nd-1", ++sequence, "boot", rows}, 1);
   ASSERT_FALSE(appended.ok()) << "16 MiB took " << sequence << " batches";
+  EXPECT_EQ(appended.error().code, ENOSPC);
   EXPECT_NE(appended.error().message().find("53100"), std::string::npos) << appended.error().message();
   ASSERT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", MS_REMOUNT, "size=64m,mode=0777"), 0);
   appended = ledger->append({"nd-1", sequence, "boot", rows}, 1);
