@@ -115,10 +115,23 @@ class Spool::Database {
     return state;
   }
 
-  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
+  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                const std::set<std::string>* touched) {
     const std::lock_guard lock(mutex_);
     Encoded groups;
-    for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+    if (touched == nullptr) {
+      for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+    } else {
+      groups = groups_;
+      for (const auto& name : *touched) {
+        const auto group = state.groups.find(name);
+        if (group == state.groups.end()) {
+          groups.erase(name);
+        } else {
+          groups.insert_or_assign(name, encode(group->second));
+        }
+      }
+    }
     Encoded networks;
     for (const auto& [tenant, network] : state.networks) networks.emplace_hint(networks.end(), tenant, encode(network));
 
@@ -310,8 +323,9 @@ Spool::Past Spool::past() const {
 Result<SpoolState> Spool::load() {
   return database_->load();
 }
-Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
-  return database_->commit(state, bootId, sealed);
+Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                     const std::set<std::string>* touched) {
+  return database_->commit(state, bootId, sealed, touched);
 }
 Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) {
   return database_->pending(limit);

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,8 +78,10 @@ class Spool {
 
   [[nodiscard]] Past past() const;
   [[nodiscard]] Result<SpoolState> load();
-  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows.
-  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed);
+  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows. With `touched`, groups
+  // of other names stay as they are stored: nothing of them may be in the sums that is not in their stored readings.
+  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                              const std::set<std::string>* touched = nullptr);
 
   static constexpr std::size_t kRowsPerBatch = 1000;
 
