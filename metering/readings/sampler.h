@@ -33,7 +33,7 @@
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
-inline constexpr unsigned kFullEvery = 5;                    // readings
+inline constexpr unsigned kFullEvery = 10;                   // readings: once a window
 inline constexpr std::int64_t kClockStepMicros = 1'000'000;  // what moves less between two looks is slewing
 
 // "clock stepped forward by 1 h": rounded to whole seconds, minutes, hours or days, so that there are few texts.

@@ -70,7 +70,9 @@ class Spool {
  public:
   enum class Past { none, known };  // none: the file was made (or replaced a damaged one) by this open()
 
-  // A file that SQLite calls damaged is kept aside as "<path>.damaged-<microseconds>" and a new one begun.
+  // A file that SQLite calls damaged is kept aside as "<path>.damaged-<microseconds>" and a new one begun, with the
+  // batches that can still be read: each of them is whole in itself, and one that the ledger has is taken once.
+  // Readings and the open window's sums are not taken over, for they must be of one instant.
   [[nodiscard]] static Result<std::unique_ptr<Spool>> open(const std::string& path, const std::string& source);
   ~Spool();
   Spool(const Spool&) = delete;
@@ -89,6 +91,8 @@ class Spool {
   [[nodiscard]] Result<std::vector<UsageBatch>> pending(std::size_t limit = 16);
   // Forgets that batch. Unknown sequences are fine.
   [[nodiscard]] Status acknowledge(std::uint64_t sequence);
+  // Gives that batch a new sequence: the ledger has other rows under the old one.
+  [[nodiscard]] Status renumber(std::uint64_t sequence);
 
  private:
   class Database;
