@@ -201,6 +201,8 @@ class Spool::Database {
   Status salvage(const std::string& damaged) {
     auto other = Sqlite::open(damaged, "spool", Sqlite::Mode::readOnly);
     if (!other) return {};
+    // Without it SQLite reads nothing at all of a file that is shorter than it says.
+    if (!other->exec("PRAGMA writable_schema = ON")) return {};
     // By rowid, either way: a page that is gone ends one of them only.
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
