@@ -42,7 +42,7 @@ class MeterLoop {
   [[nodiscard]] Status finish(const std::string& container);
   // After the launcher's remove.
   void forget(const std::string& container);
-  // OOM kills of the group at its last regular reading.
+  // OOM kills of the group at its last full reading, up to ten seconds ago.
   [[nodiscard]] std::uint64_t oomKills(const std::string& container);
   // Whose network counters the launcher's tenant indexes are.
   // Where the CPU of tenants' own groups comes from; before start().

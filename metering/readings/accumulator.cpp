@@ -63,6 +63,7 @@ Progress bornAt(std::uint64_t bootNanos) {
 
 Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation) {
   Amounts amounts;
+  amounts.reserve(8);  // of a group that runs: growing costs more than all else here
   Reading& last = progress.last;
   const std::uint64_t nanos = reading.bootNanos > last.bootNanos ? reading.bootNanos - last.bootNanos : 0;
   bool anew = false;
@@ -130,14 +131,15 @@ Amounts advanceNetwork(NetworkBytes& last, const NetworkBytes& now, std::uint64_
   return amounts;
 }
 
+std::uint64_t combined(Meter meter, std::uint64_t held, std::uint64_t quantity) {
+  if (isLevel(meter)) return std::max(held, quantity);
+  const auto ceiling = std::numeric_limits<std::uint64_t>::max();
+  return quantity > ceiling - held ? ceiling : held + quantity;
+}
+
 void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity) {
   auto& held = window[key];
-  if (isLevel(key.meter)) {
-    held = std::max(held, quantity);
-  } else {
-    const auto ceiling = std::numeric_limits<std::uint64_t>::max();
-    held = quantity > ceiling - held ? ceiling : held + quantity;
-  }
+  held = combined(key.meter, held, quantity);
 }
 
 }  // namespace cloister::metering

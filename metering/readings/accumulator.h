@@ -84,6 +84,7 @@ struct AmountKey {
   friend auto operator<=>(const AmountKey&, const AmountKey&) = default;
 };
 using WindowAmounts = std::map<AmountKey, std::uint64_t>;
+[[nodiscard]] std::uint64_t combined(Meter meter, std::uint64_t held, std::uint64_t quantity);
 void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity);
 
 }  // namespace cloister::metering

@@ -55,11 +55,12 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
+using SmallBuffer = std::array<char, 1024>;
 // Room for io.stat of some hundred devices; all other files are far smaller.
-using Buffer = std::array<char, 16384>;
+using LargeBuffer = std::array<char, 16384>;
 
 // Reads a kept file; no value when it is not there, the group is gone, or `parse` does not know the text.
-template <typename Parse>
+template <typename Buffer, typename Parse>
 auto readWith(const UniqueFd& fd, Buffer& buffer, Parse&& parse) -> decltype(parse(std::string_view())) {
   if (!fd) return std::nullopt;
   const auto text = counters::readAgain(fd.get(), buffer.data(), buffer.size());
@@ -160,20 +161,24 @@ Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
   return reader;
 }
 
-Result<Reading> CgroupReader::read() {
-  Buffer buffer;
-  Reading reading;
-  reading.bootNanos = counters::bootNanos();
-
-  reading.throttledNanos =
-      readWith(throttled_, buffer, [](std::string_view text) { return parseKey(text, "throttled_time"); });
+template <typename Buffer>
+void CgroupReader::readUsual(Buffer& buffer, Reading& reading) {
   if (!cpuStat_) {
     reading.cpuNanos = readWith(cpuUsage_, buffer, parseSingle);
   } else if (const auto text = counters::readAgain(cpuStat_.get(), buffer.data(), buffer.size())) {
     if (const auto usage = parseKey(*text, "usage_usec")) reading.cpuNanos = *usage * 1000U;
-    if (const auto throttled = parseKey(*text, "throttled_usec"); throttled && !throttled_) {
-      reading.throttledNanos = *throttled * 1000U;
+    if (!throttled_) {
+      if (const auto throttled = parseKey(*text, "throttled_usec")) reading.throttledNanos = *throttled * 1000U;
     }
+  }
+  reading.memoryBytes = readWith(memory_, buffer, parseSingle);
+}
+
+template <typename Buffer>
+void CgroupReader::readRest(Buffer& buffer, Reading& reading) {
+  if (throttled_) {
+    reading.throttledNanos =
+        readWith(throttled_, buffer, [](std::string_view text) { return parseKey(text, "throttled_time"); });
   }
   reading.oomKills = readWith(memoryEvents_, buffer, [](std::string_view text) { return parseKey(text, "oom_kill"); });
   const auto block = blkio_ ? readWith(blkio_, buffer, parseBlkio) : readWith(ioStat_, buffer, parseIoStat);
@@ -181,11 +186,22 @@ Result<Reading> CgroupReader::read() {
     reading.blockReadBytes = block->read;
     reading.blockWrittenBytes = block->written;
   }
-  reading.memoryBytes = readWith(memory_, buffer, parseSingle);
   reading.memoryPeakBytes = readWith(memoryPeak_, buffer, parseSingle);
   reading.pids = readWith(pids_, buffer, parseSingle);
   reading.pidsPeak = readWith(pidsPeak_, buffer, parseSingle);
+}
 
+Result<Reading> CgroupReader::read(Depth depth) {
+  Reading reading;
+  reading.bootNanos = counters::bootNanos();
+  {
+    SmallBuffer buffer;  // a large one would be set to zero each time
+    readUsual(buffer, reading);
+  }
+  if (depth == Depth::full) {
+    LargeBuffer buffer;
+    readRest(buffer, reading);
+  }
   bool any = false;
   forEachField(reading, [&any](const std::optional<std::uint64_t>& field) { any = any || field.has_value(); });
   // The upper outlives the group; alone it says nothing about the group being there.

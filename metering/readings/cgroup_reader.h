@@ -16,6 +16,9 @@
 //   block            io.stat rbytes, wbytes          blkio.throttle.io_service_bytes_recursive
 //   pids, peak       pids.current, pids.peak         the same
 //
+// A reading of `usual` depth has CPU, memory and disk (and on v2 the throttled time, which is in the same file): what
+// is integrated or matters by the second. The others only grow or keep their own peak, so that they lose nothing when
+// they are read more seldom: a read of a file costs one to three microseconds, and there are eight.
 // Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
 #pragma once
 
@@ -37,9 +40,15 @@ class CgroupReader {
   // Borrows the directories only while it runs; the files (and a duplicate of `upper`) stay open.
   [[nodiscard]] static Result<CgroupReader> open(const GroupDescriptors& descriptors);
 
-  [[nodiscard]] Result<Reading> read();
+  enum class Depth { usual, full };
+  [[nodiscard]] Result<Reading> read(Depth depth = Depth::full);
 
  private:
+  template <typename Buffer>
+  void readUsual(Buffer& buffer, Reading& reading);
+  template <typename Buffer>
+  void readRest(Buffer& buffer, Reading& reading);
+
   UniqueFd cpuStat_;    // unified cpu.stat
   UniqueFd cpuUsage_;   // v1 cpuacct.usage, without the former
   UniqueFd throttled_;  // v1 cpu.stat

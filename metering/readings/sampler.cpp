@@ -76,12 +76,32 @@ TenantCounters& Sampler::countersOf(const std::string& tenantId) {
   return network;
 }
 
-Status Sampler::commit() {
-  auto done = spool_.commit(state_, bootId_, sealed_);
-  if (done) {
-    sealed_.clear();
-    if (young_ == Young::sampled) young_ = Young::none;
+void Sampler::fold(const std::string& name, Running& running) {
+  const auto& group = *running.state;
+  for (std::size_t i = 0; i < kAmounts; ++i) {
+    if (running.added[i] == 0) continue;
+    combine(state_.amounts, {group.tenantId, group.appId, group.instanceId, static_cast<Meter>(i), ""},
+            std::exchange(running.added[i], 0));
   }
+  take(group.tenantId, group.appId, group.instanceId, std::exchange(running.gaps, {}));
+  touched_.insert(name);
+}
+
+Status Sampler::committed(Status done) {
+  if (!done) return done;
+  sealed_.clear();
+  touched_.clear();
+  return done;
+}
+
+Status Sampler::commitTouched() {
+  return committed(spool_.commit(state_, bootId_, sealed_, &touched_));
+}
+
+Status Sampler::commitAll() {
+  for (auto& [name, running] : running_) fold(name, running);
+  auto done = committed(spool_.commit(state_, bootId_, sealed_));
+  if (done && youngSampled_) young_.clear();
   return done;
 }
 
@@ -129,15 +149,19 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     state.progress.last.diskBytes = 0;
   }
   state.closedUtcMicros = 0;
-  readers_.insert_or_assign(subject.group, std::move(reader).value());
-  young_ = Young::added;
-  return commit();
+  if (const auto known = running_.find(subject.group); known != running_.end()) fold(subject.group, known->second);
+  const auto turn = static_cast<unsigned>(running_.size() % kFullEvery);  // not all of them at once
+  running_.insert_or_assign(subject.group, Running{std::move(reader).value(), &state, turn});
+  touched_.insert(subject.group);
+  young_.insert(subject.group);
+  youngSampled_ = false;
+  return commitTouched();
 }
 
 Status Sampler::closeMissing(Moment at) {
   for (auto group = state_.groups.begin(); group != state_.groups.end();) {
     auto& state = group->second;
-    const bool missing = !readers_.contains(group->first);
+    const bool missing = !running_.contains(group->first);
     if (missing && state.closedUtcMicros == 0) {
       closeGroup(state, at);
       state.closedUtcMicros = at.utcMicros;
@@ -146,38 +170,48 @@ Status Sampler::closeMissing(Moment at) {
     group = missing && old ? state_.groups.erase(group) : std::next(group);
   }
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
-  return commit();
+  return commitAll();
 }
 
-bool Sampler::readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason) {
-  const auto read = reader.read();
+bool Sampler::readGroup(Running& running, Moment at, Reason reason) {
+  auto& group = *running.state;
+  const bool full = reason == Reason::last || running.turn++ % kFullEvery == 0;
+  const auto read = running.reader.read(full ? CgroupReader::Depth::full : CgroupReader::Depth::usual);
   Reading reading = read ? *read : Reading{};
   reading.bootNanos = at.bootNanos;
   const auto before = group.progress.last.bootNanos;
-  auto amounts = advance(group.progress, reading, group.allocation);
+  for (auto& amount : advance(group.progress, reading, group.allocation)) {
+    if (amount.meter != Meter::gap) {
+      auto& held = running.added[static_cast<std::size_t>(amount.meter)];
+      held = combined(amount.meter, held, amount.quantity);
+    } else if (read || reason != Reason::last) {
+      running.gaps.push_back(std::move(amount));
+    }
+  }
   if (!read && reason == Reason::last) {
-    std::erase_if(amounts, [](const Amount& amount) { return amount.meter == Meter::gap; });
-    amounts.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
+    running.gaps.push_back({Meter::gap, gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable});
   }
   group.lastUtcMicros = at.utcMicros;
-  take(group.tenantId, group.appId, group.instanceId, amounts);
   return read.ok();
 }
 
 Status Sampler::finish(const std::string& group, Moment at) {
-  const auto state = state_.groups.find(group);
-  const auto reader = readers_.find(group);
-  if (state == state_.groups.end() || reader == readers_.end()) return {};
-  readGroup(state->second, reader->second, at, Reason::last);
-  readers_.erase(reader);
-  state->second.closedUtcMicros = at.utcMicros;
-  state->second.finished = true;
-  return commit();
+  const auto found = running_.find(group);
+  if (found == running_.end()) return {};
+  readGroup(found->second, at, Reason::last);
+  fold(group, found->second);
+  auto& state = *found->second.state;
+  running_.erase(found);
+  state.closedUtcMicros = at.utcMicros;
+  state.finished = true;
+  return commitTouched();
 }
 
 void Sampler::forget(const std::string& group) {
   const auto state = state_.groups.find(group);
-  if (state != state_.groups.end() && state->second.finished) state_.groups.erase(state);
+  if (state == state_.groups.end() || !state->second.finished) return;
+  state_.groups.erase(state);
+  touched_.insert(group);
 }
 
 void Sampler::noteClockStep(Moment at) {
@@ -192,11 +226,10 @@ void Sampler::noteClockStep(Moment at) {
 
 std::size_t Sampler::sample(Moment at) {
   std::size_t unread = 0;
-  for (auto& [name, reader] : readers_) {
-    const auto group = state_.groups.find(name);
-    if (group != state_.groups.end() && !readGroup(group->second, reader, at, Reason::periodic)) ++unread;
+  for (auto& [name, running] : running_) {
+    if (!readGroup(running, at, Reason::periodic)) ++unread;
   }
-  if (young_ == Young::added) young_ = Young::sampled;
+  youngSampled_ = true;
   return unread;
 }
 
@@ -234,14 +267,18 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   const auto boundary = windowStart(from) + kWindowMicros;
   const bool steppedBack = at.utcMicros < from;
   if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) {
-    if (young_ == Young::sampled) {
-      if (auto done = commit(); !done) return done.error();
+    if (young_.empty() || !youngSampled_) return std::size_t{0};
+    for (const auto& name : young_) {
+      if (const auto found = running_.find(name); found != running_.end()) fold(name, found->second);
     }
+    if (auto done = commitTouched(); !done) return done.error();
+    young_.clear();
     return std::size_t{0};
   }
 
   auto to = when == Flush::all ? std::max(at.utcMicros, from + 1) : windowStart(at.utcMicros);
   if (steppedBack) to = boundary;
+  for (auto& [name, running] : running_) fold(name, running);
   std::size_t rows = 0;
   for (const auto& [key, quantity] : state_.amounts) {
     if (quantity == 0) continue;
@@ -250,7 +287,7 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   }
   state_.amounts.clear();
   state_.windowFrom = steppedBack ? windowStart(at.utcMicros) : to;
-  if (auto done = commit(); !done) return done.error();
+  if (auto done = commitAll(); !done) return done.error();
   return rows;
 }
 

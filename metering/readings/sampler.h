@@ -19,6 +19,7 @@
 // nothing: the next one writes all.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -32,6 +33,7 @@
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
+inline constexpr unsigned kFullEvery = 10;                   // readings: once a window
 inline constexpr std::int64_t kClockStepMicros = 1'000'000;  // what moves less between two looks is slewing
 
 // "clock stepped forward by 1 h": rounded to whole seconds, minutes, hours or days, so that there are few texts.
@@ -69,7 +71,7 @@ class Sampler {
   [[nodiscard]] Status finish(const std::string& group, Moment at);
   void forget(const std::string& group);
 
-  // Reads every group once. The value is the number of groups that could not be read.
+  // Reads every group once, in full each kFullEvery-th time. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
   // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
   void network(const std::string& tenantId, const NetworkBytes& bytes, Moment at);
@@ -86,26 +88,42 @@ class Sampler {
 
   // The last good reading of a running group; null for an unknown one.
   [[nodiscard]] const Reading* last(const std::string& group) const;
-  [[nodiscard]] std::size_t groups() const { return readers_.size(); }
+  [[nodiscard]] std::size_t groups() const { return running_.size(); }
 
  private:
   Sampler(Spool& spool, std::string bootId, SpoolState state);
   enum class Reason { periodic, last };
+  static constexpr std::size_t kAmounts = static_cast<std::size_t>(kLastMeter) + 1;
+  // A group with its reader, and what it added since the last fold(): apart from the window's sums, so that a commit
+  // for another group need not write this one too.
+  struct Running {
+    CgroupReader reader;
+    GroupState* state;  // in state_.groups
+    unsigned turn;      // of full readings
+    std::array<std::uint64_t, kAmounts> added{};
+    Amounts gaps{};
+  };
   void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
             const Amounts& amounts);
   // False when the group could not be read; its life-cycle meters go on.
-  bool readGroup(GroupState& group, CgroupReader& reader, Moment at, Reason reason);
+  static bool readGroup(Running& running, Moment at, Reason reason);
+  // Into the window's sums, with what the commits from now on must have of it.
+  void fold(const std::string& name, Running& running);
   void closeGroup(const GroupState& group, Moment at);
   [[nodiscard]] TenantCounters& countersOf(const std::string& tenantId);
   void noteClockStep(Moment at);
-  [[nodiscard]] Status commit();
+  [[nodiscard]] Status commitTouched();
+  [[nodiscard]] Status commitAll();
+  [[nodiscard]] Status committed(Status done);
 
   Spool& spool_;
   std::string bootId_;
   SpoolState state_;
-  std::map<std::string, CgroupReader> readers_;
-  enum class Young { none, added, sampled } young_ = Young::none;  // groups launched since the last commit of a sample
-  std::vector<UsageRow> sealed_;                                   // of a window that is over, until a commit succeeded
+  std::map<std::string, Running> running_;
+  std::set<std::string> touched_;  // groups that the next commit must write
+  std::set<std::string> young_;    // groups launched since the last commit of a sample of them
+  bool youngSampled_ = false;
+  std::vector<UsageRow> sealed_;         // of a window that is over, until a commit succeeded
   std::set<std::string> unknownPast_;    // tenants whose network counters began before this spool did
   std::set<std::string> unknownGroups_;  // tenants whose own groups did, or were not read by a former version
 };

@@ -114,10 +114,23 @@ class Spool::Database {
     return state;
   }
 
-  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
+  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                const std::set<std::string>* touched) {
     const std::lock_guard lock(mutex_);
     Encoded groups;
-    for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+    if (touched == nullptr) {
+      for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+    } else {
+      groups = groups_;
+      for (const auto& name : *touched) {
+        const auto group = state.groups.find(name);
+        if (group == state.groups.end()) {
+          groups.erase(name);
+        } else {
+          groups.insert_or_assign(name, encode(group->second));
+        }
+      }
+    }
     Encoded networks;
     for (const auto& [tenant, network] : state.networks) networks.emplace_hint(networks.end(), tenant, encode(network));
 
@@ -167,6 +180,46 @@ class Spool::Database {
     const std::lock_guard lock(mutex_);
     if (!dropBatch_.bind(1, sequence).run()) return failed();
     return {};
+  }
+
+  Status renumber(std::uint64_t sequence) {
+    const std::lock_guard lock(mutex_);
+    auto change = sqlite_.prepare("UPDATE batches SET sequence = ? WHERE sequence = ?");
+    if (!change) return change.error();
+    const auto fresh = sequence_ + 1;
+    Transaction transaction(sqlite_);
+    if (auto begun = transaction.begin(); !begun) return begun;
+    if (!change->bind(1, fresh).bind(2, sequence).run()) return sqlite_.error();
+    if (!putMeta_.bind(1, std::string_view("sequence")).bind(2, fresh).run()) return failed();
+    if (auto done = transaction.commit(); !done) return done;
+    sequence_ = fresh;
+    return {};
+  }
+
+  // Takes over what can be read of the batches of a damaged file; how many there were, nobody knows.
+  Status salvage(const std::string& damaged) {
+    auto other = Sqlite::open(damaged, "spool", Sqlite::Mode::readOnly);
+    if (!other) return {};
+    // Without it SQLite reads nothing at all of a file that is shorter than it says.
+    if (!other->exec("PRAGMA writable_schema = ON")) return {};
+    // By rowid, either way: a page that is gone ends one of them only.
+    Transaction transaction(sqlite_);
+    if (auto begun = transaction.begin(); !begun) return begun;
+    auto put = sqlite_.prepare("INSERT OR IGNORE INTO batches VALUES(?, ?, ?)");
+    if (!put) return put.error();
+    for (const char* order : {"ASC", "DESC"}) {
+      auto rows = other->prepare(std::string("SELECT sequence, boot, rows FROM batches ORDER BY sequence ") + order);
+      if (!rows) continue;
+      while (rows->step() == Statement::Step::row) {
+        std::vector<UsageRow> decoded;
+        const auto sequence = rows->bits(0);
+        if (sequence == 0 || sequence > INT64_MAX || !decodeRows(rows->bytes(2), decoded)) continue;
+        sequence_ = std::max(sequence_, sequence);
+        if (!put->bind(1, sequence).bind(2, rows->bytes(1)).bindBlob(3, rows->bytes(2)).run()) return sqlite_.error();
+      }
+    }
+    if (!putMeta_.bind(1, std::string_view("sequence")).bind(2, sequence_).run()) return failed();
+    return transaction.commit();
   }
 
  private:
@@ -277,6 +330,7 @@ Spool::Spool(std::unique_ptr<Database> database) : database_(std::move(database)
 Spool::~Spool() = default;
 
 Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::string& source) {
+  std::string aside;
   for (int attempt = 0;; ++attempt) {
     std::unique_ptr<Database> database;
     auto sqlite = Connection::openFile(path, "spool");
@@ -296,10 +350,11 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::s
       if (!loaded) usable = loaded.error();
       damaged = !loaded && loaded.error().code == EBADMSG;
     }
+    if (usable && !aside.empty()) usable = database->salvage(aside);
     if (usable) return std::unique_ptr<Spool>(new Spool(std::move(database)));
     if (!damaged || attempt > 0) return usable.error();
     database.reset();
-    const auto aside = path + ".damaged-" + std::to_string(counters::utcMicros());
+    aside = path + ".damaged-" + std::to_string(counters::utcMicros());
     if (std::rename(path.c_str(), aside.c_str()) != 0) return errnoError("spool", "rename", path);
     // A write-ahead log belongs to its file; beside a new one it would be replayed into it.
     for (const char* suffix : {"-wal", "-shm"}) {
@@ -316,14 +371,18 @@ Spool::Past Spool::past() const {
 Result<SpoolState> Spool::load() {
   return database_->load();
 }
-Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed) {
-  return database_->commit(state, bootId, sealed);
+Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                     const std::set<std::string>* touched) {
+  return database_->commit(state, bootId, sealed, touched);
 }
 Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) {
   return database_->pending(limit);
 }
 Status Spool::acknowledge(std::uint64_t sequence) {
   return database_->acknowledge(sequence);
+}
+Status Spool::renumber(std::uint64_t sequence) {
+  return database_->renumber(sequence);
 }
 
 }  // namespace cloister::metering

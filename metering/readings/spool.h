@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,7 +72,9 @@ class Spool {
  public:
   enum class Past { none, known };  // none: the file was made (or replaced a damaged one) by this open()
 
-  // A file that SQLite calls damaged is kept aside as "<path>.damaged-<microseconds>" and a new one begun.
+  // A file that SQLite calls damaged is kept aside as "<path>.damaged-<microseconds>" and a new one begun, with the
+  // batches that can still be read: each of them is whole in itself, and one that the ledger has is taken once.
+  // Readings and the open window's sums are not taken over, for they must be of one instant.
   [[nodiscard]] static Result<std::unique_ptr<Spool>> open(const std::string& path, const std::string& source);
   ~Spool();
   Spool(const Spool&) = delete;
@@ -79,8 +82,10 @@ class Spool {
 
   [[nodiscard]] Past past() const;
   [[nodiscard]] Result<SpoolState> load();
-  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows.
-  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed);
+  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows. With `touched`, groups
+  // of other names stay as they are stored: nothing of them may be in the sums that is not in their stored readings.
+  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
+                              const std::set<std::string>* touched = nullptr);
 
   static constexpr std::size_t kRowsPerBatch = 1000;
 
@@ -88,6 +93,8 @@ class Spool {
   [[nodiscard]] Result<std::vector<UsageBatch>> pending(std::size_t limit = 16);
   // Forgets that batch. Unknown sequences are fine.
   [[nodiscard]] Status acknowledge(std::uint64_t sequence);
+  // Gives that batch a new sequence: the ledger has other rows under the old one.
+  [[nodiscard]] Status renumber(std::uint64_t sequence);
 
  private:
   class Database;

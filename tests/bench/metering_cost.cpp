@@ -1,9 +1,10 @@
 // What reading all groups each second costs: the node's own Sampler over real groups, made as the launcher makes them,
 // in real time and with its windows and commits, beside a plain pread of the same files.
 //
-// One instance a tenant; each group has memory charged and CPU spent. What is counted is the CPU of this process; no
-// process runs in the groups, and the launcher's answer about the network is not in it. Sizes of ten thousand need some
-// hundred thousand descriptors, and groups that the machine may not give: then the table ends before them.
+// One instance a tenant; each group has memory charged and CPU spent, but no process in it now. What is counted is the
+// CPU of the reading process; the launcher's answer about the network is not in it. A process of a node may have 65,536
+// descriptors, and a machine may allow fewer: sizes beyond that are read by several processes side by side, and their
+// CPU is added up. Where the machine does not give so many groups, the table ends before them.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -18,7 +19,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <exception>
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -37,7 +40,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kOfATenantGroup = 250;  // instances below one tenant's group: the tree of 40 tenants is deep enough
 constexpr double kMostOfACore = 1.5;       // percent, for a thousand
-constexpr double kMostGrowth = 1.35;       // of the cost a group, from the smallest size to the largest
+constexpr rlim_t kOpenFiles = 65'536;      // as in the systemd units
+constexpr unsigned kFilesOfAGroup = 8;     // at most, that a reader keeps open
+constexpr unsigned kSpareFiles = 100;
+constexpr double kMostGrowth = 1.35;  // of the cost a group, from the smallest size to the largest
 
 double ownCpu() {
   timespec time{};
@@ -77,7 +83,7 @@ class Groups {
       auto made = tree_->createInstance(tenant, nameOf(i), {64ULL << 20U, 1000, 32, 16ULL << 20U, 1000, 256});
       if (!made) end_ = made.error().message();
       if (!end_.empty()) return;
-      made_.push_back(std::move(made).value());
+      inodes_.push_back(made->inode);
     }
   }
   ~Groups() {
@@ -85,8 +91,7 @@ class Groups {
       ::kill(holder_, SIGKILL);
       ::waitpid(holder_, nullptr, 0);
     }
-    made_.clear();
-    for (unsigned i = 0; i < count_; ++i) (void)tree_->removeInstance(1 + i / kOfATenantGroup, nameOf(i), 1000);
+    for (unsigned i = 0; i < inodes_.size(); ++i) (void)tree_->removeInstance(1 + i / kOfATenantGroup, nameOf(i), 1000);
     if (auto gone = tree_->removeAll(); !gone) std::fprintf(stderr, "%s\n", gone.error().message().c_str());
   }
   Groups(const Groups&) = delete;
@@ -94,19 +99,18 @@ class Groups {
 
   // A process goes through all groups and leaves a page charged to each, which it holds.
   void charge() {
-    count_ = static_cast<unsigned>(made_.size());
     std::array<int, 2> done{};
     if (::pipe2(done.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
     const UniqueFd readEnd(done[0]);
     UniqueFd writeEnd(done[1]);
     holder_ = ::fork();
     if (holder_ == 0) {
-      for (const auto& group : made_) {
-        (void)tree_->join(group, ::getpid(), cgroups::Tree::Born::elsewhere);
+      for (unsigned i = 0; i < inodes_.size(); ++i) {
+        (void)tree_->join(open(i), ::getpid(), cgroups::Tree::Born::elsewhere);
         auto* page =
             static_cast<char*>(::mmap(nullptr, 65'536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         if (page == MAP_FAILED) ::_exit(1);
-        for (int i = 0; i < 65'536; i += 4096) page[i] = 1;
+        for (int at = 0; at < 65'536; at += 4096) page[at] = 1;
       }
       if (::write(done[1], "d", 1) != 1) ::_exit(2);
       for (;;) ::pause();
@@ -115,7 +119,13 @@ class Groups {
     char byte = 0;
     if (holder_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error("groups cannot be joined");
   }
-  [[nodiscard]] const std::vector<cgroups::Group>& all() const { return made_; }
+  [[nodiscard]] std::size_t count() const { return inodes_.size(); }
+  [[nodiscard]] std::uint64_t inode(unsigned i) const { return inodes_.at(i); }
+  [[nodiscard]] cgroups::Group open(unsigned i) const {
+    auto group = tree_->openInstance(1 + i / kOfATenantGroup, nameOf(i));
+    if (!group) throw std::runtime_error(group.error().message());
+    return std::move(group).value();
+  }
   [[nodiscard]] const std::string& end() const { return end_; }
   [[nodiscard]] const char* layout() const {
     return tree_->layout() == cgroups::Layout::unified ? "v2" : "v1 beside v2";
@@ -124,40 +134,42 @@ class Groups {
 
  private:
   std::unique_ptr<cgroups::Tree> tree_;
-  std::vector<cgroups::Group> made_;
-  unsigned count_ = 0;
+  std::vector<std::uint64_t> inodes_;
   std::string end_;  // why there are no more
   pid_t holder_ = -1;
 };
 
-metering::GroupDescriptors copyOf(const cgroups::Group& group) {
-  metering::GroupDescriptors list;
-  for (const auto& [kind, directory] : group.directories) {
-    auto copy = counters::duplicate(directory.get());
-    if (!copy) throw std::runtime_error(copy.error().message());
-    list.emplace_back(kind, std::move(copy).value());
-  }
-  return list;
-}
+enum class Files { eachSecond, all };
 
-// The files that CgroupReader reads.
-std::vector<UniqueFd> filesOf(const std::vector<cgroups::Group>& groups, std::size_t count) {
+// The files that CgroupReader reads, of groups `first` to `end`.
+std::vector<UniqueFd> filesOf(const Groups& groups, unsigned first, unsigned end, Files which) {
+  const std::map<DescriptorKind, std::vector<const char*>> legacy = {
+      {DescriptorKind::unified, {"cpu.stat"}},
+      {DescriptorKind::memory, {"memory.usage_in_bytes"}},
+  };
+  const std::map<DescriptorKind, std::vector<const char*>> legacyRest = {
+      {DescriptorKind::cpu, {"cpu.stat"}},
+      {DescriptorKind::memory, {"memory.max_usage_in_bytes", "memory.oom_control"}},
+      {DescriptorKind::blkio, {"blkio.throttle.io_service_bytes_recursive"}},
+      {DescriptorKind::pids, {"pids.current", "pids.peak"}},
+  };
+  const std::map<DescriptorKind, std::vector<const char*>> unified = {
+      {DescriptorKind::unified, {"cpu.stat", "memory.current"}}};
+  const std::map<DescriptorKind, std::vector<const char*>> unifiedRest = {
+      {DescriptorKind::unified, {"memory.peak", "memory.events", "io.stat", "pids.current", "pids.peak"}}};
   std::vector<UniqueFd> files;
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool pure = groups[i].directories.size() == 1;
-    for (const auto& [kind, directory] : groups[i].directories) {
-      std::vector<const char*> names;
-      if (kind == DescriptorKind::unified) names = {"cpu.stat"};
-      if (pure)
-        names = {"cpu.stat", "memory.current", "memory.peak", "memory.events", "io.stat", "pids.current", "pids.peak"};
-      if (kind == DescriptorKind::cpu) names = {"cpu.stat"};
-      if (kind == DescriptorKind::memory)
-        names = {"memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"};
-      if (kind == DescriptorKind::blkio) names = {"blkio.throttle.io_service_bytes_recursive"};
-      if (kind == DescriptorKind::pids) names = {"pids.current", "pids.peak"};
-      for (const char* name : names) {
-        auto file = files::openAt(directory.get(), name, O_RDONLY);
-        if (file) files.push_back(std::move(file).value());
+  for (unsigned i = first; i < end; ++i) {
+    const auto group = groups.open(i);
+    const bool pure = group.directories.size() == 1;
+    for (const auto& [kind, directory] : group.directories) {
+      for (const auto* names : {pure ? &unified : &legacy, pure ? &unifiedRest : &legacyRest}) {
+        const auto found = names->find(kind);
+        if (found == names->end() || (which == Files::eachSecond && (names == &unifiedRest || names == &legacyRest)))
+          continue;
+        for (const char* name : found->second) {
+          auto file = files::openAt(directory.get(), name, O_RDONLY);
+          if (file) files.push_back(std::move(file).value());
+        }
       }
     }
   }
@@ -167,27 +179,40 @@ std::vector<UniqueFd> filesOf(const std::vector<cgroups::Group>& groups, std::si
 struct Cost {
   double percent = 0;  // of a core
   double sampling = 0;
-  double files = 0;  // a group
-  double floor = 0;
-  std::size_t rows = 0;
+  double floorUsual = 0;
+  double floorAll = 0;
+  double rows = 0;  // in ten seconds
 };
 
-// CPU that `act`, done each `pause`, takes for the length of `rounds` of them, in percent of a core.
+struct Pace {
+  unsigned rounds = 20;
+  std::chrono::milliseconds pause{1000};
+};
+
+// CPU that `act` takes when it is done each `pause`, in percent of a core; a round stands for a second.
 template <typename Act>
-double paced(unsigned rounds, std::chrono::milliseconds pause, const Act& act) {
+double paced(const Pace& pace, const Act& act) {
   double cpu = 0;
   auto next = Clock::now();
-  for (unsigned i = 0; i < rounds; ++i) {
+  for (unsigned i = 0; i < pace.rounds; ++i) {
     const double before = ownCpu();
     act();
     cpu += ownCpu() - before;
-    next += pause;
+    next += pace.pause;
     std::this_thread::sleep_until(next);
   }
-  return cpu / rounds * 100;  // a round stands for a second
+  return cpu / pace.rounds * 100;
 }
 
-Cost measure(const Groups& groups, std::size_t count, unsigned rounds, std::chrono::milliseconds pause) {
+double floorOf(const Groups& groups, unsigned first, unsigned end, Files which, const Pace& pace) {
+  const auto files = filesOf(groups, first, end, which);
+  std::array<char, 1024> buffer{};
+  return paced({std::min(pace.rounds, 5U), pace.pause}, [&] {
+    for (const auto& file : files) (void)counters::readAgain(file.get(), buffer.data(), buffer.size());
+  });
+}
+
+void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& pace, Cost& cost) {
   const Scratch scratch;
   auto boot = counters::bootId();
   auto spool = metering::Spool::open(scratch.path + "/spool.db", "bench");
@@ -197,19 +222,15 @@ Cost measure(const Groups& groups, std::size_t count, unsigned rounds, std::chro
   // Seconds of the bench's own clocks, so that a window ends each tenth round whatever the pause.
   auto at = metering::now();
   at.utcMicros -= at.utcMicros % metering::kWindowMicros;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto number = std::to_string(i);
-    const metering::Subject subject{Groups::nameOf(static_cast<unsigned>(i)),
-                                    "tn-" + number + "-0123456789ab",
-                                    "ap-" + number + "-0123456789ab",
-                                    "in-" + number + "-0123456789ab",
-                                    groups.all()[i].inode,
-                                    {64ULL << 20U}};
-    if (auto added = (*sampler)->add(subject, copyOf(groups.all()[i]), metering::Origin::launched, at); !added)
-      throw std::runtime_error(added.error().message());
+  for (unsigned i = first; i < end; ++i) {
+    const std::string tail = std::to_string(i) + "-0123456789ab";
+    const metering::Subject subject{Groups::nameOf(i), "tn-" + tail,    "ap-" + tail,
+                                    "in-" + tail,      groups.inode(i), {64ULL << 20U}};
+    auto added = (*sampler)->add(subject, groups.open(i).directories, metering::Origin::launched, at);
+    if (!added) throw std::runtime_error(added.error().message());
   }
-  Cost cost;
   double sampling = 0;
+  std::size_t rows = 0;
   const auto round = [&] {
     at.bootNanos += 1'000'000'000;
     at.utcMicros += 1'000'000;
@@ -218,53 +239,95 @@ Cost measure(const Groups& groups, std::size_t count, unsigned rounds, std::chro
     sampling += ownCpu() - before;
     auto sealed = (*sampler)->flush(at);
     if (!sealed) throw std::runtime_error(sealed.error().message());
-    cost.rows += *sealed;
+    rows += *sealed;
   };
   round();  // the first one commits all groups as young ones
   sampling = 0;
-  cost.percent = paced(rounds, pause, round);
-  cost.sampling = sampling / rounds * 100;
-  const auto files = filesOf(groups.all(), count);
-  std::array<char, 16'384> buffer{};
-  cost.floor = paced(std::min(rounds, 5U), pause, [&] {
-    for (const auto& file : files) (void)counters::readAgain(file.get(), buffer.data(), buffer.size());
-  });
-  cost.files = static_cast<double>(files.size()) / static_cast<double>(count);
-  return cost;
+  rows = 0;
+  cost.percent = paced(pace, round);
+  cost.sampling = sampling / pace.rounds * 100;
+  cost.rows = static_cast<double>(rows) * 10 / pace.rounds;
+}
+
+// In a process of its own; the cost comes through the pipe.
+[[noreturn]] void readApart(const Groups& groups, unsigned first, unsigned end, const Pace& pace, int pipe) {
+  Cost cost;
+  try {
+    sampleAll(groups, first, end, pace, cost);
+    cost.floorUsual = floorOf(groups, first, end, Files::eachSecond, pace);
+    cost.floorAll = floorOf(groups, first, end, Files::all, pace);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_metering: %s\n", error.what());
+    ::_exit(1);
+  }
+  ::_exit(::write(pipe, &cost, sizeof cost) == static_cast<ssize_t>(sizeof cost) ? 0 : 1);
+}
+
+Cost measure(const Groups& groups, unsigned count, unsigned processes, const Pace& pace) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
+  const UniqueFd readEnd(pipe[0]);
+  UniqueFd writeEnd(pipe[1]);
+  std::vector<pid_t> children;
+  for (unsigned i = 0; i < processes; ++i) {
+    const pid_t child = ::fork();
+    if (child < 0) throw std::runtime_error("fork failed");
+    if (child == 0) readApart(groups, count / processes * i, count / processes * (i + 1), pace, writeEnd.get());
+    children.push_back(child);
+  }
+  writeEnd.reset();
+  Cost sum;
+  unsigned came = 0;
+  for (Cost one; ::read(readEnd.get(), &one, sizeof one) == static_cast<ssize_t>(sizeof one); ++came) {
+    sum.percent += one.percent;
+    sum.sampling += one.sampling;
+    sum.floorUsual += one.floorUsual;
+    sum.floorAll += one.floorAll;
+    sum.rows += one.rows;
+  }
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+  if (came != processes) throw std::runtime_error("a reader failed");
+  return sum;
+}
+
+// As many descriptors as a node may have, or as this machine gives.
+rlim_t raiseDescriptors() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  rlimit wanted{kOpenFiles, std::max(files.rlim_max, kOpenFiles)};
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return wanted.rlim_cur;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur;
 }
 
 }  // namespace
 
 bool meterCost(Size size) {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_max = std::max<rlim_t>(files.rlim_max, 500'000);
-  files.rlim_cur = files.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) {
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  const rlim_t descriptors = raiseDescriptors();
+  const bool quick = size == Size::quick;
   const std::vector<unsigned> sizes =
-      size == Size::quick ? std::vector<unsigned>{200, 400} : std::vector<unsigned>{1000, 2000, 5000, 10'000};
-  const unsigned rounds = size == Size::quick ? 10 : 20;
-  const std::chrono::milliseconds pause(size == Size::quick ? 100 : 1000);
+      quick ? std::vector<unsigned>{200, 400} : std::vector<unsigned>{1000, 2000, 5000, 10'000};
+  Pace pace;
+  if (quick) pace = {10, std::chrono::milliseconds(100)};
   Groups groups(sizes.back());
   groups.charge();
-  std::printf("reading each second, %s, %llu descriptors allowed\n%8s %12s %14s %14s %12s %14s %12s\n", groups.layout(),
-              static_cast<unsigned long long>(files.rlim_cur), "groups", "% of a core", "us a group", "of it reading",
-              "files each", "plain pread %", "rows/10 s");
+  std::printf("reading each second, cgroups %s, %llu descriptors a process\n%8s %10s %14s %12s %14s %16s %16s %10s\n",
+              groups.layout(), static_cast<unsigned long long>(descriptors), "groups", "processes", "% of a core",
+              "us a group", "of it reading", "pread, usual %", "pread, all %", "rows/10 s");
   std::vector<double> each;
   bool good = true;
   for (const unsigned count : sizes) {
-    if (groups.all().size() < count) {
-      std::printf("%8u not made: the machine gave %zu groups: %s\n", count, groups.all().size(), groups.end().c_str());
+    if (groups.count() < count) {
+      std::printf("%8u not made: the machine gave %zu groups: %s\n", count, groups.count(), groups.end().c_str());
       continue;
     }
-    const Cost cost = measure(groups, count, rounds, pause);
+    unsigned processes = 1;
+    while (count / processes * kFilesOfAGroup + kSpareFiles > descriptors) ++processes;
+    const Cost cost = measure(groups, count, processes, pace);
     each.push_back(cost.percent / count * 1e4);
-    std::printf("%8u %12.2f %14.2f %14.2f %12.1f %14.2f %12zu\n", count, cost.percent, each.back(),
-                cost.sampling / count * 1e4, cost.files, cost.floor, cost.rows * 10 / rounds);
+    std::printf("%8u %10u %14.2f %12.2f %14.2f %16.2f %16.2f %10.0f\n", count, processes, cost.percent, each.back(),
+                cost.sampling / count * 1e4, cost.floorUsual, cost.floorAll, cost.rows);
     std::fflush(stdout);
     if (count == 1000) good = cost.percent < kMostOfACore;
   }

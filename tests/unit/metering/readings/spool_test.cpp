@@ -141,6 +141,64 @@ TEST(Spool, ADamagedFileIsKeptAsideAndANewOneBegun) {
   EXPECT_EQ(aside, 1U);
 }
 
+TEST(Spool, AFileCutMidPageGivesItsBatchesToTheNewOne) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.file("spool.db");
+  std::uint64_t last = 0;
+  {
+    auto spool = Spool::open(path, "nd-1");
+    ASSERT_TRUE(spool.ok());
+    for (std::uint64_t i = 1; i <= 40; ++i) {
+      ASSERT_TRUE((*spool)->commit(stateAt(i, 0), "boot", std::vector<UsageRow>(100, row(i))).ok());
+    }
+    last = (*spool)->pending(100)->back().sequence;
+  }
+  const auto whole = std::filesystem::file_size(path);
+  ASSERT_FALSE(std::filesystem::exists(path + "-wal")) << "closed: all of it is in the file";
+  ASSERT_GT(whole, 100'000U);
+  std::filesystem::resize_file(path, whole - 12'345);
+  auto spool = Spool::open(path, "nd-1");
+  ASSERT_TRUE(spool.ok()) << spool.error().message();
+  EXPECT_EQ((*spool)->past(), Spool::Past::none);
+  EXPECT_TRUE((*spool)->load()->groups.empty()) << "readings are of one instant or of none";
+  const auto batches = (*spool)->pending(100);
+  ASSERT_TRUE(batches.ok());
+  EXPECT_GE(batches->size(), 30U) << "a few pages are gone, not all";
+  for (const auto& batch : *batches) {
+    ASSERT_EQ(batch.rows.size(), 100U) << "whole or not at all";
+    EXPECT_EQ(batch.bootId, "boot");
+  }
+  // And none of their sequences is given again.
+  ASSERT_TRUE((*spool)->commit({}, "boot", {row(7)}).ok());
+  EXPECT_GT((*spool)->pending(100)->back().sequence, last);
+}
+
+TEST(Spool, ARefusedBatchGoesUnderAnotherSequence) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.file("spool.db");
+  std::uint64_t fresh = 0;
+  {
+    auto spool = Spool::open(path, "nd-1");
+    ASSERT_TRUE(spool.ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot", {row(1)}).ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot", {row(2)}).ok());
+    const auto before = (*spool)->pending();
+    ASSERT_EQ(before->size(), 2U);
+    ASSERT_TRUE((*spool)->renumber(before->front().sequence).ok());
+    const auto after = (*spool)->pending();
+    ASSERT_EQ(after->size(), 2U);
+    EXPECT_EQ(after->front().sequence, before->back().sequence);
+    EXPECT_EQ(after->back().rows.front().quantity, 1U);
+    fresh = after->back().sequence;
+    EXPECT_GT(fresh, before->back().sequence);
+    ASSERT_TRUE((*spool)->renumber(12'345).ok()) << "an unknown one is fine";
+  }
+  auto spool = Spool::open(path, "nd-1");
+  ASSERT_TRUE(spool.ok());
+  ASSERT_TRUE((*spool)->commit({}, "boot", {row(3)}).ok());
+  EXPECT_GT((*spool)->pending()->back().sequence, fresh);
+}
+
 TEST(Spool, ARowThatDoesNotDecodeSetsTheFileAside) {
   const ScratchDirectory scratch;
   const auto path = scratch.file("spool.db");
