@@ -198,7 +198,7 @@ class Spool::Database {
 
   // Takes over what can be read of the batches of a damaged file; how many there were, nobody knows.
   Status salvage(const std::string& damaged) {
-    auto other = Sqlite::open(damaged, "spool", Sqlite::Mode::readOnly);
+    auto other = Connection::openFile(damaged, "spool", Connection::Mode::readOnly);
     if (!other) return {};
     // Without it SQLite reads nothing at all of a file that is shorter than it says.
     if (!other->exec("PRAGMA writable_schema = ON")) return {};
