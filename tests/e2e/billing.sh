@@ -37,7 +37,7 @@ expect_refused "a list that overlaps names the field" "from|name" cloister price
 sed 's/up_to = 2/up_to = 0/' "$scratch/prices.toml" >"$scratch/bad.toml"
 expect_refused "a tier that ends before it begins names the field" 'items\[0\].tiers\[0\].up_to' cloister price add "$scratch/bad.toml"
 
-expect "budget" cloister --tenant "$tenant" budget set 4
+expect "budget" cloister --tenant "$tenant" budget set 1
 cp -r "$root/tests/e2e/app" "$scratch/burner"
 expect "deploy" deploy_test_app "$tenant" burner "$scratch/burner"
 url=$(app_url "$tenant" burner)
