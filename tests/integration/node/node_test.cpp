@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 #include "tests/integration/node/harness.h"
@@ -258,6 +259,32 @@ TEST_F(NodeTest, UsageOfAnAppIsReportedOnce) {
   }
   EXPECT_GT(cpu, 20'000'000U);
   EXPECT_GT(lived, 1'500U);
+}
+
+TEST_F(NodeTest, UsageOfAnAppThatEndedWhileTheNodeWasAwayIsCountedOnceAndWhole) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-away", "sleep 3; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-away", InstanceState::running, 30).has_value());
+  endProcess(node_, SIGKILL);
+  const std::string status = path("state/node/instances/in-away/status");
+  for (int i = 0; i < 300 && !std::filesystem::file_size(status); ++i) pause(100);
+  ASSERT_GT(std::filesystem::file_size(status), 0U) << "the app does not end";
+  pause(500);
+  ASSERT_EQ(containers(), (std::vector<std::string>{"in-away-1"})) << "its group waits for the last reading";
+  startNode();
+  ASSERT_TRUE(server_->awaitInstance("in-away", InstanceState::crashed, 30).has_value());
+  server_->want(work());
+  ASSERT_TRUE(server_->awaitInstance("in-away", InstanceState::stopped, 30).has_value());
+  std::uint64_t cpu = 0;
+  for (int i = 0; i < 200 && cpu == 0; ++i) {
+    pause(100);
+    for (const auto& row : server_->usage()) {
+      if (row.instanceId == "in-away" && row.meter == metering::Meter::cpu) cpu += row.quantity;
+    }
+  }
+  EXPECT_GT(cpu, 50'000'000U) << "what it burnt after the node was killed";
+  for (const auto& row : server_->usage()) EXPECT_NE(row.note, "group gone without a final reading");
 }
 
 }  // namespace

@@ -1,0 +1,127 @@
+// Runtime: the end of a container whose launch was not answered, and of one that still runs when it is to go.
+#include "controlplane/node/runtime.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <functional>
+
+#include "sandbox/base/process.h"
+#include "tests/unit/metering/readings/fake_groups.h"
+
+namespace cloister::node {
+namespace {
+
+using launcher::DescriptorKind;
+using metering::Meter;
+
+// Knows one container, and carries out what a test says.
+class OneContainer : public Launcher {
+ public:
+  Result<sandbox::Container> launch(const launcher::LaunchRequest&, const sandbox::Standard&) override {
+    return gone();
+  }
+  Result<sandbox::ExecHandle> exec(const launcher::ExecRequest&, const sandbox::Standard&) override { return gone(); }
+  Status signal(const launcher::SignalRequest& request) override {
+    if (onKill && request.target == launcher::SignalTarget::group) onKill();
+    return {};
+  }
+  Status remove(const std::string& container) override {
+    removed.push_back(container);
+    return {};
+  }
+  Result<UniqueFd> putTenant(const launcher::TenantPutRequest&) override { return gone(); }
+  Status removeTenant(TenantIndex) override { return {}; }
+  Status mountLayer(const std::string&, int) override { return {}; }
+  Status releaseLayer(const std::string&) override { return {}; }
+  Result<std::vector<sandbox::Container>> recover() override {
+    if (!answers) return gone();
+    std::vector<sandbox::Container> all;
+    sandbox::Container container;
+    container.launched.instance = "in-1-1";
+    container.launched.cgroupInode = 7;
+    container.descriptors = group.descriptors();
+    if (pid > 0) container.descriptors.emplace_back(DescriptorKind::pid, process::openPidfd(pid).value());
+    all.push_back(std::move(container));
+    return all;
+  }
+  Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return std::vector<launcher::NetworkUsage>(); }
+  Result<std::vector<launcher::PostureCheck>> posture() override { return gone(); }
+  Result<std::vector<launcher::Denial>> denials(std::uint64_t) override { return gone(); }
+
+  static Error gone() { return {"client", "receive", "launcher.sock", ECONNRESET}; }
+
+  metering::ScratchDirectory scratch;
+  metering::FakeGroup group{scratch.file("group")};
+  std::function<void()> onKill;
+  std::vector<std::string> removed;
+  bool answers = true;
+  pid_t pid = -1;
+};
+
+class RuntimeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(metering::Spool::open(launcher.scratch.file("spool.db"), "nd-1").ok());  // it has a past
+    auto opened = MeterLoop::open(launcher.scratch.file("spool.db"), "nd-1", "boot", launcher);
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    meter = std::move(opened).value();
+    layers = std::make_unique<LayerCache>(launcher.scratch.file("layers"), FetchBlob(), launcher);
+    runtime = std::make_unique<Runtime>(launcher, *layers, *meter);
+  }
+  std::uint64_t cpu() {
+    meter->stop();
+    std::uint64_t sum = 0;
+    const auto batches = meter->spool().pending(100);
+    EXPECT_TRUE(batches.ok());
+    for (const auto& batch : *batches) {
+      for (const auto& row : batch.rows) {
+        EXPECT_EQ(row.tenantId, "tn-1");
+        if (row.meter == Meter::cpu) sum += row.quantity;
+      }
+    }
+    return sum;
+  }
+
+  OneContainer launcher;
+  std::unique_ptr<MeterLoop> meter;
+  std::unique_ptr<LayerCache> layers;
+  std::unique_ptr<Runtime> runtime;
+  const Metered whose{"tn-1", "ap-1", "in-1", 1000};
+};
+
+TEST_F(RuntimeTest, AContainerOfAnUnansweredLaunchIsMeteredBeforeItGoes) {
+  launcher.group.unified(5'000, 0);
+  launcher.answers = false;
+  EXPECT_FALSE(runtime->finishUnanswered("in-1-1", whose).ok()) << "to be tried again";
+  EXPECT_TRUE(launcher.removed.empty());
+  launcher.answers = true;
+  ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
+  EXPECT_EQ(launcher.removed, (std::vector<std::string>{"in-1-1"}));
+  ASSERT_TRUE(runtime->finishUnanswered("in-2-1", whose).ok()) << "one that never came to be is removed all the same";
+  EXPECT_EQ(cpu(), 5'000'000U);
+  EXPECT_TRUE(Runtime::lostReply(OneContainer::gone()));
+  EXPECT_FALSE(Runtime::lostReply({"confine", "mount", "/proc", EPERM}));
+}
+
+TEST_F(RuntimeTest, WhatStillRunsIsKilledBeforeItsLastReading) {
+  launcher.pid = ::fork();
+  ASSERT_GE(launcher.pid, 0);
+  if (launcher.pid == 0) {
+    for (;;) ::pause();
+  }
+  launcher.group.unified(5'000, 0);
+  launcher.onKill = [this] {
+    launcher.group.unified(6'000, 0);  // what it spends until it is gone
+    ::kill(launcher.pid, SIGKILL);
+  };
+  ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
+  EXPECT_EQ(::waitpid(launcher.pid, nullptr, 0), launcher.pid);
+  EXPECT_EQ(cpu(), 6'000'000U);
+}
+
+}  // namespace
+}  // namespace cloister::node
