@@ -6,7 +6,7 @@
 // cannot see are processes that were killed together with their container, and those of a launch that was cut short
 // before the look found them: such a container is marked, and may have spent more.
 // Threads: one of its own, which looks every two milliseconds for new groups and for ended processes; the rest is for
-// the caller's. Failures: a container that the look missed has no entry.
+// the caller's. Failures: a container whose process the look missed keeps the pid -1.
 #pragma once
 
 #include <sys/types.h>
