@@ -167,6 +167,8 @@ void Agent::adopt(const std::string& id, const Adoption& adoption,
     if (auto done = meter_->add(*record.container, meteredAs(spec->instance), metering::Origin::recovered); !done) {
       spdlog::warn("{}: {}", id, done.error().message());
     }
+    const auto end = adoption.fate == Fate::finish ? directory.endedAt() : std::nullopt;
+    if (end) meter_->ended(adoption.container, *end);
     closeMetered(*record.container);
   }
   switch (adoption.fate) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "controlplane/node/exception_text.h"
+#include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/identity.h"
 #include "sandbox/base/streams.h"
@@ -149,6 +150,15 @@ Result<UniqueFd> InstanceDirectory::newStatus() const {
 std::string InstanceDirectory::status() const {
   auto text = files::read(path_ + "/status", kMostStatusBytes);
   return text ? parseStatus(text.value()) : std::string();
+}
+
+std::optional<std::int64_t> InstanceDirectory::endedAt() const {
+  if (status().empty()) return std::nullopt;
+  std::error_code code;
+  const auto at = fs::last_write_time(path_ + "/status", code);
+  if (code) return std::nullopt;
+  const auto ago = std::chrono::duration_cast<std::chrono::microseconds>(fs::file_time_type::clock::now() - at);
+  return counters::utcMicros() - ago.count();
 }
 
 CallSet InstanceDirectory::calls() const {

@@ -60,6 +60,8 @@ class InstanceDirectory {
   // A new, empty status file, for cloister-init to write.
   [[nodiscard]] Result<UniqueFd> newStatus() const;
   [[nodiscard]] std::string status() const;
+  // When cloister-init wrote it, microseconds since the epoch; none when it wrote none.
+  [[nodiscard]] std::optional<std::int64_t> endedAt() const;
   [[nodiscard]] CallSet calls() const;
   // Marks it as stopped for good; stoppedFor() gives the seconds since, none while it may run.
   void markStopped() const;

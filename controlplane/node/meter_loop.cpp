@@ -59,6 +59,11 @@ Status MeterLoop::finish(const std::string& container) {
   return sampler_->finish(container, metering::now());
 }
 
+void MeterLoop::ended(const std::string& container, std::int64_t utcMicros) {
+  const std::lock_guard lock(mutex_);
+  sampler_->ended(container, utcMicros, metering::now());
+}
+
 void MeterLoop::forget(const std::string& container) {
   const std::lock_guard lock(mutex_);
   sampler_->forget(container);

@@ -40,6 +40,8 @@ class MeterLoop {
   // After all recovered containers were added; begins to read.
   void start();
   [[nodiscard]] Status finish(const std::string& container);
+  // When it ended, by the calendar, if that was while this process was not there. Before finish().
+  void ended(const std::string& container, std::int64_t utcMicros);
   // After the launcher's remove.
   void forget(const std::string& container);
   // OOM kills of the group at its last full reading, up to ten seconds ago.

@@ -178,7 +178,7 @@ bool Sampler::readGroup(Running& running, Moment at, Reason reason) {
   const bool full = reason == Reason::last || running.turn++ % kFullEvery == 0;
   const auto read = running.reader.read(full ? CgroupReader::Depth::full : CgroupReader::Depth::usual);
   Reading reading = read ? *read : Reading{};
-  reading.bootNanos = at.bootNanos;
+  reading.bootNanos = std::min(at.bootNanos, running.endNanos);
   const auto before = group.progress.last.bootNanos;
   for (auto& amount : advance(group.progress, reading, group.allocation)) {
     if (amount.meter != Meter::gap) {
@@ -193,6 +193,15 @@ bool Sampler::readGroup(Running& running, Moment at, Reason reason) {
   }
   group.lastUtcMicros = at.utcMicros;
   return read.ok();
+}
+
+void Sampler::ended(const std::string& group, std::int64_t utcMicros, Moment at) {
+  const auto found = running_.find(group);
+  if (found == running_.end() || utcMicros > at.utcMicros) return;
+  const auto ago = static_cast<std::uint64_t>(at.utcMicros - utcMicros);
+  const auto last = found->second.state->progress.last.bootNanos;
+  const auto since = at.bootNanos > last ? (at.bootNanos - last) / 1000 : 0;
+  found->second.endNanos = at.bootNanos - std::min(ago, since) * 1000;
 }
 
 Status Sampler::finish(const std::string& group, Moment at) {

@@ -71,6 +71,10 @@ class Sampler {
   [[nodiscard]] Status finish(const std::string& group, Moment at);
   void forget(const std::string& group);
 
+  // When the group's last process ended, by the calendar, while nobody looked: it lived no longer than that, and no
+  // shorter than its last reading says. Before finish().
+  void ended(const std::string& group, std::int64_t utcMicros, Moment at);
+
   // Reads every group once, in full each kFullEvery-th time. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
   // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
@@ -98,8 +102,9 @@ class Sampler {
   // for another group need not write this one too.
   struct Running {
     CgroupReader reader;
-    GroupState* state;  // in state_.groups
-    unsigned turn;      // of full readings
+    GroupState* state;                    // in state_.groups
+    unsigned turn;                        // of full readings
+    std::uint64_t endNanos = UINT64_MAX;  // of the boot clock, when it is known
     std::array<std::uint64_t, kAmounts> added{};
     Amounts gaps{};
   };

@@ -90,7 +90,8 @@ class Run {
     const auto status = node_.server().awaitStatus([](const auto&) { return true; }, 1);
     if (!status) return;
     for (const auto& report : status->instances) {
-      if (report.state != model::InstanceState::crashed || !running_.contains(report.id)) continue;
+      const bool ran = report.state == model::InstanceState::crashed && !report.reason.starts_with("launch:");
+      if (!ran || !running_.contains(report.id)) continue;
       running_.erase(report.id);
       ended_.insert(report.id);
       changed_ = true;

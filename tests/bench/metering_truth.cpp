@@ -80,9 +80,9 @@ void Truth::findNew() {
   for (const auto& tenant : fs::directory_iterator(groups_, code)) {
     if (!tenant.is_directory(code)) continue;
     for (const auto& group : fs::directory_iterator(tenant.path(), code)) {
-      if (!group.is_directory(code) || containers_.contains(group.path().filename())) continue;
-      const pid_t pid = firstProcess(group.path());
-      if (pid > 0) containers_[group.path().filename()].pid = pid;
+      if (!group.is_directory(code)) continue;
+      auto& spent = containers_[group.path().filename()];
+      if (spent.pid < 0) spent.pid = firstProcess(group.path());
     }
   }
 }
@@ -106,7 +106,7 @@ void Truth::readLines() {
 
 void Truth::reapOrphans() {
   for (auto& [name, spent] : containers_) {
-    if (spent.ended) continue;
+    if (spent.ended || spent.pid < 0) continue;
     rusage used{};
     int status = 0;
     if (::wait4(spent.pid, &status, WNOHANG, &used) != spent.pid) continue;

@@ -3,9 +3,10 @@
 // those whose launcher was killed).
 //
 // It counts processes, from their fork to their last switch, to two microseconds; groups have no part in it. What it
-// cannot see are processes that were killed together with their container: those are marked, and may have spent more.
+// cannot see are processes that were killed together with their container, and those of a launch that was cut short
+// before the look found them: such a container is marked, and may have spent more.
 // Threads: one of its own, which looks every two milliseconds for new groups and for ended processes; the rest is for
-// the caller's. Failures: a container that the look missed has no entry.
+// the caller's. Failures: a container whose process the look missed keeps the pid -1.
 #pragma once
 
 #include <sys/types.h>
@@ -21,7 +22,7 @@
 namespace cloister::bench {
 
 struct Spent {
-  pid_t pid = -1;
+  pid_t pid = -1;  // none was found in its group
   std::uint64_t micros = 0;
   bool ended = false;
   bool killed = false;  // with SIGKILL

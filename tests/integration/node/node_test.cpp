@@ -270,19 +270,25 @@ TEST_F(NodeTest, UsageOfAnAppThatEndedWhileTheNodeWasAwayIsCountedOnceAndWhole) 
   const std::string status = path("state/node/instances/in-away/status");
   for (int i = 0; i < 300 && !std::filesystem::file_size(status); ++i) pause(100);
   ASSERT_GT(std::filesystem::file_size(status), 0U) << "the app does not end";
-  pause(500);
+  pause(8000);
   ASSERT_EQ(containers(), (std::vector<std::string>{"in-away-1"})) << "its group waits for the last reading";
   startNode();
   ASSERT_TRUE(server_->awaitInstance("in-away", InstanceState::crashed, 30).has_value());
   server_->want(work());
   ASSERT_TRUE(server_->awaitInstance("in-away", InstanceState::stopped, 30).has_value());
   std::uint64_t cpu = 0;
+  std::uint64_t lived = 0;
   for (int i = 0; i < 200 && cpu == 0; ++i) {
     pause(100);
+    lived = 0;
     for (const auto& row : server_->usage()) {
-      if (row.instanceId == "in-away" && row.meter == metering::Meter::cpu) cpu += row.quantity;
+      if (row.instanceId != "in-away") continue;
+      if (row.meter == metering::Meter::cpu) cpu += row.quantity;
+      if (row.meter == metering::Meter::instanceSeconds) lived += row.quantity;
     }
   }
+  EXPECT_GT(lived, 2'000U);
+  EXPECT_LT(lived, 9'000U) << "it was over when the node came back";
   EXPECT_GT(cpu, 50'000'000U) << "what it burnt after the node was killed";
   for (const auto& row : server_->usage()) EXPECT_NE(row.note, "group gone without a final reading");
 }

@@ -112,6 +112,32 @@ TEST_F(SamplerTest, AGroupFoundAgainAfterItsLastReadingIsNotCountedAgain) {
   EXPECT_EQ(sum(Meter::gap), 0U);
 }
 
+TEST_F(SamplerTest, AGroupThatEndedWhileNobodyLookedLivedNoLonger) {
+  restart();  // the file is there now
+  struct Case {
+    double end;  // as it is told
+    std::uint64_t lived;
+  };
+  // Neither before the last reading nor after the present.
+  const std::vector<Case> cases{{12.5, 12'500}, {4, 10'000}, {5000, 3'600'000}};
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    auto one = subject("in-" + std::to_string(i) + "-1", 20 + i);
+    one.instanceId = "in-" + std::to_string(i);
+    group.unified(0, 100);
+    ASSERT_TRUE(sampler->add(one, group.descriptors(), Origin::launched, at(0)).ok());
+    EXPECT_EQ(sampler->sample(at(10)), 0U);
+    ASSERT_TRUE(sampler->flush(at(10), Flush::all).ok());
+    sampler->ended(one.group, at(cases[i].end).utcMicros, at(3600));
+    ASSERT_TRUE(sampler->finish(one.group, at(3600)).ok());
+    ASSERT_TRUE(sampler->flush(at(3600), Flush::all).ok());
+    std::uint64_t lived = 0;
+    for (const auto& row : rows()) {
+      if (row.instanceId == one.instanceId && row.meter == Meter::instanceSeconds) lived += row.quantity;
+    }
+    EXPECT_EQ(lived, cases[i].lived) << cases[i].end;
+  }
+}
+
 TEST_F(SamplerTest, AFinishedGroupThatIsRemovedMeanwhileLeavesNoGap) {
   group.unified(0, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
