@@ -6,10 +6,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
-#include <thread>
 
 #include "api/metrics.h"
 #include "api/node/endpoints.h"
@@ -17,6 +14,7 @@
 #include "api/server.h"
 #include "api/services.h"
 #include "controlplane/edge/edge.h"
+#include "controlplane/reconcile/periodic.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/spending.h"
 #include "sandbox/base/files.h"
@@ -28,6 +26,7 @@ constexpr int kNodeThreads = 128;
 constexpr std::size_t kUploadsPerTenant = 4;
 constexpr std::size_t kStreamsPerTenant = 48;
 constexpr int kBacklog = 512;
+constexpr auto kSpendingEvery = std::chrono::seconds(1);
 constexpr auto kMaintenanceEvery = std::chrono::minutes(10);
 constexpr model::Micros kIdempotencyKept = 24LL * 3600 * 1'000'000;
 constexpr std::int64_t kUnusedBlobSeconds = 3600;
@@ -91,51 +90,16 @@ Router nodeRouter(const Services& services) {
   return router;
 }
 
-// Removes what nothing refers to any more, now and then.
-class Maintenance {
- public:
-  explicit Maintenance(const Services& services) : services_(services), thread_([this] { run(); }) {}
-  ~Maintenance() {
-    {
-      const std::scoped_lock lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    thread_.join();
-  }
-  Maintenance(const Maintenance&) = delete;
-  Maintenance& operator=(const Maintenance&) = delete;
-
- private:
-  void run() {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      lock.unlock();
-      try {
-        sweep();
-      } catch (const std::exception& error) {
-        spdlog::error("maintenance: {}", error.what());
-      }
-      lock.lock();
-      wake_.wait_for(lock, kMaintenanceEvery, [this] { return stopping_; });
-    }
-  }
-  void sweep() {
-    services_.store.idempotencyKeys().dropBefore(store::now() - kIdempotencyKept);
-    auto keep = services_.store.releases().digestsInUse();
-    for (auto& digest : services_.bases.digests()) keep.push_back(std::move(digest));
-    const auto removed = services_.blobs.removeUnused(keep, kUnusedBlobSeconds);
-    if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
-    services_.buildLogs.dropOlderThan(kBuildLogSeconds);
-    forgetGoneTenants(services_.store, services_.exposition);
-  }
-
-  Services services_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
-};
+// Removes what nothing refers to any more.
+void sweep(const Services& services) {
+  services.store.idempotencyKeys().dropBefore(store::now() - kIdempotencyKept);
+  auto keep = services.store.releases().digestsInUse();
+  for (auto& digest : services.bases.digests()) keep.push_back(std::move(digest));
+  const auto removed = services.blobs.removeUnused(keep, kUnusedBlobSeconds);
+  if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
+  services.buildLogs.dropOlderThan(kBuildLogSeconds);
+  forgetGoneTenants(services.store, services.exposition);
+}
 
 // One-off instances live in the sessions of a cloisterd that is no more.
 void closeOrphanedRuns(store::Store& store, reconcile::Deployments& deployments) {
@@ -176,8 +140,9 @@ struct Daemon::Parts {
     const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);
     metrics = std::make_unique<Metrics>(config.metricsListen, store, exposition);
     loop = std::make_unique<reconcile::Loop>(store, reconciler);
-    spendingLoop = std::make_unique<reconcile::SpendingLoop>(spending);
-    maintenance = std::make_unique<Maintenance>(services);
+    spendingLoop =
+        std::make_unique<reconcile::Periodic>("billing", kSpendingEvery, [this] { spending.step(store::now()); });
+    maintenance = std::make_unique<reconcile::Periodic>("maintenance", kMaintenanceEvery, [this] { sweep(services); });
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.run);
     nodeServer =
@@ -227,8 +192,8 @@ struct Daemon::Parts {
   reconcile::Reconciler reconciler;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<reconcile::Loop> loop;
-  std::unique_ptr<reconcile::SpendingLoop> spendingLoop;
-  std::unique_ptr<Maintenance> maintenance;
+  std::unique_ptr<reconcile::Periodic> spendingLoop;
+  std::unique_ptr<reconcile::Periodic> maintenance;
   std::unique_ptr<Server> nodeServer;
   std::unique_ptr<Server> clientServer;
 };

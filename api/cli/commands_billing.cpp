@@ -75,6 +75,15 @@ void put(Context& context, const std::string& text, const std::string& path) {
   if (!file) throw std::runtime_error(path + ": cannot be written");
 }
 
+void printLines(Context& context, const Poco::JSON::Object& invoice, const std::string& remark) {
+  Table table(kInvoiceLines);
+  const auto lines = invoice.getArray("lines");
+  for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
+  table.print(context.streams.out);
+  context.streams.out << fmt::format("\nTOTAL {} {}{}\n", printable(text(invoice, "total")),
+                                     printable(text(invoice, "currency")), remark);
+}
+
 int showInvoice(Context& context, const std::string& path, const BillingOptions& options, Query query) {
   if (!options.format.empty() && options.format != "json") {
     query.emplace_back("format", options.format);
@@ -90,12 +99,7 @@ int showInvoice(Context& context, const std::string& path, const BillingOptions&
   printFields(context.streams.out, {{"INVOICE", "id"}, {"TENANT", "tenant"}, {"MONTH", "period"}, {"STATE", "state"}},
               *invoice);
   context.streams.out << '\n';
-  Table table(kInvoiceLines);
-  const auto lines = invoice->getArray("lines");
-  for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
-  table.print(context.streams.out);
-  context.streams.out << fmt::format("\nTOTAL {} {}\n", printable(text(*invoice, "total")),
-                                     printable(text(*invoice, "currency")));
+  printLines(context, *invoice, "");
   return 0;
 }
 
@@ -104,13 +108,7 @@ int dryRun(Context& context, const BillingOptions& options) {
   const Response response = context.api().send(
       {.method = "POST", .path = path, .query = scoped(context), .body = priceListIn(options.prices)});
   if (context.format == Format::json) return showDone(context, response, {});
-  const auto invoice = response.object();
-  Table table(kInvoiceLines);
-  const auto lines = invoice->getArray("lines");
-  for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
-  table.print(context.streams.out);
-  context.streams.out << fmt::format("\nTOTAL {} {} (a dry run: nothing was changed)\n",
-                                     printable(text(*invoice, "total")), printable(text(*invoice, "currency")));
+  printLines(context, *response.object(), " (a dry run: nothing was changed)");
   return 0;
 }
 

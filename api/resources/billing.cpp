@@ -29,7 +29,7 @@ Answer createPrices(const Services& services, const Request& request) {
   if (const auto added = services.billing.addPriceList(*list); !added) {
     if (added.error().stage == "price list")
       throw unacceptable("price_list_conflict", added.error().path, added.error().operation);
-    throw std::runtime_error(added.error().message());
+    throw LedgerFailure(added.error());
   }
   return answerWith(show(*list), 201);
 }
@@ -131,15 +131,12 @@ Answer putBudget(const Services& services, const Request& request) {
   body.finish();
   if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
   if (cap != "soft" && cap != "hard") throw invalidField("cap", "must be soft or hard");
-  if (const auto set = services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft});
-      !set)
-    throw std::runtime_error(set.error().message());
+  good(services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft}));
   return showBudget(services, request);
 }
 
 Answer dropBudget(const Services& services, const Request& request) {
-  if (const auto set = services.billing.setBudget({request.tenant->id, 0, Cap::soft}); !set)
-    throw std::runtime_error(set.error().message());
+  good(services.billing.setBudget({request.tenant->id, 0, Cap::soft}));
   return Answer{204, "", {}};
 }
 

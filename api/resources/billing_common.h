@@ -1,12 +1,12 @@
 // What the resources of billing share: months and invoices of a request, results of metering as answers.
 //
-// Threads: any. Failures: Problem for what the caller did, std::runtime_error for the database.
+// Threads: any. Failures: Problem for what the caller did, LedgerFailure for the database.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "api/ledger_failure.h"
 #include "api/representation.h"
 #include "api/router.h"
 #include "api/services.h"
@@ -15,8 +15,11 @@ namespace cloister::api {
 
 template <typename T>
 T good(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message());
+  if (!result) throw LedgerFailure(result.error());
   return std::move(result).value();
+}
+inline void good(const Status& status) {
+  if (!status) throw LedgerFailure(status.error());
 }
 // A month that cannot be rated is the price book's fault, not the server's: 422 price_missing.
 template <typename T>

@@ -37,7 +37,7 @@ Answer statement(const Services& services, Request& request, const metering::Inv
   const auto written = services.billing.statement(invoice, services.signingKey,
                                                   [&stream](std::string_view text) { stream.write(text); });
   // The head is out: a file without its seal does not verify, and the connection's end says that it is cut.
-  if (!written) throw std::runtime_error(written.error().message());
+  good(written);
   return stream.finish();
 }
 
@@ -80,7 +80,7 @@ metering::Period monthIn(const Request& request) {
 void throwRating(const Error& error) {
   if (error.stage == "rating" || error.stage == "invoice")
     throw unacceptable("price_missing", "period", error.operation + ' ' + error.path);
-  throw std::runtime_error(error.message());
+  throw LedgerFailure(error);
 }
 
 metering::Invoice draftOf(const Services& services, const model::Tenant& tenant, const metering::Period& period) {

@@ -1,6 +1,4 @@
-#include <Poco/DateTime.h>
 #include <Poco/NumberParser.h>
-#include <Poco/Timestamp.h>
 
 #include <chrono>
 
@@ -9,17 +7,13 @@
 #include "api/representation.h"
 #include "api/resources/resources.h"
 #include "api/streaming.h"
+#include "metering/base/calendar.h"
 
 namespace cloister::api {
 namespace {
 
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 constexpr std::size_t kEventsAtOnce = 500;
-
-model::Micros startOfMonth(model::Micros now) {
-  const Poco::DateTime time{Poco::Timestamp(now)};
-  return Poco::DateTime(time.year(), time.month(), 1).timestamp().epochMicroseconds();
-}
 
 Json show(const metering::UsageSum& sum, const std::string& app) {
   auto out = newObject();
@@ -36,7 +30,7 @@ Answer usage(const Services& services, const Request& request) {
   const auto now = store::now();
   metering::UsageQuery query;
   query.tenantId = request.tenant->id;
-  query.from = request.time("from", now).value_or(startOfMonth(now));
+  query.from = request.time("from", now).value_or(metering::monthOf(now).from);
   query.to = request.time("to", now).value_or(now);
   if (query.from >= query.to) throw invalidField("from", "must be before to");
   if (const auto app = request.query("app")) query.appId = services.store.apps().get(request.tenant->id, *app).id;

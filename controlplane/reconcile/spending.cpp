@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <map>
 
 namespace cloister::reconcile {
 namespace {
@@ -15,14 +15,18 @@ constexpr std::int64_t kEventsAtOnce = 500;
 constexpr std::array kPercents = {50, 75, 90, 100};
 constexpr std::uint64_t kThrottledShare = 10;             // a tenth of the plan's rate
 constexpr std::uint64_t kLeastThrottledRate = 1'000'000;  // bits a second
-constexpr std::chrono::seconds kPause{1};
-constexpr int kWatchEvery = 10;  // pauses
+constexpr unsigned kWatchEvery = 10;                      // steps
 
 void warn(const char* what, const Error& error) {
   spdlog::warn("billing: {}: {}", what, error.message());
 }
 
 }  // namespace
+
+void Spending::step(model::Micros now) {
+  deliver(now);
+  if (turn_++ % kWatchEvery == 0) watch(now);
+}
 
 void Spending::deliver(model::Micros now) {
   for (const auto& event : store_.billingEvents().oldest(kEventsAtOnce)) {
@@ -39,9 +43,11 @@ void Spending::deliver(model::Micros now) {
 void Spending::watch(model::Micros now) {
   store_.throttles().dropBefore(now);
   if (const auto rolled = billing_.rollUp(); !rolled) return warn("hours", rolled.error());
-  const auto budgets = billing_.budgets();
-  if (!budgets) return warn("budgets", budgets.error());
-  for (const auto& budget : *budgets) watchBudget(budget, now);
+  watchBudgets(now);
+  watchTransfers(now);
+}
+
+void Spending::watchTransfers(model::Micros now) {
   const auto book = billing_.priceBook();
   if (!book) return warn("price book", book.error());
   const auto list =
@@ -51,33 +57,54 @@ void Spending::watch(model::Micros now) {
     return terms.transferBytes != 0 && terms.overTransfer != OverTransfer::charge;
   });
   if (!watched) return;
+  const auto used = billing_.used(metering::monthOf(now), metering::Meter::networkExternalOut);
+  if (!used) return warn("transfer", used.error());
   for (const auto& tenant : store_.tenants().list({"", 1'000'000})) {
     const auto* terms = list->termsOf(tenant.plan);
     if (terms == nullptr || terms->transferBytes == 0 || terms->overTransfer == OverTransfer::charge) continue;
-    watchTransfer(tenant, *terms, now);
+    const auto bytes = used->find(tenant.id);
+    if (bytes != used->end() && bytes->second >= terms->transferBytes) endTransfer(tenant, *terms, now);
   }
 }
 
-void Spending::watchBudget(const metering::Budget& budget, model::Micros now) {
-  const auto tenant = store_.tenants().find(budget.tenantId);
-  if (!tenant) return;
-  const auto draft = billing_.draft(tenant->id, tenant->name, metering::monthOf(now));
-  if (!draft) return warn("draft for a budget", draft.error());
+void Spending::watchBudgets(model::Micros now) {
+  const auto budgets = billing_.budgets();
+  if (!budgets) return warn("budgets", budgets.error());
+  std::map<std::string, model::Tenant> tenants;
+  metering::TenantNamesById names;
+  for (const auto& budget : *budgets) {
+    auto tenant = store_.tenants().find(budget.tenantId);
+    if (!tenant) continue;
+    names[tenant->id] = tenant->name;
+    tenants.emplace(tenant->id, std::move(*tenant));
+  }
+  const auto drafts = billing_.drafts(names, metering::monthOf(now));
+  if (!drafts) return warn("drafts for budgets", drafts.error());
+  for (const auto& budget : *budgets) {
+    const auto draft = drafts->find(budget.tenantId);
+    if (draft == drafts->end()) continue;
+    if (!draft->second) {
+      warn("draft for a budget", draft->second.error());
+    } else {
+      compare(budget, tenants.at(budget.tenantId), *draft->second, now);
+    }
+  }
+}
+
+void Spending::compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
+                       model::Micros now) {
   for (const int percent : kPercents) {
-    if (draft->total < metering::share(budget.amount, percent, 100)) return;
-    if (!first(tenant->id, "budget " + std::to_string(percent), now)) continue;
-    store_.events().append(tenant->id, "", "budget.reached",
+    if (draft.total < metering::share(budget.amount, percent, 100)) return;
+    if (!first(tenant.id, "budget " + std::to_string(percent), now)) continue;
+    store_.events().append(tenant.id, "", "budget.reached",
                            std::to_string(percent) + " % of this month's budget of " +
-                               metering::moneyText(budget.amount) + ' ' + draft->currency + " is spent");
-    if (percent == kPercents.back() && budget.cap == metering::Cap::hard) suspend(*tenant);
+                               metering::moneyText(budget.amount) + ' ' + draft.currency + " is spent");
+    if (percent == kPercents.back() && budget.cap == metering::Cap::hard) suspend(tenant);
   }
 }
 
-void Spending::watchTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now) {
-  const auto month = metering::monthOf(now);
-  const auto used = billing_.used(tenant.id, month, metering::Meter::networkExternalOut);
-  if (!used) return warn("transfer", used.error());
-  if (*used < terms.transferBytes || !first(tenant.id, "transfer", now)) return;
+void Spending::endTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now) {
+  if (!first(tenant.id, "transfer", now)) return;
   const std::string what =
       "this month's transfer of " + std::to_string(terms.transferBytes / 1'000'000'000) + " GB is used up";
   if (terms.overTransfer == OverTransfer::stop) {
@@ -87,7 +114,7 @@ void Spending::watchTransfer(const model::Tenant& tenant, const metering::PlanTe
   const auto plan = store_.plans().find(tenant.plan);
   if (!plan) return;
   const auto rate = std::max(plan->limits.networkBitsPerSecond / kThrottledShare, kLeastThrottledRate);
-  store_.throttles().set(tenant.id, rate, month.to);
+  store_.throttles().set(tenant.id, rate, metering::monthOf(now).to);
   store_.events().append(
       tenant.id, "", "transfer.used_up",
       what + ": the network rate is " + std::to_string(rate) + " bits a second until the month ends");
@@ -101,32 +128,6 @@ bool Spending::first(const std::string& tenantId, const std::string& kind, model
 
 void Spending::suspend(const model::Tenant& tenant) {
   if (tenant.state == model::TenantState::active) (void)deployments_.suspend(tenant.id);
-}
-
-SpendingLoop::SpendingLoop(Spending& spending) : spending_(spending), thread_([this] { run(); }) {}
-
-SpendingLoop::~SpendingLoop() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void SpendingLoop::run() {
-  std::unique_lock lock(mutex_);
-  for (int turn = 0; !stopping_; ++turn) {
-    lock.unlock();
-    try {
-      spending_.deliver(store::now());
-      if (turn % kWatchEvery == 0) spending_.watch(store::now());
-    } catch (const std::exception& error) {
-      spdlog::error("billing: {}", error.what());
-    }
-    lock.lock();
-    wake_.wait_for(lock, kPause, [this] { return stopping_; });
-  }
 }
 
 }  // namespace cloister::reconcile

@@ -7,13 +7,9 @@
 // month, so a provider that resumes a tenant is not overruled until the next. Both work on usage that the ledger has:
 // what a node has not delivered yet comes on top, at most some seconds' worth while it is connected.
 //
-// Threads: step() from one thread; SpendingLoop owns it. Failures: an error is logged and tried again with the next
+// Threads: one. Failures: an error is logged and tried again with the next
 // step.
 #pragma once
-
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 
 #include "controlplane/reconcile/deployments.h"
 #include "controlplane/store/store.h"
@@ -27,14 +23,19 @@ class Spending {
   Spending(store::Store& store, metering::Ledger& ledger, metering::Billing& billing, Deployments& deployments)
       : store_(store), ledger_(ledger), billing_(billing), deployments_(deployments) {}
 
+  // Every second: delivers, and watches at each tenth.
+  void step(model::Micros now);
   // Events that are not in the ledger yet.
   void deliver(model::Micros now);
   // Budgets and allowances as of `now`.
   void watch(model::Micros now);
 
  private:
-  void watchBudget(const metering::Budget& budget, model::Micros now);
-  void watchTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now);
+  void watchBudgets(model::Micros now);
+  void watchTransfers(model::Micros now);
+  void compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
+               model::Micros now);
+  void endTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now);
   // True the first time in this month.
   [[nodiscard]] bool first(const std::string& tenantId, const std::string& kind, model::Micros now);
   void suspend(const model::Tenant& tenant);
@@ -43,23 +44,7 @@ class Spending {
   metering::Ledger& ledger_;
   metering::Billing& billing_;
   Deployments& deployments_;
-};
-
-// Delivers every second, watches every ten.
-class SpendingLoop {
- public:
-  explicit SpendingLoop(Spending& spending);
-  ~SpendingLoop();
-  SpendingLoop(const SpendingLoop&) = delete;
-  SpendingLoop& operator=(const SpendingLoop&) = delete;
-
- private:
-  void run();
-  Spending& spending_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  unsigned turn_ = 0;
 };
 
 }  // namespace cloister::reconcile

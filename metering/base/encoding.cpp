@@ -4,8 +4,8 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kGroupVersion = 2;   // 1 had a link and its counters, and no `finished`
-constexpr std::uint8_t kTenantVersion = 3;  // 1 had what the links had counted, 2 no group
+
+}  // namespace
 
 void putSigned(wire::Writer& writer, std::int64_t value) {
   writer.put(static_cast<std::uint64_t>(value));
@@ -13,41 +13,6 @@ void putSigned(wire::Writer& writer, std::int64_t value) {
 std::int64_t getSigned(wire::Reader& reader) {
   return static_cast<std::int64_t>(reader.get<std::uint64_t>());
 }
-
-void putReading(wire::Writer& writer, const Reading& reading) {
-  writer.put(reading.bootNanos);
-  std::uint32_t present = 0;
-  std::uint32_t bit = 1;
-  forEachField(reading, [&](const std::optional<std::uint64_t>& field) {
-    if (field) present |= bit;
-    bit <<= 1U;
-  });
-  writer.put(present);
-  forEachField(reading, [&](const std::optional<std::uint64_t>& field) {
-    if (field) writer.put(*field);
-  });
-}
-
-Reading getReading(wire::Reader& reader, std::uint8_t version) {
-  constexpr std::uint32_t kLinkBytes = 1U << 5U;  // of version 1: both directions, and last of all the link's identity
-  constexpr std::uint32_t kLinkIndex = 1U << 12U;
-  Reading reading;
-  reading.bootNanos = reader.get<std::uint64_t>();
-  const auto present = reader.get<std::uint32_t>();
-  const auto skip = [&](std::uint32_t bit) {
-    if ((present & bit) != 0) (void)reader.get<std::uint64_t>();
-  };
-  std::uint32_t bit = 1;
-  forEachField(reading, [&](std::optional<std::uint64_t>& field) {
-    for (; version == 1 && (bit == kLinkBytes || bit == kLinkBytes << 1U); bit <<= 1U) skip(bit);
-    if ((present & bit) != 0) field = reader.get<std::uint64_t>();
-    bit <<= 1U;
-  });
-  if (version == 1) skip(kLinkIndex);
-  return reading;
-}
-
-}  // namespace
 
 void putRow(wire::Writer& writer, const UsageRow& row) {
   writer.put(row.tenantId);
@@ -87,105 +52,6 @@ bool decodeRows(std::string_view bytes, std::vector<UsageRow>& rows) {
   const auto count = reader.get<std::uint32_t>();
   rows.clear();
   for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) rows.push_back(getRow(reader));
-  return reader.finish();
-}
-
-std::string encode(const GroupState& state) {
-  wire::Writer writer;
-  writer.put(kGroupVersion);
-  writer.put(state.tenantId);
-  writer.put(state.appId);
-  writer.put(state.instanceId);
-  writer.put(state.bootId);
-  writer.put(state.cgroupInode);
-  writer.put(state.allocation.memoryBytes);
-  putReading(writer, state.progress.last);
-  writer.put(state.progress.memoryRemainder);
-  writer.put(state.progress.diskRemainder);
-  writer.put(state.progress.lifeRemainder);
-  putSigned(writer, state.lastUtcMicros);
-  putSigned(writer, state.closedUtcMicros);
-  writer.put(static_cast<std::uint8_t>(state.finished));
-  return writer.bytes();
-}
-
-bool decode(std::string_view bytes, GroupState& state) {
-  wire::Reader reader(bytes);
-  const auto version = reader.get<std::uint8_t>();
-  if (version == 0 || version > kGroupVersion) return false;
-  state.tenantId = reader.getString();
-  state.appId = reader.getString();
-  state.instanceId = reader.getString();
-  state.bootId = reader.getString();
-  state.cgroupInode = reader.get<std::uint64_t>();
-  state.allocation.memoryBytes = reader.get<std::uint64_t>();
-  if (version == 1) (void)reader.getString();
-  state.progress.last = getReading(reader, version);
-  state.progress.memoryRemainder = reader.get<std::uint64_t>();
-  state.progress.diskRemainder = reader.get<std::uint64_t>();
-  state.progress.lifeRemainder = reader.get<std::uint64_t>();
-  state.lastUtcMicros = getSigned(reader);
-  state.closedUtcMicros = getSigned(reader);
-  state.finished = version >= 2 && reader.get<std::uint8_t>() != 0;
-  return reader.finish();
-}
-
-std::string encode(const TenantCounters& state) {
-  wire::Writer writer;
-  writer.put(kTenantVersion);
-  writer.put(state.bootId);
-  writer.put(state.bytes.externalIn);
-  writer.put(state.bytes.externalOut);
-  writer.put(state.bytes.internalIn);
-  writer.put(state.bytes.internalOut);
-  writer.put(state.lastBootNanos);
-  writer.put(state.groupInode);
-  writer.put(state.groupCpu);
-  return writer.bytes();
-}
-
-bool decode(std::string_view bytes, TenantCounters& state) {
-  wire::Reader reader(bytes);
-  const auto version = reader.get<std::uint8_t>();
-  if (version == 0 || version > kTenantVersion) return false;
-  state.bootId = reader.getString();
-  state.bytes.externalIn = reader.get<std::uint64_t>();
-  state.bytes.externalOut = reader.get<std::uint64_t>();
-  // What version 1 has here was owed by links; the internal counters begin with the launcher that made them.
-  const auto third = reader.get<std::uint64_t>();
-  const auto fourth = reader.get<std::uint64_t>();
-  if (version >= 2) {
-    state.bytes.internalIn = third;
-    state.bytes.internalOut = fourth;
-  }
-  state.lastBootNanos = reader.get<std::uint64_t>();
-  for (int link = 0; version == 1 && link < 2; ++link) (void)reader.get<std::uint64_t>();
-  if (version >= 3) {
-    state.groupInode = reader.get<std::uint64_t>();
-    state.groupCpu = reader.get<std::uint64_t>();
-  }
-  return reader.finish();
-}
-
-std::string encode(const AmountKey& key) {
-  wire::Writer writer;
-  writer.put(kVersion);
-  writer.put(key.tenantId);
-  writer.put(key.appId);
-  writer.put(key.instanceId);
-  writer.put(key.meter);
-  writer.put(key.note);
-  return writer.bytes();
-}
-
-bool decode(std::string_view bytes, AmountKey& key) {
-  wire::Reader reader(bytes);
-  if (reader.get<std::uint8_t>() != kVersion) return false;
-  key.tenantId = reader.getString();
-  key.appId = reader.getString();
-  key.instanceId = reader.getString();
-  key.meter = reader.getEnum(kLastMeter);
-  key.note = reader.getString();
   return reader.finish();
 }
 

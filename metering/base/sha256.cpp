@@ -26,8 +26,8 @@ Sha256& Sha256::add(std::string_view bytes) {
   return *this;
 }
 
-std::array<unsigned char, 32> Sha256::end() {
-  std::array<unsigned char, 32> hash{};
+Hash Sha256::end() {
+  Hash hash{};
   if (EVP_DigestFinal_ex(context_, hash.data(), nullptr) != 1) std::abort();
   return hash;
 }
@@ -46,8 +46,7 @@ std::string hexadecimal(std::string_view bytes) {
 
 std::string sha256Hex(std::string_view bytes) {
   Sha256 sha;
-  const auto hash = sha.begin().add(bytes).end();
-  return hexadecimal({reinterpret_cast<const char*>(hash.data()), hash.size()});
+  return hexadecimal(sha.begin().add(bytes).end());
 }
 
 }  // namespace cloister::metering

@@ -12,6 +12,8 @@ struct evp_md_st;
 
 namespace cloister::metering {
 
+using Hash = std::array<unsigned char, 32>;
+
 class Sha256 {
  public:
   Sha256();
@@ -21,15 +23,24 @@ class Sha256 {
 
   Sha256& begin();
   Sha256& add(std::string_view bytes);
-  [[nodiscard]] std::array<unsigned char, 32> end();
+  [[nodiscard]] Hash end();
 
  private:
   evp_md_st* algorithm_;
   evp_md_ctx_st* context_;
 };
 
+template <std::size_t N>
+[[nodiscard]] std::string_view view(const std::array<unsigned char, N>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), N};
+}
+
 // Lower-case digits of any bytes.
 [[nodiscard]] std::string hexadecimal(std::string_view bytes);
+template <std::size_t N>
+[[nodiscard]] std::string hexadecimal(const std::array<unsigned char, N>& bytes) {
+  return hexadecimal(view(bytes));
+}
 [[nodiscard]] std::string sha256Hex(std::string_view bytes);
 
 }  // namespace cloister::metering

@@ -13,11 +13,6 @@ namespace {
 
 static_assert(crypto_sign_SEEDBYTES == 32 && crypto_sign_PUBLICKEYBYTES == 32 && crypto_sign_SECRETKEYBYTES == 64);
 
-template <std::size_t N>
-std::string_view view(const std::array<unsigned char, N>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), N};
-}
-
 const unsigned char* bytesOf(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
@@ -27,7 +22,7 @@ bool parse(const std::string& digits, std::array<unsigned char, N>& bytes) {
   std::size_t length = 0;
   // Lower case alone: one text for one value, so that no bit of a signature can be flipped unseen.
   return sodium_hex2bin(bytes.data(), N, digits.data(), digits.size(), nullptr, &length, nullptr) == 0 && length == N &&
-         hexadecimal(view(bytes)) == digits;
+         hexadecimal(bytes) == digits;
 }
 
 }  // namespace
@@ -50,13 +45,13 @@ Result<SigningKey> SigningKey::open(const std::string& path) {
 }
 
 std::string SigningKey::publicKey() const {
-  return hexadecimal(view(public_));
+  return hexadecimal(public_);
 }
 
 std::string SigningKey::sign(std::string_view message) const {
   std::array<unsigned char, crypto_sign_BYTES> signature{};
   crypto_sign_detached(signature.data(), nullptr, bytesOf(message), message.size(), secret_.data());
-  return hexadecimal(view(signature));
+  return hexadecimal(signature);
 }
 
 bool isSignedBy(const std::string& publicKey, std::string_view message, const std::string& signature) {

@@ -43,6 +43,16 @@ inline constexpr Meter kLastMeter = Meter::groupCpu;
 // What can have a price: neither levels nor what says something about the metering.
 [[nodiscard]] bool isBillable(Meter);
 
+// Reasons of gap rows; the ledger counts them by these texts.
+namespace gap {
+inline constexpr const char* kCounterReset = "counter went backwards";
+inline constexpr const char* kNotRead = "memory or disk not read";
+inline constexpr const char* kVanished = "group gone without a final reading";
+inline constexpr const char* kRestarted = "host restarted without a final reading";
+inline constexpr const char* kUnreadable = "final reading failed";
+inline constexpr const char* kUnknownPast = "no earlier reading of a running group";
+}  // namespace gap
+
 struct UsageRow {
   std::string tenantId;
   std::string appId;       // empty: the tenant itself (network), or a build

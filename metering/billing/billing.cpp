@@ -27,9 +27,8 @@ class Billing::Database {
   std::mutex mutex;
   Connection sql;
 
-  Result<Invoice> draft(const std::string& tenantId, const std::string& name, const Period& period,
-                        const PriceBook* other) {
-    if (auto rolled = rollUpAll(sql); !rolled) return rolled.error();
+  // `other`: null for the book on record.
+  Result<Drafted> draft(const TenantNamesById& tenants, const Period& period, const PriceBook* other) {
     Snapshot snapshot(sql);
     if (auto begun = snapshot.begin(); !begun) return begun.error();
     PriceBook own;
@@ -41,7 +40,9 @@ class Billing::Database {
     }
     auto drafts = Drafts::open(sql);
     if (!drafts) return drafts.error();
-    return drafts->make(*other, tenantId, name, period);
+    Drafted drafted;
+    for (const auto& [id, name] : tenants) drafted.emplace(id, drafts->make(*other, id, name, period));
+    return drafted;
   }
 
   Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now) {
@@ -50,11 +51,13 @@ class Billing::Database {
     Closing closing;
     auto invoices = draftAll(period, names, now, closing);
     if (!invoices) return invoices.error();
+    auto recorder = Recorder::open(sql);
+    if (!recorder) return recorder.error();
     for (std::size_t at = 0; at < invoices->size(); at += kInvoicesAtOnce) {
       Transaction transaction(sql);
       if (auto begun = transaction.begin(); !begun) return begun.error();
       for (std::size_t i = at; i < std::min(at + kInvoicesAtOnce, invoices->size()); ++i) {
-        const auto written = record(sql, invoices->at(i));
+        const auto written = recorder->record(invoices->at(i));
         if (!written) return written.error();
         ++(*written ? closing.closed : closing.present);
       }
@@ -131,7 +134,15 @@ Status Billing::rollUp() {
 Result<Invoice> Billing::draft(const std::string& tenantId, const std::string& tenantName, const Period& period,
                                const PriceBook* book) {
   const std::lock_guard lock(database_->mutex);
-  return database_->draft(tenantId, tenantName, period, book);
+  if (auto rolled = rollUpAll(database_->sql); !rolled) return rolled.error();
+  auto drafted = database_->draft({{tenantId, tenantName}}, period, book);
+  if (!drafted) return drafted.error();
+  return std::move(drafted->begin()->second);
+}
+
+Result<Drafted> Billing::drafts(const TenantNamesById& tenants, const Period& period) {
+  const std::lock_guard lock(database_->mutex);
+  return database_->draft(tenants, period, nullptr);
 }
 
 Result<Closing> Billing::close(const Period& period, const TenantNamesById& names, std::int64_t now) {
@@ -178,17 +189,9 @@ Status Billing::statement(const Invoice& invoice, const SigningKey& key,
   return writeStatement(*own, invoice, key, sink);
 }
 
-Result<Quantity> Billing::used(const std::string& tenantId, const Period& period, Meter meter) {
+Result<std::map<std::string, Quantity>> Billing::used(const Period& period, Meter meter) {
   const std::lock_guard lock(database_->mutex);
-  auto reader = HoursReader::open(database_->sql);
-  if (!reader) return reader.error();
-  const auto input = reader->input(tenantId, period);
-  if (!input) return input.error();
-  Quantity sum = 0;
-  for (const auto& usage : input->usage) {
-    if (usage.meter == meter) sum += usage.quantity;
-  }
-  return sum;
+  return usedByTenant(database_->sql, period, meter);
 }
 
 Result<std::string> Billing::addCredit(const std::string& tenantId, const std::string& text, Money amount,

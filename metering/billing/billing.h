@@ -57,6 +57,9 @@ struct Closing {
 // Names by tenant id, for invoices: those that exist now. A tenant that is gone has its id as its name.
 using TenantNamesById = std::map<std::string, std::string>;
 
+// Invoices by tenant id; each its own success or failure.
+using Drafted = std::map<std::string, Result<Invoice>>;
+
 class Billing {
  public:
   // `path`: the ledger's database, which a Ledger has made.
@@ -72,6 +75,8 @@ class Billing {
   // Rolls up, then rates the month as it stands. `book`: another one, for a dry run.
   [[nodiscard]] Result<Invoice> draft(const std::string& tenantId, const std::string& tenantName, const Period& period,
                                       const PriceBook* book = nullptr);
+  // Of several, from one state of the database, as far as it is rolled up.
+  [[nodiscard]] Result<Drafted> drafts(const TenantNamesById& tenants, const Period& period);
   // All tenants that have a plan, usage or late usage; the month must be over by `now`.
   [[nodiscard]] Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now);
   // Empty tenant: of all. Newest month first.
@@ -87,8 +92,8 @@ class Billing {
   // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.
   [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key,
                                  const std::function<void(std::string_view)>& sink);
-  // External bytes out and such, of the month so far.
-  [[nodiscard]] Result<Quantity> used(const std::string& tenantId, const Period& period, Meter meter);
+  // What each tenant has used of a meter in a month, as far as it is rolled up.
+  [[nodiscard]] Result<std::map<std::string, Quantity>> used(const Period& period, Meter meter);
 
   [[nodiscard]] Result<std::string> addCredit(const std::string& tenantId, const std::string& text, Money amount,
                                               std::int64_t now);

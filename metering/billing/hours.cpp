@@ -22,8 +22,8 @@ std::string number(Meter meter) {
   return std::to_string(static_cast<unsigned>(meter));
 }
 
-const std::string kSums =
-    "CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT), CAST(SUM(r.quantity & 4294967295) AS BIGINT)";
+const std::string kHigh = "CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT)";
+const std::string kLow = "CAST(SUM(r.quantity & 4294967295) AS BIGINT)";
 const std::string kHourOfRow = "r.window_from - r.window_from % 3600000000";
 // The rows of a chain that are not in `hours` yet.
 const std::string kNewRows =
@@ -59,8 +59,8 @@ Status rollUpAll(Connection& database) {
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun;
   for (const std::string& sql :
-       {"INSERT INTO hours SELECT r.tenant, " + kHourOfRow + " AS hour, r.app, r.meter, " + kSums + ' ' + kNewRows +
-            "WHERE r.meter IN " + billable() +
+       {"INSERT INTO hours SELECT r.tenant, " + kHourOfRow + " AS hour, r.app, r.meter, " + kHigh + ", " + kLow + ' ' +
+            kNewRows + "WHERE r.meter IN " + billable() +
             " GROUP BY r.tenant, hour, r.app, r.meter ON CONFLICT(tenant, hour, app, meter) DO UPDATE SET"
             " high = hours.high + excluded.high, low = hours.low + excluded.low",
         "INSERT INTO lifecycle SELECT r.tenant, r.number, r.window_from, r.note " + kNewRows +
@@ -76,6 +76,20 @@ Status rollUpAll(Connection& database) {
   return transaction.commit();
 }
 
+Result<std::map<std::string, Quantity>> usedByTenant(Connection& database, const Period& period, Meter meter) {
+  auto query = database.prepare(
+      "SELECT n.text, CAST(SUM(h.high) AS BIGINT), CAST(SUM(h.low) AS BIGINT) FROM hours h JOIN names n"
+      " ON n.id = h.tenant WHERE h.meter = ?1 AND h.hour >= ?2 AND h.hour < ?3 GROUP BY n.text");
+  if (!query) return query.error();
+  query->bind(1, static_cast<std::int64_t>(meter)).bind(2, period.from).bind(3, period.to);
+  std::map<std::string, Quantity> used;
+  Statement::Step step{};
+  while ((step = query->step()) == Statement::Step::row)
+    used.emplace(query->bytes(0), joined(query->bits(1), query->bits(2)));
+  if (step == Statement::Step::failed) return database.error();
+  return used;
+}
+
 Result<HoursReader> HoursReader::open(Connection& database) {
   HoursReader reader(database);
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
@@ -84,16 +98,15 @@ Result<HoursReader> HoursReader::open(Connection& database) {
                      "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
                      " WHERE h.tenant = " +
                          tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
-           std::pair{
-               &reader.rows_,
-               "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
-                   " AS hour, r.app AS app, r.meter AS meter, CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT)"
-                   " AS high, CAST(SUM(r.quantity & 4294967295) AS BIGINT) AS low FROM spans s JOIN rows r"
-                   " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
-                   tenant +
-                   " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
-                   " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
-                   billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
+           std::pair{&reader.rows_,
+                     "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
+                         " AS hour, r.app AS app, r.meter AS meter, " + kHigh + " AS high, " + kLow +
+                         " AS low FROM spans s JOIN rows r"
+                         " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
+                         tenant +
+                         " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
+                         " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
+                         billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
            std::pair{&reader.reach_,
                      "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
                      " WHERE d.tenant = " +

@@ -4,8 +4,8 @@
 // its connection and go before it. Failures: Error of the connection.
 #pragma once
 
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +17,10 @@ namespace cloister::metering {
 // Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks months that are closed and got
 // some of it as late. One transaction.
 [[nodiscard]] Status rollUpAll(Connection& database);
+
+// What each tenant has used of a meter.
+[[nodiscard]] Result<std::map<std::string, Quantity>> usedByTenant(Connection& database, const Period& period,
+                                                                   Meter meter);
 
 // How far a tenant's hours reach in its chain.
 struct Reach {

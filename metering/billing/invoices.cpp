@@ -1,6 +1,7 @@
 #include "metering/billing/invoices.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 namespace cloister::metering {
@@ -10,11 +11,20 @@ Error damaged(const std::string& id) {
   return Error{"billing", "an invoice on record cannot be read", id, 0};
 }
 
-Result<bool> present(Connection& database, const std::string& sql, std::string_view first, std::int64_t second) {
-  auto query = database.prepare(sql);
-  if (!query) return query.error();
-  const auto step = query->bind(1, first).bind(2, second).step();
+Status prepareAll(Connection& database, std::initializer_list<std::pair<Statement*, std::string>> wanted) {
+  for (const auto& [statement, text] : wanted) {
+    auto prepared = database.prepare(text);
+    if (!prepared) return prepared.error();
+    *statement = std::move(prepared).value();
+  }
+  return {};
+}
+
+// Whether a statement with these two parameters finds a row.
+Result<bool> finds(Connection& database, Statement& statement, std::string_view first, std::int64_t second) {
+  const auto step = statement.bind(1, first).bind(2, second).step();
   if (step == Statement::Step::failed) return database.error();
+  statement.reset();
   return step == Statement::Step::row;
 }
 
@@ -57,15 +67,13 @@ Result<Drafts> Drafts::open(Connection& database) {
   auto hours = HoursReader::open(database);
   if (!hours) return hours.error();
   Drafts drafts(database, std::move(hours).value());
-  for (const auto& [statement, sql] :
-       {std::pair{&drafts.bodies_, "SELECT id, body FROM invoices WHERE tenant = ?1 AND period_from >= ?2 ORDER BY id"},
-        std::pair{
-            &drafts.credits_,
-            "SELECT id, text, remaining FROM credits WHERE tenant = ?1 AND remaining > 0 ORDER BY created_at, id"}}) {
-    auto prepared = database.prepare(sql);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
+  auto prepared = prepareAll(
+      database,
+      {{&drafts.closed_, "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2"},
+       {&drafts.bodies_, "SELECT id, body FROM invoices WHERE tenant = ?1 AND period_from >= ?2 ORDER BY id"},
+       {&drafts.credits_,
+        "SELECT id, text, remaining FROM credits WHERE tenant = ?1 AND remaining > 0 ORDER BY created_at, id"}});
+  if (!prepared) return prepared.error();
   return drafts;
 }
 
@@ -80,8 +88,7 @@ Result<Invoice> Drafts::make(const PriceBook& book, const std::string& tenantId,
   const auto charges = rate(book, *usage);
   if (!charges) return charges.error();
   input.lines = linesOf(*charges);
-  const auto closed =
-      present(*database_, "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2", tenantId, period.from);
+  const auto closed = finds(*database_, closed_, tenantId, period.from);
   if (!closed) return closed.error();
   if (!*closed) {
     auto late = corrections(book, tenantId);
@@ -144,32 +151,38 @@ Result<std::vector<Credit>> Drafts::credits(const std::string& tenantId) {
   return all;
 }
 
-Result<bool> record(Connection& database, const Invoice& invoice) {
-  // Another cloisterd may have closed it or rolled up since: then this draft is no longer what the hours say.
+Result<Recorder> Recorder::open(Connection& database) {
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
-  const auto moved = present(database, "SELECT 1 FROM rolled WHERE tenant = " + tenant + " AND number <> ?2",
-                             invoice.tenantId, static_cast<std::int64_t>(invoice.lastRow));
+  Recorder recorder(database);
+  auto prepared = prepareAll(
+      database, {{&recorder.moved_, "SELECT 1 FROM rolled WHERE tenant = " + tenant + " AND number <> ?2"},
+                 {&recorder.put_,
+                  "INSERT INTO invoices(id, tenant, period_from, period_to, last_row, total, currency, closed_at, body)"
+                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id"},
+                 {&recorder.takeCredit_, "UPDATE credits SET remaining = remaining + ?2 WHERE id = ?1"},
+                 {&recorder.clearLate_, "DELETE FROM late WHERE tenant = " + tenant + " AND period_from = ?2"}});
+  if (!prepared) return prepared.error();
+  return recorder;
+}
+
+Result<bool> Recorder::record(const Invoice& invoice) {
+  // Another cloisterd may have closed it or rolled up since: then this draft is no longer what the hours say.
+  const auto moved = finds(*database_, moved_, invoice.tenantId, static_cast<std::int64_t>(invoice.lastRow));
   if (!moved) return moved.error();
   if (*moved) return false;
-  auto put = database.prepare(
-      "INSERT INTO invoices(id, tenant, period_from, period_to, last_row, total, currency, closed_at, body)"
-      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id");
-  if (!put) return put.error();
   const auto body = toJson(invoice);
-  put->bind(1, std::string_view(invoice.id)).bind(2, std::string_view(invoice.tenantId));
-  put->bind(3, invoice.period.from).bind(4, invoice.period.to).bind(5, invoice.lastRow).bind(6, invoice.total);
-  const auto step = put->bind(7, std::string_view(invoice.currency)).bind(8, invoice.closedAt).bind(9, body).step();
-  if (step == Statement::Step::failed) return database.error();
+  put_.bind(1, std::string_view(invoice.id)).bind(2, std::string_view(invoice.tenantId));
+  put_.bind(3, invoice.period.from).bind(4, invoice.period.to).bind(5, invoice.lastRow).bind(6, invoice.total);
+  const auto step = put_.bind(7, std::string_view(invoice.currency)).bind(8, invoice.closedAt).bind(9, body).step();
+  if (step == Statement::Step::failed) return database_->error();
+  put_.reset();
   if (step == Statement::Step::done) return false;
-  put->reset();
   for (const auto& line : invoice.lines) {
     const bool credit = line.kind == ChargeKind::credit;
     if (!credit && line.kind != ChargeKind::correction) continue;
-    auto change = database.prepare(credit ? "UPDATE credits SET remaining = remaining + ?2 WHERE id = ?1"
-                                          : "DELETE FROM late WHERE tenant = " + tenant + " AND period_from = ?2");
-    if (!change) return change.error();
-    change->bind(1, credit ? std::string_view(line.sku) : std::string_view(invoice.tenantId));
-    if (!change->bind(2, credit ? line.cost : line.from).run()) return database.error();
+    auto& change = credit ? takeCredit_ : clearLate_;
+    change.bind(1, credit ? std::string_view(line.sku) : std::string_view(invoice.tenantId));
+    if (!change.bind(2, credit ? line.cost : line.from).run()) return database_->error();
   }
   return true;
 }

@@ -35,12 +35,26 @@ class Drafts {
   [[nodiscard]] Result<std::vector<Credit>> credits(const std::string& tenantId);
   Connection* database_;
   HoursReader hours_;
+  Statement closed_;
   Statement bodies_;
   Statement credits_;
 };
 
-// Writes an invoice, takes its credits and clears the late months that it corrects; in the caller's transaction.
-// False: the tenant's month is closed already, or its chain went on since the draft.
-[[nodiscard]] Result<bool> record(Connection& database, const Invoice& invoice);
+// Writes invoices in the caller's transactions.
+class Recorder {
+ public:
+  [[nodiscard]] static Result<Recorder> open(Connection& database);
+  // Takes the invoice's credits and clears the late months that it corrects, too. False: the tenant's month is closed
+  // already, or its chain went on since the draft.
+  [[nodiscard]] Result<bool> record(const Invoice& invoice);
+
+ private:
+  explicit Recorder(Connection& database) : database_(&database) {}
+  Connection* database_;
+  Statement moved_;
+  Statement put_;
+  Statement takeCredit_;
+  Statement clearLate_;
+};
 
 }  // namespace cloister::metering

@@ -1,14 +1,6 @@
 #include "metering/export/statement.h"
 
 namespace cloister::metering {
-namespace {
-
-std::string_view view(const std::array<unsigned char, 32>& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-
-}  // namespace
-
 std::string escapeField(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;
@@ -42,7 +34,7 @@ void StatementWriter::record(std::initializer_list<std::string_view> fields) {
     text += text.empty() ? std::string(field) : '\t' + escapeField(field);
   }
   text += '\t';
-  const auto check = hexadecimal(view(one_.begin().add(text).end())).substr(0, kLineCheck);
+  const auto check = hexadecimal(one_.begin().add(text).end()).substr(0, kLineCheck);
   line(text + check);
 }
 
@@ -87,7 +79,7 @@ void StatementWriter::row(const ChainedRow& row) {
 
 void StatementWriter::end(const Invoice& invoice, const SigningKey& key) {
   record({"invoice", toJson(invoice)});
-  const auto digest = hexadecimal(view(all_.end()));
+  const auto digest = hexadecimal(all_.end());
   sink_("seal\t" + digest + '\t' + key.sign(digest) + '\n');
 }
 

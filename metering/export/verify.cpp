@@ -99,7 +99,7 @@ class Verifier {
     const auto end = line.rfind('\t');
     if (end == std::string_view::npos) lineFails("is no record");
     const auto hash = one_.begin().add(line.substr(0, end + 1)).end();
-    if (line.substr(end + 1) != hexadecimal(view(hash)).substr(0, kLineCheck))
+    if (line.substr(end + 1) != hexadecimal(hash).substr(0, kLineCheck))
       lineFails("the check of a \"" + escapeField(fields_.front().substr(0, 20)) + "\" record does not hold");
   }
 
@@ -216,7 +216,7 @@ class Verifier {
     wire::Writer writer;
     putRow(writer, row);
     const auto hash = rowHash(sha_, previous_, rowNumber, batch_, writer.bytes());
-    if (fields_[9] != hexadecimal(view(hash))) fail("its hash differs from its content");
+    if (fields_[9] != hexadecimal(hash)) fail("its hash differs from its content");
     previous_ = hash;
     number_ = rowNumber;
     ++report_.rows;
@@ -229,7 +229,7 @@ class Verifier {
 
   void readSeal() {
     if (fields_.size() != 3) lineFails("the seal has not its fields");
-    const auto digest = hexadecimal(view(all_.end()));
+    const auto digest = hexadecimal(all_.end());
     if (fields_[1] != digest) lineFails("the seal is of another file");
     if (!isSignedBy(publicKey_, digest, std::string(fields_[2]))) lineFails("the seal's signature does not hold");
     if (!report_.invoice) lineFails("there is no invoice");
@@ -265,7 +265,7 @@ class Verifier {
     const Invoice& stated = *report_.invoice;
     if (stated.period != period_ || stated.tenantId != tenantId_ || stated.tenantName != tenantName_)
       throw Finding{"the invoice is of another tenant or month"};
-    if (stated.lastRow != number_ || (number_ != 0 && stated.head != hexadecimal(view(previous_))))
+    if (stated.lastRow != number_ || (number_ != 0 && stated.head != hexadecimal(previous_)))
       throw Finding{"the invoice rests on row " + std::to_string(stated.lastRow) + ", and the rows end with " +
                     std::to_string(number_)};
     InvoiceInput input;

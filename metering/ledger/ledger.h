@@ -34,12 +34,12 @@
 #include <vector>
 
 #include "metering/base/quantity.h"
+#include "metering/base/sha256.h"
 #include "metering/base/usage.h"
 #include "sandbox/base/result.h"
 
 namespace cloister::metering {
 
-using Hash = std::array<unsigned char, 32>;
 inline constexpr std::size_t kMeters = static_cast<std::size_t>(kLastMeter) + 1;
 // Indexed by Meter. Levels hold the highest value ever, the others the sum.
 using Totals = std::array<Quantity, kMeters>;

@@ -6,10 +6,6 @@
 
 namespace cloister::metering {
 
-std::string_view view(const Hash& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-
 bool toHash(std::string_view bytes, Hash& hash) {
   if (bytes.size() != hash.size()) return false;
   std::copy(bytes.begin(), bytes.end(), hash.begin());

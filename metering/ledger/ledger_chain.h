@@ -21,7 +21,6 @@ struct Head {
   std::int64_t latest = 0;
 };
 
-[[nodiscard]] std::string_view view(const Hash& hash);
 [[nodiscard]] bool toHash(std::string_view bytes, Hash& hash);
 [[nodiscard]] std::string encodeTotals(const Totals& totals);
 [[nodiscard]] bool decodeTotals(std::string_view bytes, Totals& totals);

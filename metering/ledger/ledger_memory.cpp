@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <mutex>
 
-#include "metering/readings/accumulator.h"
-
 namespace cloister::metering {
 
 void LedgerMemory::apply(const LedgerChange& change) {

@@ -1,6 +1,6 @@
 #include "metering/ledger/migrations.h"
 
-#include "metering/billing/schema.h"
+#include "metering/ledger/billing_tables.h"
 
 namespace cloister::metering {
 namespace {

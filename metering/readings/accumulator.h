@@ -23,16 +23,6 @@ namespace cloister::metering {
 
 inline constexpr std::uint64_t kLongestInterval = 30'000'000'000;  // nanoseconds
 
-// Reasons of gap rows; the ledger counts them by these texts.
-namespace gap {
-inline constexpr const char* kCounterReset = "counter went backwards";
-inline constexpr const char* kNotRead = "memory or disk not read";
-inline constexpr const char* kVanished = "group gone without a final reading";
-inline constexpr const char* kRestarted = "host restarted without a final reading";
-inline constexpr const char* kUnreadable = "final reading failed";
-inline constexpr const char* kUnknownPast = "no earlier reading of a running group";
-}  // namespace gap
-
 // What a reading adds for one instance (or for a tenant's network).
 struct Amount {
   Meter meter = Meter::cpu;

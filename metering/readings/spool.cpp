@@ -8,6 +8,7 @@
 
 #include "metering/base/encoding.h"
 #include "metering/base/sql.h"
+#include "metering/readings/state_encoding.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {

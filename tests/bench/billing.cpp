@@ -16,11 +16,13 @@
 #include "metering/billing/billing.h"
 #include "metering/export/verify.h"
 #include "metering/ledger/ledger.h"
+#include "tests/bench/scratch.h"
 
 namespace {
 
 using namespace cloister;
 using namespace cloister::metering;
+using bench::good;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kStatementShare = 500;
@@ -30,15 +32,6 @@ const Period kMonth = *parseMonth("2026-01");
 
 double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-template <typename T>
-T good(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message());
-  return std::move(result).value();
-}
-void good(const Status& status) {
-  if (!status) throw std::runtime_error(status.error().message());
 }
 
 // Rows as nodes send them: five meters that have prices, windows of ten seconds in order of time.

@@ -18,27 +18,21 @@
 
 #include "metering/base/sql.h"
 #include "metering/ledger/ledger.h"
+#include "tests/bench/scratch.h"
 #include "tests/integration/metering/postgres_server.h"
 
 namespace {
 
 using namespace cloister;
 using namespace cloister::metering;
+using bench::good;
+using bench::Scratch;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kRowsPerBatch = 1000;
 constexpr std::uint64_t kTenants = 100;
 constexpr std::uint64_t kMetersUsed = 16;
 constexpr std::uint64_t kWindowsAnInstanceLives = 20;
-
-template <typename T>
-T good(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message());
-  return std::move(result).value();
-}
-void good(const Status& status) {
-  if (!status) throw std::runtime_error(status.error().message());
-}
 
 // As a node's spool cuts them: window by window, tenant by tenant, a row a meter.
 class Rows {
@@ -132,22 +126,6 @@ double verifyAll(Ledger& ledger) {
   return rate(rows, began);
 }
 
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cloister-ledger-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
-    path = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string path;
-};
-
 void run(unsigned rounds, unsigned batches) {
   const Scratch scratch;
   std::optional<test::PostgresServer> server;
@@ -158,8 +136,8 @@ void run(unsigned rounds, unsigned batches) {
                    }});
   };
   std::vector<Contestant> all;
-  Floor sqliteFloor(scratch.path + "/floor.db");
-  const auto sqlite = good(Ledger::open(scratch.path + "/ledger.db"));
+  Floor sqliteFloor(scratch.path() + "/floor.db");
+  const auto sqlite = good(Ledger::open(scratch.path() + "/ledger.db"));
   all.push_back({"SQLite floor", [&](const UsageBatch& batch) { sqliteFloor.append(batch); }});
   addAppender(all, "SQLite ledger", *sqlite);
   std::optional<Floor> postgresFloor;

@@ -90,7 +90,8 @@ class Run {
     const auto status = node_.server().awaitStatus([](const auto&) { return true; }, 1);
     if (!status) return;
     for (const auto& report : status->instances) {
-      const bool ran = report.state == model::InstanceState::crashed && !report.reason.starts_with("launch:");
+      // Any other reason: it was not launched, or nobody saw it end; the node starts it again.
+      const bool ran = report.state == model::InstanceState::crashed && report.reason.starts_with("exit ");
       if (!ran || !running_.contains(report.id)) continue;
       running_.erase(report.id);
       ended_.insert(report.id);

@@ -31,6 +31,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/cgroups/cgroups.h"
 #include "tests/bench/metering_modes.h"
+#include "tests/bench/scratch.h"
 
 namespace cloister::bench {
 namespace {
@@ -56,23 +57,6 @@ double ownCpu() {
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
-
-// Directories of our own for the spool, gone with the object.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cloister-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string path;
-};
 
 // Real groups, as many as were asked for or as the machine gives.
 class Groups {
@@ -221,7 +205,7 @@ double floorOf(const Groups& groups, unsigned first, unsigned end, Files which, 
 void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& pace, Cost& cost) {
   const Scratch scratch;
   auto boot = counters::bootId();
-  auto spool = metering::Spool::open(scratch.path + "/spool.db", "bench");
+  auto spool = metering::Spool::open(scratch.path() + "/spool.db", "bench");
   if (!boot || !spool) throw std::runtime_error("no spool");
   auto sampler = metering::Sampler::open(**spool, *boot);
   if (!sampler) throw std::runtime_error(sampler.error().message());

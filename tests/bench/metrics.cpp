@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "tests/bench/metrics_world.h"
+#include "tests/bench/scratch.h"
 #include "tests/bench/tables.h"
 
 namespace cloister::bench {
@@ -145,25 +146,6 @@ class Contestant {
   int orders_[2] = {-1, -1};
   int answers_[2] = {-1, -1};
   pid_t child_ = -1;
-};
-
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cloister-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
 };
 
 // `name{a="b",c="d"} value` into the registry, as a gauge of its family; our benchmark's labels need no unescaping.

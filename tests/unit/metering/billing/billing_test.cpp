@@ -164,7 +164,7 @@ TEST_F(BillingTest, sumsAreExactBeyondSixtyFourBits) {
   price("2026", "0");
   for (int i = 0; i < 3; ++i) use("tn-1", kJanuary.from, UINT64_MAX);
   ASSERT_TRUE(billing_->rollUp());
-  EXPECT_TRUE(billing_->used("tn-1", kJanuary, Meter::cpu).value() == Quantity{UINT64_MAX} * 3);
+  EXPECT_TRUE(billing_->used(kJanuary, Meter::cpu).value().at("tn-1") == Quantity{UINT64_MAX} * 3);
 }
 
 TEST_F(BillingTest, awkwardTenantsAreTenants) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "metering/base/sha256.h"
 #include "metering/base/sql.h"
 #include "metering/ledger/ledger.h"
 #include "tests/unit/metering/ledger/ledger_place.h"
@@ -19,16 +20,6 @@ inline UsageRow row(const std::string& tenant, Meter meter, std::uint64_t quanti
                     const std::string& app = "ap-1", const std::string& instance = "in-1",
                     const std::string& note = "") {
   return {tenant, app, instance, meter, quantity, window * kWindow, (window + 1) * kWindow, note};
-}
-
-inline std::string hexOf(std::string_view bytes) {
-  std::string out;
-  for (const char byte : bytes) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    out += kDigits[static_cast<unsigned char>(byte) >> 4U];
-    out += kDigits[static_cast<unsigned char>(byte) & 15U];
-  }
-  return out;
 }
 
 class LedgerTest : public testing::Test {

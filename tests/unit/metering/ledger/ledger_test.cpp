@@ -167,7 +167,7 @@ TEST_F(LedgerTest, TheChainIsAsDocumented) {
   ASSERT_EQ(statement->step(), Statement::Step::row);
   // sha256 of 32 zero bytes, 01, 0100000000000000, 04000000 "nd-1", 0700000000000000, 04000000 "boot", 01000000 "t",
   // 01000000 "a", 00000000, 00, 0201000000000000, 0100000000000000, 0200000000000000, 00000000
-  EXPECT_EQ(hexOf(statement->bytes(0)), "163d52bdea7ecf2f32af35196d063ba1de7eef0df2478223b93bab46fd7fb41a");
+  EXPECT_EQ(hexadecimal(statement->bytes(0)), "163d52bdea7ecf2f32af35196d063ba1de7eef0df2478223b93bab46fd7fb41a");
 }
 
 TEST_F(LedgerTest, ATransactionThatFailsLeavesNothing) {

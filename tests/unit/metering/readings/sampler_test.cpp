@@ -34,6 +34,11 @@ class SamplerTest : public testing::Test {
     ASSERT_TRUE(made.ok()) << made.error().message();
     sampler = std::move(made).value();
   }
+  // subject() with 100 bytes in use, and what it spent since its birth.
+  void launch(std::uint64_t cpuMicros) {
+    group.unified(cpuMicros, 100);
+    ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  }
   std::vector<UsageRow> rows() {
     std::vector<UsageRow> all;
     const auto batches = spool->pending(1000);
@@ -95,8 +100,7 @@ TEST_F(SamplerTest, FinishTakesTheLastReadingAndIsDurable) {
 }
 
 TEST_F(SamplerTest, AGroupFoundAgainAfterItsLastReadingIsNotCountedAgain) {
-  group.unified(0, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(0);
   group.unified(5'000'000, 100);
   ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
   restart();  // killed before the launcher had removed it
@@ -139,8 +143,7 @@ TEST_F(SamplerTest, AGroupThatEndedWhileNobodyLookedLivedNoLonger) {
 }
 
 TEST_F(SamplerTest, AFinishedGroupThatIsRemovedMeanwhileLeavesNoGap) {
-  group.unified(0, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(0);
   ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
   restart();  // killed after the launcher had removed it
   ASSERT_TRUE(sampler->closeMissing(at(30)).ok());
@@ -157,8 +160,7 @@ TEST_F(SamplerTest, AFinishedGroupThatIsRemovedMeanwhileLeavesNoGap) {
 }
 
 TEST_F(SamplerTest, ARestartContinuesFromTheLastReading) {
-  group.unified(0, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(0);
   group.unified(1'000'000, 100);
   EXPECT_EQ(sampler->sample(at(10)), 0U);
   ASSERT_TRUE(sampler->flush(at(10)).ok());
@@ -177,8 +179,7 @@ TEST_F(SamplerTest, ARestartContinuesFromTheLastReading) {
 }
 
 TEST_F(SamplerTest, AGroupThatVanishedLeavesAGapRow) {
-  group.unified(1'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   restart();
@@ -192,8 +193,7 @@ TEST_F(SamplerTest, AGroupThatVanishedLeavesAGapRow) {
 }
 
 TEST_F(SamplerTest, AGroupThatWasMissingAndComesBackIsNotCountedAgain) {
-  group.unified(1'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   restart();
@@ -212,8 +212,7 @@ TEST_F(SamplerTest, AGroupThatWasMissingAndComesBackIsNotCountedAgain) {
 }
 
 TEST_F(SamplerTest, AfterABootTheSameNameIsAnotherGroup) {
-  group.unified(9'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(9'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   EXPECT_EQ(sum(Meter::cpu), 9'000'000'000U);
@@ -229,8 +228,7 @@ TEST_F(SamplerTest, AfterABootTheSameNameIsAnotherGroup) {
 }
 
 TEST_F(SamplerTest, AnotherInodeUnderTheSameNameIsAnotherGroup) {
-  group.unified(9'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(9'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
   group.unified(10'000'000, 100);
   ASSERT_TRUE(sampler->add(subject("in-1-1", 12), group.descriptors(), Origin::launched, at(6)).ok());
@@ -264,8 +262,7 @@ TEST_F(SamplerTest, WithAPastARecoveredGroupThatTheSpoolMissedCountsFromItsBirth
 }
 
 TEST_F(SamplerTest, AnUnreadableGroupStillLivesAndItsEndIsAGap) {
-  group.unified(1'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(1)), 0U);
   group.put("cpu.stat", "").put("memory.current", "");
   EXPECT_EQ(sampler->sample(at(2)), 1U);
@@ -286,8 +283,7 @@ TEST_F(SamplerTest, AddRefusesAGroupWithoutCounters) {
 
 TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
   constexpr std::int64_t kHour = 3'600'000'000;
-  group.unified(0, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(0);
   std::int64_t step = 0;
   for (int second = 1; second <= 60; ++second) {
     if (second == 15) step = kHour;       // an hour forward
@@ -310,8 +306,7 @@ TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
 
 TEST_F(SamplerTest, AStepOfTheCalendarIsEveryTenantsToKnowAlsoWhenTheNodeWasAway) {
   constexpr std::int64_t kHour = 3'600'000'000;
-  group.unified(0, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(0);
   auto other = subject("in-2-1", 12);
   other.tenantId = "tn-2";
   ASSERT_TRUE(sampler->add(other, group.descriptors(), Origin::launched, at(0)).ok());
@@ -369,8 +364,7 @@ TEST_F(SamplerTest, NetworkIsTheTenantsAndSurvivesARestart) {
 }
 
 TEST_F(SamplerTest, AFailedCommitLosesNothing) {
-  group.unified(1'000'000, 100);
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
+  launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
   auto other = Connection::open(scratch.file("spool.db"), "test");
   ASSERT_TRUE(other.ok());

@@ -1,4 +1,4 @@
-#include "metering/base/encoding.h"
+#include "metering/readings/state_encoding.h"
 
 #include <gtest/gtest.h>
 
