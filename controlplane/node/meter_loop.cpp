@@ -69,10 +69,12 @@ void MeterLoop::forget(const std::string& container) {
   sampler_->forget(container);
 }
 
-std::uint64_t MeterLoop::oomKills(const std::string& container) {
+MeterLoop::LimitHits MeterLoop::limitHits(const std::string& container) {
   const std::lock_guard lock(mutex_);
-  const auto* reading = sampler_->last(container);
-  return reading == nullptr ? 0 : reading->oomKills.value_or(0);
+  const auto* before = sampler_->last(container);
+  const auto now = sampler_->look(container);
+  if (before == nullptr || !now) return {};
+  return {now->oomKills.value_or(0), before->oomKills.value_or(0), now->pidsRefused.value_or(0)};
 }
 
 void MeterLoop::setTenants(const std::map<TenantIndex, std::string>& tenants) {
@@ -109,9 +111,10 @@ void MeterLoop::readNetwork() {
   for (const auto& item : usage.value()) {
     const auto tenant = tenants_.find(item.tenant);
     if (tenant == tenants_.end()) continue;
-    sampler_->network(
-        tenant->second,
-        {item.externalReceivedBytes, item.externalSentBytes, item.internalReceivedBytes, item.internalSentBytes}, at);
+    sampler_->network(tenant->second,
+                      {item.externalReceivedBytes, item.externalSentBytes, item.internalReceivedBytes,
+                       item.internalSentBytes, item.droppedPackets},
+                      at);
   }
 }
 
@@ -119,10 +122,11 @@ void MeterLoop::run() {
   auto next = Clock::now();
   for (int round = 0;; ++round) {
     if (round % kNetworkEvery == 0) readNetwork();
-    const auto groups = groupCpu_ ? groupCpu_() : std::vector<Tenants::GroupCpu>{};
+    const auto groups = groupCpu_ ? groupCpu_() : Tenants::CpuOfGroups{};
     std::unique_lock lock(mutex_);
     const auto at = metering::now();
-    for (const auto& group : groups) sampler_->tenantGroup(group.tenantId, group.inode, group.nanos, at);
+    for (const auto& group : groups.tenants) sampler_->tenantGroup(group.tenantId, group.inode, group.nanos, at);
+    if (groups.host) sampler_->host(*groups.host, at);
     const std::size_t failed = sampler_->sample(at);
     if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
     if (auto done = sampler_->flush(at); !done) warn("flush", done.error());

@@ -44,12 +44,17 @@ class MeterLoop {
   void ended(const std::string& container, std::int64_t utcMicros);
   // After the launcher's remove.
   void forget(const std::string& container);
-  // OOM kills of the group at its last full reading, up to ten seconds ago.
-  [[nodiscard]] std::uint64_t oomKills(const std::string& container);
-  // Whose network counters the launcher's tenant indexes are.
-  // Where the CPU of tenants' own groups comes from; before start().
-  using GroupCpu = std::function<std::vector<Tenants::GroupCpu>()>;
+  // What its limits have refused it until now; none of a container that is not metered.
+  struct LimitHits {
+    std::uint64_t oomKills = 0;
+    std::uint64_t oomKillsBefore = 0;  // at the last full reading, up to ten seconds ago
+    std::uint64_t pidsRefused = 0;
+  };
+  [[nodiscard]] LimitHits limitHits(const std::string& container);
+  // Where the CPU of tenants' own groups and of the host comes from; before start().
+  using GroupCpu = std::function<Tenants::CpuOfGroups()>;
   void setGroupCpu(GroupCpu groupCpu) { groupCpu_ = std::move(groupCpu); }
+  // Whose network counters the launcher's tenant indexes are.
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
   // Reads the network counters now: before a tenant's are removed with it.

@@ -19,24 +19,6 @@ constexpr std::size_t kMaxHostname = 63;
 constexpr std::size_t kShortId = 6;
 constexpr std::chrono::milliseconds kKillPatience{5'000};
 
-std::uint64_t count(int directory, const char* file, std::string_view key) {
-  if (directory < 0) return 0;
-  auto text = files::read(directory, file, 4096);
-  if (!text) return 0;
-  return metering::parseKey(text.value(), key).value_or(0);
-}
-
-std::uint64_t oomKillsOf(const sandbox::Container& container) {
-  const int memory = container.descriptor(DescriptorKind::memory);
-  if (memory >= 0) return count(memory, "memory.oom_control", "oom_kill");
-  return count(container.descriptor(DescriptorKind::unified), "memory.events", "oom_kill");
-}
-
-std::uint64_t pidsRefused(const sandbox::Container& container) {
-  const int pids = container.descriptor(DescriptorKind::pids);
-  return count(pids >= 0 ? pids : container.descriptor(DescriptorKind::unified), "pids.events", "max");
-}
-
 std::string hostname(const model::DesiredInstance& instance) {
   const std::string tail = "-" + instance.id.substr(instance.id.size() - std::min(instance.id.size(), kShortId));
   std::string head = instance.app + "-" + instance.process;
@@ -108,8 +90,8 @@ launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const mod
 
 void closeMetered(sandbox::Container& container) {
   std::erase_if(container.descriptors, [](const auto& held) {
-    return held.first == DescriptorKind::cpu || held.first == DescriptorKind::cpuacct ||
-           held.first == DescriptorKind::blkio;
+    return held.first != DescriptorKind::pid && held.first != DescriptorKind::netns &&
+           held.first != DescriptorKind::upper;
   });
 }
 
@@ -155,11 +137,13 @@ Ending Runtime::ending(const sandbox::Container& container, const std::string& s
   Ending ending;
   ending.status = status;
   if (status == "exit 0") return ending;
-  const std::uint64_t killed = ending.oomKills = oomKillsOf(container);
+  const auto hits = meter_.limitHits(container.launched.instance);
+  ending.oomKills = hits.oomKills;
   // A kill long ago, which the app outlived, is no reason: it is one when it came since the last regular reading.
-  const bool fresh = killed > meter_.oomKills(container.launched.instance);
-  ending.outOfMemory = fresh || (killed > 0 && (status.empty() || status == "signal 9" || status == "exit 137"));
-  ending.pidsLimit = pidsRefused(container) > 0;
+  const bool fresh = hits.oomKills > hits.oomKillsBefore;
+  const bool killed = status.empty() || status == "signal 9" || status == "exit 137";
+  ending.outOfMemory = fresh || (hits.oomKills > 0 && killed);
+  ending.pidsLimit = hits.pidsRefused > 0;
   return ending;
 }
 

@@ -1,8 +1,10 @@
 #include "controlplane/node/tenants.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 
 #include "metering/readings/cgroup_reader.h"
 #include "metering/readings/pressure.h"
@@ -10,6 +12,36 @@
 #include "sandbox/base/files.h"
 
 namespace cloister::node {
+
+namespace {
+
+// Nanoseconds, of a kept cpu.stat; nothing when it is not there or its group is gone.
+std::optional<std::uint64_t> usageOf(const UniqueFd& cpuStat) {
+  constexpr std::uint64_t kNanosAMicro = 1000;
+  if (!cpuStat) return std::nullopt;
+  std::array<char, 1024> buffer;
+  const auto text = counters::readAgain(cpuStat.get(), buffer.data(), buffer.size());
+  const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
+  return micros ? std::optional(*micros * kNanosAMicro) : std::nullopt;
+}
+
+// A file of the hierarchy's root, which is as far up as the file system goes.
+Result<UniqueFd> openAtRoot(int group, const char* name) {
+  constexpr int kDeepest = 32;
+  auto at = files::openAt(group, ".", O_DIRECTORY | O_PATH);
+  for (int depth = 0; at && depth < kDeepest; ++depth) {
+    auto above = files::openAt(at->get(), "..", O_DIRECTORY | O_PATH);
+    if (!above) return above.error();
+    struct stat here {};
+    struct stat there {};
+    if (::fstat(at->get(), &here) != 0 || ::fstat(above->get(), &there) != 0) return errnoError("node", "fstat", name);
+    if (here.st_dev != there.st_dev) return files::openAt(at->get(), name, O_RDONLY);
+    at = std::move(above);
+  }
+  return at ? Error{"node", "find the root of the groups", name, ELOOP} : at.error();
+}
+
+}  // namespace
 
 launcher::TenantPutRequest tenantRequest(const model::DesiredTenant& tenant) {
   launcher::TenantPutRequest request;
@@ -44,6 +76,7 @@ Status Tenants::ensure(const model::DesiredTenant& tenant) {
   // A group whose CPU cannot be read is no reason to refuse the tenant: it is then not reconciled.
   auto cpuStat = files::openAt(group->get(), "cpu.stat", O_RDONLY);
   const auto inode = counters::inodeOf(group->get());
+  findHost(group->get());
   groups_[tenant.index] = {tenant.id, std::move(*group), cpuStat ? std::move(cpuStat).value() : UniqueFd(),
                            inode ? *inode : 0};
   told_[tenant.index] = text;
@@ -55,18 +88,32 @@ void Tenants::forget() {
   told_.clear();
 }
 
-std::vector<Tenants::GroupCpu> Tenants::groupCpu() {
-  constexpr std::uint64_t kNanosAMicro = 1000;
+void Tenants::findHost(int group) {
+  const auto parent = files::openAt(group, "..", O_DIRECTORY | O_PATH);
+  const auto inode = parent ? counters::inodeOf(parent->get()) : Result<std::uint64_t>(parent.error());
+  if (!inode || (host_ && host_->inode == *inode)) return;
+  Host host;
+  host.inode = *inode;
+  auto groups = files::openAt(parent->get(), "cpu.stat", O_RDONLY);
+  auto total = openAtRoot(parent->get(), "cpu.stat");
+  if (!groups || !total) return;
+  host.groups = std::move(groups).value();
+  host.total = std::move(total).value();
+  host_ = std::move(host);
+}
+
+Tenants::CpuOfGroups Tenants::groupCpu() {
   const std::lock_guard lock(mutex_);
-  std::vector<GroupCpu> all;
-  all.reserve(groups_.size());
-  std::array<char, 1024> buffer{};
+  CpuOfGroups all;
+  all.tenants.reserve(groups_.size());
   for (const auto& [index, group] : groups_) {
-    if (!group.cpuStat || group.inode == 0) continue;
-    const auto text = counters::readAgain(group.cpuStat.get(), buffer.data(), buffer.size());
-    const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
-    if (micros) all.push_back({group.tenantId, group.inode, *micros * kNanosAMicro});
+    if (group.inode == 0) continue;
+    if (const auto nanos = usageOf(group.cpuStat)) all.tenants.push_back({group.tenantId, group.inode, *nanos});
   }
+  if (!host_) return all;
+  const auto groups = usageOf(host_->groups);
+  const auto total = usageOf(host_->total);
+  if (groups && total) all.host = metering::HostCpu{host_->inode, *groups, *total};
   return all;
 }
 

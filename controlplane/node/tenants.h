@@ -5,11 +5,13 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
 #include "controlplane/node/launcher.h"
+#include "metering/readings/reading.h"
 
 namespace cloister::node {
 
@@ -33,7 +35,11 @@ class Tenants {
     std::uint64_t inode = 0;
     std::uint64_t nanos = 0;
   };
-  [[nodiscard]] std::vector<GroupCpu> groupCpu();
+  struct CpuOfGroups {
+    std::vector<GroupCpu> tenants;
+    std::optional<metering::HostCpu> host;  // once a tenant has been here, where the kernel tells
+  };
+  [[nodiscard]] CpuOfGroups groupCpu();
   // How long the processes of each tenant here have waited.
   [[nodiscard]] std::vector<model::PressureReport> pressures();
 
@@ -49,6 +55,15 @@ class Tenants {
     std::uint64_t inode = 0;
   };
   std::map<TenantIndex, Group> groups_;
+  // cpu.stat of the group that the tenants' groups are in, and of all there is.
+  struct Host {
+    UniqueFd groups;
+    std::uint64_t inode = 0;
+    UniqueFd total;
+  };
+  std::optional<Host> host_;
+
+  void findHost(int group);
 };
 
 }  // namespace cloister::node

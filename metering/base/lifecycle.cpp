@@ -14,6 +14,10 @@ std::string orEmpty(std::string text) {
 
 }  // namespace
 
+std::string lifecycleNote(const std::string& what, const std::string& previous, const std::string& current) {
+  return what + ' ' + orDash(previous) + std::string(kArrow) + orDash(current);
+}
+
 UsageBatch batchOf(const LifecycleEvent& event) {
   UsageBatch batch;
   batch.source = kControlPlane;
@@ -24,7 +28,7 @@ UsageBatch batchOf(const LifecycleEvent& event) {
   row.quantity = 1;
   row.from = event.at;
   row.to = event.at + 1;
-  row.note = event.what + ' ' + orDash(event.previous) + std::string(kArrow) + orDash(event.current);
+  row.note = lifecycleNote(event.what, event.previous, event.current);
   batch.rows.push_back(std::move(row));
   return batch;
 }

@@ -26,6 +26,9 @@ struct LifecycleEvent {
 };
 
 [[nodiscard]] UsageBatch batchOf(const LifecycleEvent& event);
+// "WHAT PREVIOUS -> CURRENT".
+[[nodiscard]] std::string lifecycleNote(const std::string& what, const std::string& previous,
+                                        const std::string& current);
 // The note's parts; tenant, number and moment are the row's.
 [[nodiscard]] std::optional<LifecycleEvent> parseLifecycle(const std::string& note);
 

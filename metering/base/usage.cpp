@@ -5,31 +5,41 @@
 namespace cloister::metering {
 namespace {
 
+enum class Kind { billable, level, hit, gap, record };
 struct Description {
   const char* name;
   const char* unit;
-  bool level;
+  Kind kind;
 };
+constexpr std::string_view kHostPrefix = "host:";
 
 constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDescriptions{{
-    {"cpu", "ns", false},
-    {"cpu_throttled", "ns", false},
-    {"memory", "byte-ms", false},
-    {"memory_allocated", "byte-ms", false},
-    {"memory_peak", "bytes", true},
-    {"oom_kills", "count", false},
-    {"block_read", "bytes", false},
-    {"block_written", "bytes", false},
-    {"network_external_in", "bytes", false},
-    {"network_external_out", "bytes", false},
-    {"network_internal_in", "bytes", false},
-    {"network_internal_out", "bytes", false},
-    {"disk", "byte-ms", false},
-    {"instance", "ms", false},
-    {"pids_peak", "count", true},
-    {"gap", "ms", false},
-    {"lifecycle", "count", false},
-    {"group_cpu", "ns", false},
+    {"cpu", "ns", Kind::billable},
+    {"cpu_throttled", "ns", Kind::billable},
+    {"memory", "byte-ms", Kind::billable},
+    {"memory_allocated", "byte-ms", Kind::billable},
+    {"memory_peak", "bytes", Kind::level},
+    {"oom_kills", "count", Kind::hit},
+    {"block_read", "bytes", Kind::billable},
+    {"block_written", "bytes", Kind::billable},
+    {"network_external_in", "bytes", Kind::billable},
+    {"network_external_out", "bytes", Kind::billable},
+    {"network_internal_in", "bytes", Kind::billable},
+    {"network_internal_out", "bytes", Kind::billable},
+    {"disk", "byte-ms", Kind::billable},
+    {"instance", "ms", Kind::billable},
+    {"pids_peak", "count", Kind::level},
+    {"gap", "ms", Kind::gap},
+    {"lifecycle", "count", Kind::record},
+    {"group_cpu", "ns", Kind::record},
+    {"block_reads", "count", Kind::billable},
+    {"block_writes", "count", Kind::billable},
+    {"cpu_throttles", "count", Kind::hit},
+    {"pids_refused", "count", Kind::hit},
+    {"disk_full", "count", Kind::hit},
+    {"network_dropped", "count", Kind::hit},
+    {"instance_state", "count", Kind::record},
+    {"host_cpu", "ns", Kind::record},
 }};
 
 const Description& describe(Meter meter) {
@@ -45,10 +55,23 @@ const char* meterUnit(Meter meter) {
   return describe(meter).unit;
 }
 bool isLevel(Meter meter) {
-  return describe(meter).level;
+  return describe(meter).kind == Kind::level;
 }
 bool isBillable(Meter meter) {
-  return !isLevel(meter) && meter != Meter::gap && meter != Meter::lifecycle && meter != Meter::groupCpu;
+  return describe(meter).kind == Kind::billable;
+}
+bool isRecord(Meter meter) {
+  return describe(meter).kind == Kind::record;
+}
+
+std::string hostChain(const std::string& source) {
+  return std::string(kHostPrefix) + source;
+}
+bool isHostChain(std::string_view tenantId) {
+  return tenantId.starts_with(kHostPrefix);
+}
+std::string hostOfChain(const std::string& tenantId) {
+  return tenantId.substr(kHostPrefix.size());
 }
 
 bool meterFromName(const std::string& name, Meter& meter) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cloister::metering {
@@ -31,8 +32,16 @@ enum class Meter : std::uint8_t {
   gap,              // milliseconds in which a reading is missing; `note` says why
   lifecycle,        // one; `note` says what changed: "plan small -> large" (lifecycle.h)
   groupCpu,         // nanoseconds of the tenant's own group, which outlives its instances': what their sum must be
+  blockReads,       // operations
+  blockWrites,
+  cpuThrottles,    // periods in which the CPU limit held work back
+  pidsRefused,     // forks that the limit of processes refused
+  diskFull,        // readings, one a second and a last one, that found the writable disk full
+  networkDropped,  // packets over the tenant's rate
+  instanceState,   // one; `note` as of lifecycle: "instance - -> running/MEMORY LIMIT"; `from` is the moment
+  hostCpu,         // nanoseconds of the whole host (hostChain())
 };
-inline constexpr Meter kLastMeter = Meter::groupCpu;
+inline constexpr Meter kLastMeter = Meter::hostCpu;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);
@@ -40,8 +49,16 @@ inline constexpr Meter kLastMeter = Meter::groupCpu;
 [[nodiscard]] bool meterFromName(const std::string& name, Meter& meter);
 // Levels are combined by maximum, all others by addition.
 [[nodiscard]] bool isLevel(Meter);
-// What can have a price: neither levels nor what says something about the metering.
+// What can have a price: neither levels, nor hits of limits, nor what says something about the metering.
 [[nodiscard]] bool isBillable(Meter);
+// What a list of usage leaves out unless it is asked for: changes of state, and what is there to be compared with.
+[[nodiscard]] bool isRecord(Meter);
+
+// A node's rows about its host as a whole (hostCpu, and groupCpu of all tenants' groups with those that are gone) have
+// a chain of their own, under a name that no tenant's id has.
+[[nodiscard]] std::string hostChain(const std::string& source);
+[[nodiscard]] bool isHostChain(std::string_view tenantId);
+[[nodiscard]] std::string hostOfChain(const std::string& tenantId);  // the source
 
 // Reasons of gap rows; the ledger counts them by these texts.
 namespace gap {

@@ -184,7 +184,9 @@ Result<std::vector<std::string>> HoursReader::tenants() {
   if (!query) return query.error();
   std::vector<std::string> all;
   Statement::Step step{};
-  while ((step = query->step()) == Statement::Step::row) all.emplace_back(query->bytes(0));
+  while ((step = query->step()) == Statement::Step::row) {
+    if (!isHostChain(query->bytes(0))) all.emplace_back(query->bytes(0));
+  }
   if (step == Statement::Step::failed) return database_->error();
   return all;
 }

@@ -38,7 +38,7 @@ class HoursReader {
   // Nothing: the tenant has no rows.
   [[nodiscard]] Result<std::optional<Reach>> reach(const std::string& tenantId);
   [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId);
-  // Of all tenants with rows.
+  // All that have rows; hosts have some too, and are none.
   [[nodiscard]] Result<std::vector<std::string>> tenants();
 
  private:

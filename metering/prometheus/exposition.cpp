@@ -45,10 +45,14 @@ Exposition::Tenant& Exposition::tenant(const std::string& id) {
 void Exposition::observe(const UsageBatch& batch) {
   const std::lock_guard lock(mutex_);
   for (const auto& row : batch.rows) {
-    auto& known = tenant(row.tenantId);
-    if (row.meter == Meter::cpuThrottled && row.quantity > 0) ++known.throttledWindows;
+    const bool ofHost = isHostChain(row.tenantId);
     if (row.meter == Meter::cpu) reconciled_[batch.source].instances += row.quantity;
-    if (row.meter == Meter::groupCpu) reconciled_[batch.source].groups += row.quantity;
+    if (row.meter == Meter::groupCpu) {
+      auto& sums = reconciled_[batch.source];
+      (ofHost ? sums.all : sums.groups) += row.quantity;
+    }
+    if (ofHost) continue;
+    auto& known = tenant(row.tenantId);
     auto& window = known.windows[batch.source];
     if (row.to < window.to) continue;
     // A window may come in several batches: the same end adds up, a later end begins anew.
@@ -108,7 +112,6 @@ void Exposition::addLive(TenantPage& page, const Tenant& tenant, const Totals& t
   row.totals = &totals;
   row.live = true;
   row.levels = levelsAt(tenant, page.at);
-  row.throttledWindows = tenant.throttledWindows;
   row.firstWait = page.waits.size();
   for (const auto& [labels, waited] : tenant.pressures) {
     if (page.at - waited.at <= kFreshMicros) page.waits.push_back({page.keep(labels), waited.micros});
@@ -127,9 +130,13 @@ TenantPage Exposition::page() const {
   for (const auto& one : page.totals) totals.emplace(one.tenantId, &one.totals);
 
   const std::lock_guard lock(mutex_);
+  const auto over = [](Quantity metered, Quantity counted) -> std::optional<double> {
+    if (counted == 0) return std::nullopt;
+    return (approximate(metered) - approximate(counted)) / approximate(counted);
+  };
   for (const auto& [node, sums] : reconciled_) {
-    if (sums.groups != 0)
-      page.differences[node] = (approximate(sums.instances) - approximate(sums.groups)) / approximate(sums.groups);
+    page.hosts[node].againstGroups = over(sums.instances, sums.groups);
+    page.hosts[node].againstHost = over(sums.instances, sums.all);
   }
   page.rows.reserve(std::max(tenants_.size(), page.totals.size()));
   for (const auto& [id, tenant] : tenants_) {
@@ -139,6 +146,10 @@ TenantPage Exposition::page() const {
   }
   for (const auto& one : page.totals) {
     if (totals.count(one.tenantId) == 0) continue;
+    if (isHostChain(one.tenantId)) {
+      page.hosts[hostOfChain(one.tenantId)].totals = &one.totals;
+      continue;
+    }
     TenantPage::Row row;
     row.tenant = page.keep(escaped(one.tenantId));
     row.totals = &one.totals;

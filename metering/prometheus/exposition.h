@@ -27,7 +27,7 @@ class Exposition {
  public:
   using Clock = std::function<std::int64_t()>;  // microseconds UTC
   // 10,000 tenants with all that one can have on one node.
-  static constexpr std::size_t kMostSeries = 250'000;
+  static constexpr std::size_t kMostSeries = 300'000;
 
   explicit Exposition(const Ledger& ledger);
   Exposition(const Ledger& ledger, Clock clock, std::size_t mostSeries = kMostSeries);
@@ -64,7 +64,6 @@ class Exposition {
     std::map<std::string, Window> windows;  // by source
     LiveLevels live;
     std::int64_t liveAt = 0;
-    std::uint64_t throttledWindows = 0;
     std::map<std::string, Pressure> pressures;  // by its labels as they stand on the page
   };
   [[nodiscard]] Tenant& tenant(const std::string& id);
@@ -76,11 +75,12 @@ class Exposition {
   std::size_t mostSeries_;
   mutable std::mutex mutex_;
   std::map<std::string, Tenant> tenants_;
-  // What instances spent and what their tenants' own groups did, in the batches of a node since this process began:
-  // both are of the same windows, so their difference is metering that went wrong and nothing else.
+  // What instances spent and what their tenants' groups did, in the batches of a node since this process began: all are
+  // of the same windows, so their differences are metering that went wrong and nothing else.
   struct Reconciled {
     Quantity instances = 0;
-    Quantity groups = 0;
+    Quantity groups = 0;  // the tenants' own
+    Quantity all = 0;     // the one that they are in
   };
   std::map<std::string, Reconciled> reconciled_;
 };

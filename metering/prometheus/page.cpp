@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
+#include <utility>
 
 #include "metering/prometheus/text.h"
 
@@ -71,6 +73,12 @@ const std::vector<Family>& families() {
        0,
        Shown::always,
        {{R"(,direction="read")", total<Meter::blockRead>}, {R"(,direction="write")", total<Meter::blockWritten>}}},
+      {"cloister_tenant_io_operations_total",
+       "Operations of block I/O.",
+       "counter",
+       0,
+       Shown::always,
+       {{R"(,direction="read")", total<Meter::blockReads>}, {R"(,direction="write")", total<Meter::blockWrites>}}},
       {"cloister_tenant_network_bytes_total",
        "Bytes of traffic, as the tenant sees it.",
        "counter",
@@ -105,14 +113,17 @@ const std::vector<Family>& families() {
        Shown::whileLive,
        {{"", [](const Row& row) { return Quantity{row.levels.instances}; }}}},
       {"cloister_tenant_limit_hits_total",
-       "Times at a limit: for memory, processes killed; for cpu, an instance's windows in which work was held back, "
-       "since "
-       "cloisterd started.",
+       "Times at a limit. memory: processes killed; cpu: periods in which work was held back; pids: forks refused; "
+       "disk: "
+       "readings, one a second, that found it full; network: packets dropped.",
        "counter",
        0,
        Shown::whileLive,
        {{R"(,limit="memory")", total<Meter::oomKills>},
-        {R"(,limit="cpu")", [](const Row& row) { return Quantity{row.throttledWindows}; }}}},
+        {R"(,limit="cpu")", total<Meter::cpuThrottles>},
+        {R"(,limit="pids")", total<Meter::pidsRefused>},
+        {R"(,limit="disk")", total<Meter::diskFull>},
+        {R"(,limit="network")", total<Meter::networkDropped>}}},
   };
   return all;
 }
@@ -208,6 +219,39 @@ void writeWaits(Blocks& out, const TenantPage& page) {
   }
 }
 
+void writeHosts(Blocks& out, const std::map<std::string, TenantPage::Host>& hosts) {
+  constexpr std::array kCounters{
+      std::tuple{"cloister_host_cpu_seconds_total", "CPU time of a node's whole host.", Meter::hostCpu},
+      std::tuple{"cloister_host_tenants_cpu_seconds_total",
+                 "CPU time of all tenants' groups on a node, those that are gone with them.", Meter::groupCpu},
+  };
+  std::map<std::string, std::string> labels;
+  for (const auto& [node, host] : hosts) appendLabelValue(labels[node], node);
+  for (const auto& [name, help, meter] : kCounters) {
+    out.head(name, help, "counter");
+    const std::string front = std::string(name) + "{node=\"";
+    for (const auto& [node, host] : hosts) {
+      if (host.totals != nullptr)
+        out.line(front, labels[node], "\"} ", (*host.totals)[static_cast<std::size_t>(meter)], 9);
+    }
+  }
+  constexpr const char* kName = "cloister_metering_reconciliation_difference_ratio";
+  out.head(
+      kName,
+      "What instances' CPU is over (or below) that of their tenants' own groups, or of all that the host's tenants "
+      "spent, as a part of it.",
+      "gauge");
+  for (const auto& [node, host] : hosts) {
+    for (const auto& [against, ratio] : {std::pair{"groups", host.againstGroups}, {"host", host.againstHost}}) {
+      if (!ratio) continue;
+      out.text().append(kName).append("{node=\"").append(labels[node]);
+      out.text().append("\",against=\"").append(against).append("\"} ");
+      appendNumber(out.text(), *ratio);
+      out.text() += '\n';
+    }
+  }
+}
+
 }  // namespace
 
 const Totals TenantPage::kNothing{};
@@ -247,18 +291,7 @@ void TenantPage::write(const Sink& sink) const {
           static_cast<std::uint64_t>(lag), 6);
   out.own("cloister_metering_series_dropped", "Tenants' series that the cap leaves out of this page.", "gauge",
           dropped_);
-  if (!differences.empty()) {
-    constexpr const char* kName = "cloister_metering_reconciliation_difference_ratio";
-    out.head(kName, "What instances' CPU is over (or below) that of their tenants' own groups, as a part of it.",
-             "gauge");
-    for (const auto& [node, ratio] : differences) {
-      out.text().append(kName).append("{node=\"");
-      appendLabelValue(out.text(), node);
-      out.text() += "\"} ";
-      appendNumber(out.text(), ratio);
-      out.text() += '\n';
-    }
-  }
+  writeHosts(out, hosts);
   out.flush();
 }
 

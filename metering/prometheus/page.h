@@ -3,19 +3,20 @@
 //
 //   cloister_tenant_*      a tenant's totals from the ledger and its levels; label `tenant` is the opaque id
 //   cloister_metering_*    gap_seconds_total  resets_total  final_reads_missed_total  refused_batches_total
-//                          ledger_lag_seconds  series_dropped  reconciliation_difference_ratio{node}
+//                          ledger_lag_seconds  series_dropped  reconciliation_difference_ratio{node,against}
+//   cloister_host_*        cpu_seconds_total  tenants_cpu_seconds_total: of a node's host; what is over is the system's
 //
 // The format wants the lines of a metric together, so the writer goes through all tenants once a metric. Names and
 // labels that are the same for all are rendered at start, a tenant's own when they change; a scrape formats values only
 // and hands the text over in blocks, so that no page is ever whole in memory.
 // (Not counter_resets_total: promtool refuses a name with a type's in it.)
-// Not metered yet and therefore not here: io_operations_total; limit_hits_total for pids, disk and network.
 // Threads: not shared. Failures: none; a sink that answers false is not called again.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,6 @@ class TenantPage {
     const Totals* totals;  // in `totals`, or kNothing
     bool live = false;     // else a tenant that is gone: only its totals are shown
     LiveLevels levels;
-    std::uint64_t throttledWindows = 0;
     std::size_t firstWait = 0;  // in `waits`
     std::size_t waits = 0;
   };
@@ -74,7 +74,13 @@ class TenantPage {
   std::string labels;
   std::int64_t at = 0;  // microseconds UTC
   LedgerHealth health;
-  std::map<std::string, double> differences;  // by node
+  struct Host {
+    const Totals* totals = nullptr;  // of its chain, in `totals`; null: none on record
+    // How far the CPU billed to instances is over (or below) what the kernel counted, as a part of that.
+    std::optional<double> againstGroups;  // the tenants' own groups
+    std::optional<double> againstHost;    // the group that all of them are in
+  };
+  std::map<std::string, Host> hosts;  // by node
 
  private:
   std::size_t series_ = 0;

@@ -16,6 +16,7 @@ constexpr std::array kUnits = {
     PricingUnit{"gb", "GB", 1'000'000'000, "bytes"},
     PricingUnit{"gib", "GiB", Quantity{1} << 30U, "bytes"},
     PricingUnit{"instance-hour", "Instance-Hours", kMillisAnHour, "ms"},
+    PricingUnit{"million-operations", "Million Operations", 1'000'000, "count"},
 };
 
 }  // namespace
@@ -27,7 +28,7 @@ const PricingUnit* findUnit(std::string_view name) {
 }
 
 std::string_view unitNames() {
-  return "core-hour, core-second, gib-hour, mib-hour, gb, gib, instance-hour";
+  return "core-hour, core-second, gib-hour, mib-hour, gb, gib, instance-hour, million-operations";
 }
 
 std::string_view serviceCategory(Meter meter) {
@@ -39,6 +40,8 @@ std::string_view serviceCategory(Meter meter) {
       return "Networking";
     case Meter::blockRead:
     case Meter::blockWritten:
+    case Meter::blockReads:
+    case Meter::blockWrites:
     case Meter::diskByteSeconds:
       return "Storage";
     default:

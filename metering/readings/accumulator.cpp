@@ -19,7 +19,7 @@ void add(Amounts& amounts, Meter meter, Quantity quantity, const char* note = ""
 }
 
 struct Difference {
-  std::uint64_t bytes = 0;
+  std::uint64_t amount = 0;
   bool anew = false;
 };
 
@@ -70,13 +70,18 @@ Amounts advance(Progress& progress, const Reading& reading, const Allocation& al
   const auto count = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
     const auto moved = move(before, after);
     anew = anew || moved.anew;
-    add(amounts, meter, moved.bytes);
+    add(amounts, meter, moved.amount);
   };
   count(Meter::cpu, last.cpuNanos, reading.cpuNanos);
   count(Meter::cpuThrottled, last.throttledNanos, reading.throttledNanos);
   count(Meter::oomKills, last.oomKills, reading.oomKills);
   count(Meter::blockRead, last.blockReadBytes, reading.blockReadBytes);
   count(Meter::blockWritten, last.blockWrittenBytes, reading.blockWrittenBytes);
+  count(Meter::blockReads, last.blockReads, reading.blockReads);
+  count(Meter::blockWrites, last.blockWrites, reading.blockWrites);
+  count(Meter::cpuThrottles, last.throttles, reading.throttles);
+  count(Meter::pidsRefused, last.pidsRefused, reading.pidsRefused);
+  add(amounts, Meter::diskFull, reading.diskFull ? 1 : 0);
 
   add(amounts, Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
   add(amounts, Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
@@ -115,17 +120,18 @@ Amounts advance(Progress& progress, const Reading& reading, const Allocation& al
   return amounts;
 }
 
-Amounts advanceNetwork(NetworkBytes& last, const NetworkBytes& now, std::uint64_t milliseconds) {
+Amounts advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds) {
   Amounts amounts;
   bool anew = false;
-  for (const auto& [meter, field] : {std::pair{Meter::networkExternalIn, &NetworkBytes::externalIn},
-                                     {Meter::networkExternalOut, &NetworkBytes::externalOut},
-                                     {Meter::networkInternalIn, &NetworkBytes::internalIn},
-                                     {Meter::networkInternalOut, &NetworkBytes::internalOut}}) {
+  for (const auto& [meter, field] : {std::pair{Meter::networkExternalIn, &TrafficCounters::externalIn},
+                                     {Meter::networkExternalOut, &TrafficCounters::externalOut},
+                                     {Meter::networkInternalIn, &TrafficCounters::internalIn},
+                                     {Meter::networkInternalOut, &TrafficCounters::internalOut}}) {
     const auto moved = difference(last.*field, now.*field);
     anew = anew || moved.anew;
-    add(amounts, meter, moved.bytes);
+    add(amounts, meter, moved.amount);
   }
+  add(amounts, Meter::networkDropped, difference(last.droppedPackets, now.droppedPackets).amount);
   last = now;
   if (anew) add(amounts, Meter::gap, std::max<std::uint64_t>(milliseconds, 1), gap::kCounterReset);
   return amounts;

@@ -53,16 +53,19 @@ struct Allocation {
 // amounts are left out.
 [[nodiscard]] Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation);
 
-// A tenant's traffic as the launcher counts it: bytes of IP packets since its counters were made.
-struct NetworkBytes {
+// A tenant's traffic as the launcher counts it: bytes of IP packets since its counters were made, and packets over its
+// rate. The latter is a 32-bit counter of the kernel's that begins anew with the rate: that is no gap in what is
+// billed.
+struct TrafficCounters {
   std::uint64_t externalIn = 0;
   std::uint64_t externalOut = 0;
   std::uint64_t internalIn = 0;
   std::uint64_t internalOut = 0;
-  friend bool operator==(const NetworkBytes&, const NetworkBytes&) = default;
+  std::uint64_t droppedPackets = 0;
+  friend bool operator==(const TrafficCounters&, const TrafficCounters&) = default;
 };
 // `milliseconds` since the last call: the length of a gap, should a counter go backwards.
-[[nodiscard]] Amounts advanceNetwork(NetworkBytes& last, const NetworkBytes& now, std::uint64_t milliseconds);
+[[nodiscard]] Amounts advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds);
 
 // Sums of a window, by what a row is keyed with. Levels by maximum, all others by addition.
 struct AmountKey {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -83,8 +84,16 @@ std::optional<std::uint64_t> parseKey(std::string_view text, std::string_view ke
   return std::nullopt;
 }
 
-std::optional<BlockBytes> parseIoStat(std::string_view text) {
-  BlockBytes sum;
+std::optional<BlockSums> parseIoStat(std::string_view text) {
+  struct Key {
+    std::string_view name;
+    std::uint64_t BlockSums::*sum;
+  };
+  constexpr std::array<Key, 4> kKeys{{{"rbytes", &BlockSums::read},
+                                      {"wbytes", &BlockSums::written},
+                                      {"rios", &BlockSums::reads},
+                                      {"wios", &BlockSums::writes}}};
+  BlockSums sums;
   while (!text.empty()) {
     auto line = takeToken(text, "\n");
     if (line.empty()) continue;
@@ -93,18 +102,19 @@ std::optional<BlockBytes> parseIoStat(std::string_view text) {
       const auto token = takeToken(line, " ");
       const auto equals = token.find('=');
       if (equals == std::string_view::npos) continue;
-      const auto name = token.substr(0, equals);
-      if (name != "rbytes" && name != "wbytes") continue;
+      const auto* const key = std::find_if(kKeys.begin(), kKeys.end(),
+                                           [&](const Key& known) { return known.name == token.substr(0, equals); });
+      if (key == kKeys.end()) continue;
       const auto value = number(token.substr(equals + 1));
       if (!value) return std::nullopt;
-      (name == "rbytes" ? sum.read : sum.written) += *value;
+      sums.*key->sum += *value;
     }
   }
-  return sum;
+  return sums;
 }
 
-std::optional<BlockBytes> parseBlkio(std::string_view text) {
-  BlockBytes sum;
+std::optional<BlkioSums> parseBlkio(std::string_view text) {
+  BlkioSums sum;
   bool total = false;
   while (!text.empty()) {
     auto line = takeToken(text, "\n");
@@ -118,7 +128,7 @@ std::optional<BlockBytes> parseBlkio(std::string_view text) {
     const auto value = number(takeToken(line, " "));
     if (device.find(':') == std::string_view::npos || !value) return std::nullopt;
     if (name == "Read") sum.read += *value;
-    if (name == "Write") sum.written += *value;
+    if (name == "Write") sum.write += *value;
   }
   if (!total) return std::nullopt;
   return sum;
@@ -146,8 +156,10 @@ Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
       {memory >= 0 ? memory : unified, memory >= 0 ? "memory.oom_control" : "memory.events", reader.memoryEvents_},
       {blkio >= 0 ? -1 : unified, "io.stat", reader.ioStat_},
       {blkio, "blkio.throttle.io_service_bytes_recursive", reader.blkio_},
+      {blkio, "blkio.throttle.io_serviced_recursive", reader.blkioCount_},
       {pids >= 0 ? pids : unified, "pids.current", reader.pids_},
       {pids >= 0 ? pids : unified, "pids.peak", reader.pidsPeak_},
+      {pids >= 0 ? pids : unified, "pids.events", reader.pidsEvents_},
   };
   for (const auto& file : wanted) {
     if (auto opened = openFile(file.dir, file.name, file.fd); !opened) return opened.error();
@@ -169,6 +181,7 @@ void CgroupReader::readUsual(Buffer& buffer, Reading& reading) {
     if (const auto usage = parseKey(*text, "usage_usec")) reading.cpuNanos = *usage * 1000U;
     if (!throttled_) {
       if (const auto throttled = parseKey(*text, "throttled_usec")) reading.throttledNanos = *throttled * 1000U;
+      reading.throttles = parseKey(*text, "nr_throttled");
     }
   }
   reading.memoryBytes = readWith(memory_, buffer, parseSingle);
@@ -176,15 +189,28 @@ void CgroupReader::readUsual(Buffer& buffer, Reading& reading) {
 
 template <typename Buffer>
 void CgroupReader::readRest(Buffer& buffer, Reading& reading) {
+  const auto key = [](std::string_view name) { return [name](std::string_view text) { return parseKey(text, name); }; };
   if (throttled_) {
-    reading.throttledNanos =
-        readWith(throttled_, buffer, [](std::string_view text) { return parseKey(text, "throttled_time"); });
+    if (const auto text = counters::readAgain(throttled_.get(), buffer.data(), buffer.size())) {
+      reading.throttledNanos = parseKey(*text, "throttled_time");
+      reading.throttles = parseKey(*text, "nr_throttled");
+    }
   }
-  reading.oomKills = readWith(memoryEvents_, buffer, [](std::string_view text) { return parseKey(text, "oom_kill"); });
-  const auto block = blkio_ ? readWith(blkio_, buffer, parseBlkio) : readWith(ioStat_, buffer, parseIoStat);
-  if (block) {
-    reading.blockReadBytes = block->read;
-    reading.blockWrittenBytes = block->written;
+  reading.oomKills = readWith(memoryEvents_, buffer, key("oom_kill"));
+  reading.pidsRefused = readWith(pidsEvents_, buffer, key("max"));
+  if (const auto sums = readWith(ioStat_, buffer, parseIoStat)) {
+    reading.blockReadBytes = sums->read;
+    reading.blockWrittenBytes = sums->written;
+    reading.blockReads = sums->reads;
+    reading.blockWrites = sums->writes;
+  }
+  if (const auto bytes = readWith(blkio_, buffer, parseBlkio)) {
+    reading.blockReadBytes = bytes->read;
+    reading.blockWrittenBytes = bytes->write;
+  }
+  if (const auto operations = readWith(blkioCount_, buffer, parseBlkio)) {
+    reading.blockReads = operations->read;
+    reading.blockWrites = operations->write;
   }
   reading.memoryPeakBytes = readWith(memoryPeak_, buffer, parseSingle);
   reading.pids = readWith(pids_, buffer, parseSingle);
@@ -207,7 +233,10 @@ Result<Reading> CgroupReader::read(Depth depth) {
   // The upper outlives the group; alone it says nothing about the group being there.
   if (!any) return Error{"metering", "read", "cgroup", ENODEV};
   if (upper_) {
-    if (const auto used = counters::usedBytes(upper_.get())) reading.diskBytes = *used;
+    if (const auto use = counters::diskUse(upper_.get())) {
+      reading.diskBytes = use->bytes;
+      reading.diskFull = use->full;
+    }
   }
   return reading;
 }

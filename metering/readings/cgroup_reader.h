@@ -11,14 +11,17 @@
 //   field            v2                              v1
 //   cpu              cpu.stat usage_usec             unified/cpu.stat usage_usec
 //   throttled        cpu.stat throttled_usec         cpu/cpu.stat throttled_time
+//   throttles        cpu.stat nr_throttled           cpu/cpu.stat nr_throttled
 //   memory, peak     memory.current, memory.peak     memory.usage_in_bytes, memory.max_usage_in_bytes
 //   oom kills        memory.events oom_kill          memory.oom_control oom_kill
 //   block            io.stat rbytes, wbytes          blkio.throttle.io_service_bytes_recursive
+//   operations       io.stat rios, wios              blkio.throttle.io_serviced_recursive
 //   pids, peak       pids.current, pids.peak         the same
+//   forks refused    pids.events max                 the same
 //
 // A reading of `usual` depth has CPU, memory and disk (and on v2 the throttled time, which is in the same file): what
 // is integrated or matters by the second. The others only grow or keep their own peak, so that they lose nothing when
-// they are read more seldom: a read of a file costs one to three microseconds, and there are eight.
+// they are read more seldom: a read of a file costs one to three microseconds, and there are ten.
 // Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
 #pragma once
 
@@ -57,20 +60,29 @@ class CgroupReader {
   UniqueFd memoryEvents_;  // v2 memory.events, v1 memory.oom_control: both have the key oom_kill
   UniqueFd ioStat_;        // v2
   UniqueFd blkio_;         // v1
+  UniqueFd blkioCount_;    // v1
   UniqueFd pids_;
   UniqueFd pidsPeak_;
+  UniqueFd pidsEvents_;
   UniqueFd upper_;
 };
 
 // Parsers of the kernel's formats; no value when the text is not of that shape.
 [[nodiscard]] std::optional<std::uint64_t> parseSingle(std::string_view text);
 [[nodiscard]] std::optional<std::uint64_t> parseKey(std::string_view text, std::string_view key);
-struct BlockBytes {
-  std::uint64_t read = 0;
+// Sums over all devices. No device at all is zero, as the kernel means it.
+struct BlockSums {
+  std::uint64_t read = 0;  // bytes
   std::uint64_t written = 0;
+  std::uint64_t reads = 0;  // operations
+  std::uint64_t writes = 0;
 };
-// No device at all is zero bytes, as the kernel means it.
-[[nodiscard]] std::optional<BlockBytes> parseIoStat(std::string_view text);
-[[nodiscard]] std::optional<BlockBytes> parseBlkio(std::string_view text);
+[[nodiscard]] std::optional<BlockSums> parseIoStat(std::string_view text);
+// Of one v1 file, which has either bytes or operations.
+struct BlkioSums {
+  std::uint64_t read = 0;
+  std::uint64_t write = 0;
+};
+[[nodiscard]] std::optional<BlkioSums> parseBlkio(std::string_view text);
 
 }  // namespace cloister::metering

@@ -34,6 +34,13 @@ struct Reading {
   std::optional<std::uint64_t> pids;
   std::optional<std::uint64_t> pidsPeak;
   std::optional<std::uint64_t> diskBytes;
+  // Counters again: what was added later stands last, on disk too.
+  std::optional<std::uint64_t> throttles;
+  std::optional<std::uint64_t> pidsRefused;
+  std::optional<std::uint64_t> blockReads;
+  std::optional<std::uint64_t> blockWrites;
+
+  bool diskFull = false;  // of this moment alone: not kept
 
   friend bool operator==(const Reading&, const Reading&) = default;
 };
@@ -51,6 +58,17 @@ void forEachField(R& reading, Visit&& visit) {
   visit(reading.pids);
   visit(reading.pidsPeak);
   visit(reading.diskBytes);
+  visit(reading.throttles);
+  visit(reading.pidsRefused);
+  visit(reading.blockReads);
+  visit(reading.blockWrites);
 }
+
+// CPU of a whole host, at one moment.
+struct HostCpu {
+  std::uint64_t groupsInode = 0;  // of the group that all tenants' groups are in
+  std::uint64_t groupsNanos = 0;  // since it was made, with what groups spent that are gone
+  std::uint64_t totalNanos = 0;   // of all there is on the host, since it booted
+};
 
 }  // namespace cloister::metering

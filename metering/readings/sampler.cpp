@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <iterator>
+#include <tuple>
 #include <utility>
+
+#include "metering/base/lifecycle.h"
 
 namespace cloister::metering {
 namespace {
@@ -26,8 +30,29 @@ std::int64_t microsBetween(std::uint64_t from, std::uint64_t to) {
   return to > from ? static_cast<std::int64_t>((to - from) / 1000) : 0;
 }
 
+// Neither over nor given up: should it be missing, what it used since its last reading is too.
+bool isOpen(const GroupState& group) {
+  return group.closedUtcMicros == 0 && !group.finished;
+}
+
 std::int64_t offsetOf(Moment at) {
   return at.utcMicros - static_cast<std::int64_t>(at.bootNanos / 1000);
+}
+
+// The state of a running instance, with the limit that it is billed by.
+std::string runningState(const GroupState& group) {
+  return "running/" + std::to_string(group.allocation.memoryBytes);
+}
+
+// Until their window is sealed, changes of state carry their moment in the key: each is a row, at that moment.
+constexpr char kMomentMark = '@';
+
+void placeMoment(UsageRow& row) {
+  const auto mark = row.note.rfind(kMomentMark);
+  if (mark == std::string::npos) return;
+  row.from = std::strtoll(row.note.c_str() + mark + 1, nullptr, 10);
+  row.to = row.from + 1;
+  row.note.resize(mark);
 }
 
 }  // namespace
@@ -105,7 +130,14 @@ Status Sampler::commitAll() {
   return done;
 }
 
+void Sampler::noteState(const GroupState& group, const std::string& previous, const std::string& current,
+                        std::int64_t utcMicros) {
+  auto note = lifecycleNote("instance", previous, current) + kMomentMark + std::to_string(utcMicros);
+  combine(state_.amounts, {group.tenantId, group.appId, group.instanceId, Meter::instanceState, std::move(note)}, 1);
+}
+
 void Sampler::closeGroup(const GroupState& group, Moment at) {
+  noteState(group, "running", "lost", at.utcMicros);
   const bool restarted = group.bootId != bootId_;
   const auto micros =
       restarted ? at.utcMicros - group.lastUtcMicros : microsBetween(group.progress.last.bootNanos, at.bootNanos);
@@ -123,7 +155,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
   auto found = state_.groups.find(subject.group);
   if (found != state_.groups.end() &&
       (found->second.bootId != bootId_ || found->second.cgroupInode != subject.cgroupInode)) {
-    if (found->second.closedUtcMicros == 0) closeGroup(found->second, at);
+    if (isOpen(found->second)) closeGroup(found->second, at);
     state_.groups.erase(found);
     found = state_.groups.end();
   }
@@ -138,16 +170,17 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
       unknownGroups_.insert(subject.tenantId);
       take(subject.tenantId, subject.appId, subject.instanceId, {{Meter::gap, 1, gap::kUnknownPast}});
     }
+    noteState(group, "", runningState(group), at.utcMicros);
     found = state_.groups.emplace(subject.group, std::move(group)).first;
   }
   auto& state = found->second;
   if (state.finished) {
     // It is over since its last reading: only what its counters missed then is still to be counted.
-    state.finished = false;
     state.progress.last.bootNanos = at.bootNanos;
     state.progress.last.memoryBytes = 0;
     state.progress.last.diskBytes = 0;
   }
+  if (state.closedUtcMicros != 0 && !state.finished) noteState(state, "lost", runningState(state), at.utcMicros);
   state.closedUtcMicros = 0;
   if (const auto known = running_.find(subject.group); known != running_.end()) fold(subject.group, known->second);
   const auto turn = static_cast<unsigned>(running_.size() % kFullEvery);  // not all of them at once
@@ -162,7 +195,7 @@ Status Sampler::closeMissing(Moment at) {
   for (auto group = state_.groups.begin(); group != state_.groups.end();) {
     auto& state = group->second;
     const bool missing = !running_.contains(group->first);
-    if (missing && state.closedUtcMicros == 0) {
+    if (missing && isOpen(state)) {
       closeGroup(state, at);
       state.closedUtcMicros = at.utcMicros;
     }
@@ -210,6 +243,8 @@ Status Sampler::finish(const std::string& group, Moment at) {
   readGroup(found->second, at, Reason::last);
   fold(group, found->second);
   auto& state = *found->second.state;
+  if (!state.finished)
+    noteState(state, "running", "ended", at.utcMicros - microsBetween(found->second.endNanos, at.bootNanos));
   running_.erase(found);
   state.closedUtcMicros = at.utcMicros;
   state.finished = true;
@@ -251,11 +286,35 @@ void Sampler::tenantGroup(const std::string& tenantId, std::uint64_t inode, std:
     counters.groupCpu = counters.groupInode == 0 && unknownPast ? cpuNanos : 0;
     counters.groupInode = inode;
   }
-  if (cpuNanos > counters.groupCpu) take(tenantId, "", "", {{Meter::groupCpu, cpuNanos - counters.groupCpu, ""}});
+  if (cpuNanos > counters.groupCpu) {
+    groupsTaken_ += cpuNanos - counters.groupCpu;
+    take(tenantId, "", "", {{Meter::groupCpu, cpuNanos - counters.groupCpu, ""}});
+  }
   counters.groupCpu = cpuNanos;
 }
 
-void Sampler::network(const std::string& tenantId, const NetworkBytes& bytes, Moment at) {
+void Sampler::host(const HostCpu& cpu, Moment at) {
+  if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
+  auto& known = state_.host;
+  const auto taken = std::exchange(groupsTaken_, 0);
+  if (known.bootId.empty()) {
+    // Of before the first look, only what its tenants' rows already have counts.
+    known = {bootId_, cpu.groupsInode, cpu.groupsNanos - std::min(taken, cpu.groupsNanos), cpu.totalNanos};
+  } else if (known.bootId != bootId_) {
+    known = {bootId_, cpu.groupsInode, 0, 0};
+  } else if (known.groupsInode != cpu.groupsInode) {
+    known.groupsInode = cpu.groupsInode;
+    known.groupsNanos = 0;
+  }
+  const auto chain = hostChain(spool_.source());
+  for (const auto& [meter, last, now] : {std::tuple{Meter::groupCpu, &known.groupsNanos, cpu.groupsNanos},
+                                         {Meter::hostCpu, &known.totalNanos, cpu.totalNanos}}) {
+    if (now > *last) take(chain, "", "", {{meter, now - *last, ""}});
+    *last = std::max(*last, now);
+  }
+}
+
+void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = countersOf(tenantId);
   if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) network.bytes = bytes;
@@ -291,13 +350,21 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   std::size_t rows = 0;
   for (const auto& [key, quantity] : state_.amounts) {
     if (quantity == 0) continue;
-    sealed_.push_back({key.tenantId, key.appId, key.instanceId, key.meter, quantity, from, to, key.note});
+    auto& row = sealed_.emplace_back(
+        UsageRow{key.tenantId, key.appId, key.instanceId, key.meter, quantity, from, to, key.note});
+    if (key.meter == Meter::instanceState) placeMoment(row);
     ++rows;
   }
   state_.amounts.clear();
   state_.windowFrom = steppedBack ? windowStart(at.utcMicros) : to;
   if (auto done = commitAll(); !done) return done.error();
   return rows;
+}
+
+Result<Reading> Sampler::look(const std::string& group) {
+  const auto found = running_.find(group);
+  if (found == running_.end()) return Error{"metering", "look at", group, ENOENT};
+  return found->second.reader.read();
 }
 
 const Reading* Sampler::last(const std::string& group) const {

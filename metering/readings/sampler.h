@@ -13,7 +13,11 @@
 // Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
 // the boot clock's, so a step of the calendar moves the labels of windows and changes no quantity; after a step back
 // windows may overlap earlier ones, rows stay distinct by batch. The step itself becomes a gap row of one millisecond
-// for every tenant that has a group, with a note of its size (clockStepNote). Threads: one thread (any, but one at a
+// for every tenant that has a group, with a note of its size (clockStepNote).
+//
+// A group's life is told by rows of their own (Meter::instanceState), whose `from` is the moment: "instance - ->
+// running/LIMIT" when it is added, "running -> ended" by finish(), "running -> lost" when it was not found again, "lost
+// -> running" when it was after all; LIMIT is its memory's, in bytes. Threads: one thread (any, but one at a
 // time). Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle
 // meters still count) and reports the number; commit errors come back from flush(), add() and finish() and lose
 // nothing: the next one writes all.
@@ -78,10 +82,13 @@ class Sampler {
   // Reads every group once, in full each kFullEvery-th time. The value is the number of groups that could not be read.
   [[nodiscard]] std::size_t sample(Moment at);
   // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
-  void network(const std::string& tenantId, const NetworkBytes& bytes, Moment at);
+  void network(const std::string& tenantId, const TrafficCounters& bytes, Moment at);
   // CPU of the tenant's own group since that was made; `inode` tells one group from the next. It is read beside
   // sample(), so that both are of the same window.
   void tenantGroup(const std::string& tenantId, std::uint64_t inode, std::uint64_t cpuNanos, Moment at);
+  // CPU of the group that all tenants' groups are in, which keeps what those spent that are gone, and of the host.
+  // After tenantGroup() of each tenant. Rows of the host's own chain.
+  void host(const HostCpu& cpu, Moment at);
   // Forgets a tenant's network counters: after the launcher's removeTenant.
   void forgetTenant(const std::string& tenantId);
 
@@ -90,6 +97,8 @@ class Sampler {
   // which is good for a group that runs and bad for one that starts.
   [[nodiscard]] Result<std::size_t> flush(Moment at, Flush when = Flush::whenDue);
 
+  // What the kernel says now, in full; nothing is counted by it. ENOENT for an unknown group.
+  [[nodiscard]] Result<Reading> look(const std::string& group);
   // The last good reading of a running group; null for an unknown one.
   [[nodiscard]] const Reading* last(const std::string& group) const;
   [[nodiscard]] std::size_t groups() const { return running_.size(); }
@@ -115,6 +124,8 @@ class Sampler {
   // Into the window's sums, with what the commits from now on must have of it.
   void fold(const std::string& name, Running& running);
   void closeGroup(const GroupState& group, Moment at);
+  void noteState(const GroupState& group, const std::string& previous, const std::string& current,
+                 std::int64_t utcMicros);
   [[nodiscard]] TenantCounters& countersOf(const std::string& tenantId);
   void noteClockStep(Moment at);
   [[nodiscard]] Status commitTouched();
@@ -131,6 +142,7 @@ class Sampler {
   std::vector<UsageRow> sealed_;         // of a window that is over, until a commit succeeded
   std::set<std::string> unknownPast_;    // tenants whose network counters began before this spool did
   std::set<std::string> unknownGroups_;  // tenants whose own groups did, or were not read by a former version
+  std::uint64_t groupsTaken_ = 0;        // nanoseconds that tenantGroup() took since the last host()
 };
 
 }  // namespace cloister::metering

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS networks(tenant TEXT PRIMARY KEY, state BLOB NOT NULL
 CREATE TABLE IF NOT EXISTS amounts(key BLOB PRIMARY KEY, quantity INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, rows BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS clock(boot TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS host(boot TEXT PRIMARY KEY, inode INTEGER NOT NULL, groups INTEGER NOT NULL,
+  total INTEGER NOT NULL) WITHOUT ROWID;
 )";
 constexpr const char* kFormat = "PRAGMA user_version = 1";
 
@@ -67,7 +69,8 @@ class Spool::Database {
           std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
           std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
           std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropClock_, "DELETE FROM clock"},
-          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
+          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"}, std::pair{&dropHost_, "DELETE FROM host"},
+          std::pair{&putHost_, "INSERT INTO host VALUES(?, ?, ?, ?)"},
           std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
           std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
       auto prepared = sqlite_.prepare(sql);
@@ -84,6 +87,7 @@ class Spool::Database {
 
   [[nodiscard]] bool damaged() const { return damaged_; }
   [[nodiscard]] Past past() const { return past_; }
+  [[nodiscard]] const std::string& source() const { return source_; }
 
   Result<SpoolState> load() {
     const std::lock_guard lock(mutex_);
@@ -112,6 +116,13 @@ class Spool::Database {
     if (step == Statement::Step::failed) return sqlite_.error();
     if (step == Statement::Step::row) state.clock = {std::string(clock->bytes(0)), clock->integer(1)};
     clock_ = state.clock;
+    auto host = sqlite_.prepare("SELECT boot, inode, groups, total FROM host");
+    if (!host) return host.error();
+    step = host->step();
+    if (step == Statement::Step::failed) return sqlite_.error();
+    if (step == Statement::Step::row)
+      state.host = {std::string(host->bytes(0)), host->bits(1), host->bits(2), host->bits(3)};
+    host_ = state.host;
     return state;
   }
 
@@ -140,7 +151,7 @@ class Spool::Database {
     if (auto begun = transaction.begin(); !begun) return begun;
     bool good = write(groups_, groups, putGroup_, dropGroup_) &&
                 write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts) &&
-                writeClock(state.clock);
+                writeClock(state.clock) && writeHost(state.host);
     for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
       const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
       const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
@@ -156,6 +167,7 @@ class Spool::Database {
     networks_ = std::move(networks);
     amounts_ = state.amounts;
     clock_ = state.clock;
+    host_ = state.host;
     return {};
   }
 
@@ -303,6 +315,15 @@ class Spool::Database {
     return dropClock_.run() && putClock_.bind(1, wanted.bootId).bind(2, wanted.offsetMicros).run();
   }
 
+  bool writeHost(const HostState& wanted) {
+    if (wanted == host_) return true;
+    return dropHost_.run() && putHost_.bind(1, wanted.bootId)
+                                  .bind(2, wanted.groupsInode)
+                                  .bind(3, wanted.groupsNanos)
+                                  .bind(4, wanted.totalNanos)
+                                  .run();
+  }
+
   std::mutex mutex_;
   std::string path_;
   std::string source_;
@@ -313,6 +334,7 @@ class Spool::Database {
   Encoded networks_;
   WindowAmounts amounts_;
   ClockState clock_;
+  HostState host_;
   Connection sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
   Statement putGroup_;
@@ -323,6 +345,8 @@ class Spool::Database {
   Statement dropAmount_;
   Statement dropClock_;
   Statement putClock_;
+  Statement dropHost_;
+  Statement putHost_;
   Statement putBatch_;
   Statement dropBatch_;
 };
@@ -368,6 +392,9 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::s
 
 Spool::Past Spool::past() const {
   return database_->past();
+}
+const std::string& Spool::source() const {
+  return database_->source();
 }
 Result<SpoolState> Spool::load() {
   return database_->load();

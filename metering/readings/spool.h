@@ -6,6 +6,7 @@
 //                          amounts(key, quantity)         the open window's sums
 //                          batches(sequence, boot, rows)  sealed, not yet acknowledged
 //                          clock(boot, micros)            how the calendar stood to the boot clock
+//                          host(boot, inode, groups, total)   last CPU counters of the host and of all tenants
 //
 // commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
 // moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
@@ -45,7 +46,7 @@ struct GroupState {
 
 struct TenantCounters {
   std::string bootId;
-  NetworkBytes bytes;  // last counter values
+  TrafficCounters bytes;  // last counter values
   std::uint64_t lastBootNanos = 0;
   std::uint64_t groupInode = 0;  // of its own group; 0: not seen yet
   std::uint64_t groupCpu = 0;    // nanoseconds, likewise
@@ -59,6 +60,15 @@ struct ClockState {
   friend bool operator==(const ClockState&, const ClockState&) = default;
 };
 
+// CPU counters of the host at the last look.
+struct HostState {
+  std::string bootId;             // empty: no look yet
+  std::uint64_t groupsInode = 0;  // of the group that all tenants' groups are in
+  std::uint64_t groupsNanos = 0;
+  std::uint64_t totalNanos = 0;
+  friend bool operator==(const HostState&, const HostState&) = default;
+};
+
 // The whole of what continues after a restart.
 struct SpoolState {
   std::map<std::string, GroupState> groups;        // by group name (the launcher's container id)
@@ -66,6 +76,7 @@ struct SpoolState {
   std::int64_t windowFrom = 0;                     // 0: no window open yet
   WindowAmounts amounts;
   ClockState clock;
+  HostState host;
 };
 
 class Spool {
@@ -81,6 +92,7 @@ class Spool {
   Spool& operator=(const Spool&) = delete;
 
   [[nodiscard]] Past past() const;
+  [[nodiscard]] const std::string& source() const;
   [[nodiscard]] Result<SpoolState> load();
   // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows. With `touched`, groups
   // of other names stay as they are stored: nothing of them may be in the sums that is not in their stored readings.

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kGroupVersion = 2;   // 1 had a link and its counters, and no `finished`
-constexpr std::uint8_t kTenantVersion = 3;  // 1 had what the links had counted, 2 no group
+constexpr std::uint8_t kTenantVersion = 4;  // 1 had what the links had counted, 2 no group, 3 no dropped packets
 
 void putReading(wire::Writer& writer, const Reading& reading) {
   writer.put(reading.bootNanos);
@@ -34,6 +34,7 @@ Reading getReading(wire::Reader& reader, std::uint8_t version) {
   };
   std::uint32_t bit = 1;
   forEachField(reading, [&](std::optional<std::uint64_t>& field) {
+    if (version == 1 && bit == kLinkIndex) return;  // the fields that it knew are over
     for (; version == 1 && (bit == kLinkBytes || bit == kLinkBytes << 1U); bit <<= 1U) skip(bit);
     if ((present & bit) != 0) field = reader.get<std::uint64_t>();
     bit <<= 1U;
@@ -95,6 +96,7 @@ std::string encode(const TenantCounters& state) {
   writer.put(state.lastBootNanos);
   writer.put(state.groupInode);
   writer.put(state.groupCpu);
+  writer.put(state.bytes.droppedPackets);
   return writer.bytes();
 }
 
@@ -118,6 +120,7 @@ bool decode(std::string_view bytes, TenantCounters& state) {
     state.groupInode = reader.get<std::uint64_t>();
     state.groupCpu = reader.get<std::uint64_t>();
   }
+  if (version >= 4) state.bytes.droppedPackets = reader.get<std::uint64_t>();
   return reader.finish();
 }
 

@@ -47,12 +47,13 @@ Result<std::string> bootId() {
   return id;
 }
 
-Result<std::uint64_t> usedBytes(int fd) {
+Result<DiskUse> diskUse(int fd) {
   struct statfs status {};
   if (::fstatfs(fd, &status) != 0) return errnoError("counters", "fstatfs");
   const auto unit = static_cast<std::uint64_t>(status.f_frsize > 0 ? status.f_frsize : status.f_bsize);
   if (status.f_bfree > status.f_blocks) return Error{"counters", "fstatfs", "", ERANGE};
-  return (status.f_blocks - status.f_bfree) * unit;
+  const bool noInodes = status.f_files > 0 && status.f_ffree == 0;  // some file systems do not count them
+  return DiskUse{(status.f_blocks - status.f_bfree) * unit, status.f_bavail == 0 || noInodes};
 }
 
 Result<UniqueFd> duplicate(int fd) {

@@ -24,8 +24,12 @@ namespace cloister::counters {
 // /proc/sys/kernel/random/boot_id, without the newline.
 [[nodiscard]] Result<std::string> bootId();
 
-// Bytes in use of the file system that `fd` (O_PATH suffices) lies on.
-[[nodiscard]] Result<std::uint64_t> usedBytes(int fd);
+// Of the file system that `fd` (O_PATH suffices) lies on. Full: no byte or no inode is left for who is not root there.
+struct DiskUse {
+  std::uint64_t bytes = 0;
+  bool full = false;
+};
+[[nodiscard]] Result<DiskUse> diskUse(int fd);
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 // Inode number of what `fd` names.
 [[nodiscard]] Result<std::uint64_t> inodeOf(int fd);

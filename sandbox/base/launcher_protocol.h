@@ -195,15 +195,17 @@ struct NetworkUsageRequest {
   TenantIndex after = 0;
 };
 // IP bytes, headers included, as the tenant sees them: received by its instances, or sent. Internal ones pass between
-// instances of the tenant.
+// instances of the tenant. Dropped packets, in both directions, are those over the tenant's rate: the kernel's 32-bit
+// counters, from when the rate was given.
 struct NetworkUsage {
   TenantIndex tenant = 0;
   std::uint64_t externalReceivedBytes = 0;
   std::uint64_t externalSentBytes = 0;
   std::uint64_t internalReceivedBytes = 0;
   std::uint64_t internalSentBytes = 0;
+  std::uint64_t droppedPackets = 0;
 };
-inline constexpr std::size_t kUsagesPerReply = 3'000;
+inline constexpr std::size_t kUsagesPerReply = 2'500;
 struct NetworkUsageReply {
   std::vector<NetworkUsage> tenants;
 };

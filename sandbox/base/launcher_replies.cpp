@@ -18,7 +18,7 @@ constexpr std::size_t kMostPath = 4096;
 constexpr std::size_t kMostText = 1024;  // reasons and error texts
 constexpr std::size_t kMostDescriptors = 16;
 constexpr std::size_t kMostChecks = 64;
-static_assert(kUsagesPerReply * (sizeof(TenantIndex) + 4 * sizeof(std::uint64_t)) + sizeof(ReplyStatus) +
+static_assert(kUsagesPerReply * (sizeof(TenantIndex) + 5 * sizeof(std::uint64_t)) + sizeof(ReplyStatus) +
                   sizeof(std::uint16_t) <=
               wire::kMaxMessage);
 
@@ -133,6 +133,7 @@ std::string encode(const NetworkUsageReply& usage) {
     writer.put(usage.tenants[i].externalSentBytes);
     writer.put(usage.tenants[i].internalReceivedBytes);
     writer.put(usage.tenants[i].internalSentBytes);
+    writer.put(usage.tenants[i].droppedPackets);
   }
   return writer.bytes();
 }
@@ -145,6 +146,7 @@ bool decode(Reader& reader, NetworkUsageReply& usage) {
     one.externalSentBytes = from.get<std::uint64_t>();
     one.internalReceivedBytes = from.get<std::uint64_t>();
     one.internalSentBytes = from.get<std::uint64_t>();
+    one.droppedPackets = from.get<std::uint64_t>();
     return one;
   });
   return reader.finish();

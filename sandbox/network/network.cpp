@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "sandbox/network/elements.h"
+#include "sandbox/network/host_state.h"
 #include "sandbox/network/links.h"
 #include "sandbox/network/ruleset.h"
 #include "sandbox/network/shaping.h"
@@ -17,55 +19,6 @@ namespace cloister::network {
 namespace {
 
 constexpr int kLoopback = 1;
-
-struct Tenant {
-  int bridge = 0;  // 0: its link is gone
-  bool shaped = false;
-  bool counted = false;  // has elements in the tenant and byte sets
-  std::optional<launcher::Egress> egress;
-  Traffic traffic;  // what a replaced table had counted
-};
-
-// What the kernel holds of tenants: links are the truth for what exists, elements for what is let through.
-struct Host {
-  std::map<TenantIndex, Tenant> tenants;
-  std::set<Ipv4> sources;
-};
-
-Status readLinks(Socket& route, Host& host, std::set<Ipv4>& linked) {
-  auto links = listLinks(route);
-  if (!links) return links.error();
-  for (const Link& link : links.value()) {
-    const TenantIndex tenant = tenantOfBridge(link.name);
-    if (tenant != 0 && link.group == tenant) host.tenants[tenant].bridge = link.index;
-    const Ipv4 address = addressOfHostLink(link.name);
-    if (address != 0 && link.group != 0) linked.insert(address);
-    if (validTenant(link.group) && link.name == uploadName(link.group)) host.tenants[link.group].shaped = true;
-  }
-  return {};
-}
-
-Status readTraffic(Socket& netfilter, Family family, Counter Traffic::*sent, Counter Traffic::*received, Host& host) {
-  for (const auto& [set, counter] : {std::pair{kBytesSent, sent}, {kBytesReceived, received}}) {
-    auto counters = readCounters(netfilter, family, set);
-    if (!counters) return counters.error();
-    for (const auto& [tenant, value] : counters.value()) {
-      host.tenants[tenant].counted = true;
-      host.tenants[tenant].traffic.*counter = value;
-    }
-  }
-  return {};
-}
-
-Status readElements(Socket& netfilter, Host& host) {
-  auto sources = readSources(netfilter);
-  if (!sources) return sources.error();
-  host.sources.insert(sources->begin(), sources->end());
-  auto egress = readEgress(netfilter);
-  if (!egress) return egress.error();
-  for (const auto& [tenant, policy] : egress.value()) host.tenants[tenant].egress = policy;
-  return readTraffic(netfilter, Family::inet, &Traffic::externalSent, &Traffic::externalReceived, host);
-}
 
 bool familyMissing(const Error& error) {
   return error.code == EOPNOTSUPP || error.code == EAFNOSUPPORT || error.code == EPROTONOSUPPORT;
@@ -174,7 +127,7 @@ Status Network::State::putElements(TenantIndex index, Tenant& tenant, launcher::
 
 Status Network::State::putRate(TenantIndex index, Tenant& tenant, std::uint64_t bitsPerSecond) {
   std::vector<int> hostEnds;
-  if ((bitsPerSecond != 0) != tenant.shaped) {
+  if ((bitsPerSecond != 0) != (tenant.upload != 0)) {
     auto links = listLinks(route);
     if (!links) return links.error();
     for (const Link& link : links.value()) {
@@ -182,7 +135,13 @@ Status Network::State::putRate(TenantIndex index, Tenant& tenant, std::uint64_t 
     }
   }
   if (auto done = shape(route, index, tenant.bridge, hostEnds, bitsPerSecond); !done) return done;
-  tenant.shaped = bitsPerSecond != 0;
+  if (bitsPerSecond == 0) {
+    tenant.upload = 0;
+  } else if (tenant.upload == 0) {
+    auto upload = getLink(route, uploadName(index));
+    if (!upload) return upload.error();
+    tenant.upload = upload->index;
+  }
   return {};
 }
 
@@ -302,7 +261,7 @@ Status Network::link(TenantIndex index, Ipv4 address, int netns) {
   if (auto made = state_->makePair(index, address, bridge, netns); !made) return made;
   auto done = disableIpv6(hostEnd);
   if (done) done = state_->pin(address);
-  if (done && tenant->second.shaped) {
+  if (done && tenant->second.upload != 0) {
     auto port = getLink(state_->route, hostEnd);
     if (port) {
       Batch batch;
@@ -357,6 +316,12 @@ Result<std::vector<launcher::NetworkUsage>> Network::usage() {
     if (done) done = read(Family::bridge, kBytesReceived, &NetworkUsage::internalReceivedBytes);
   }
   if (!done) return done.error();
+  // Should this fail, what was read last stays: what is billed does not wait for it.
+  (void)readDropped(state_->route, state_->host);
+  for (auto& [index, usage] : all) {
+    const auto known = state_->host.tenants.find(index);
+    if (known != state_->host.tenants.end()) usage.droppedPackets = known->second.dropped;
+  }
   std::vector<NetworkUsage> list;
   list.reserve(all.size());
   for (const auto& [tenant, usage] : all) list.push_back(usage);

@@ -1,6 +1,7 @@
 #include "sandbox/network/shaping.h"
 
 #include <arpa/inet.h>
+#include <linux/gen_stats.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 
 #include "sandbox/network/addresses.h"
 #include "sandbox/network/sysctl.h"
@@ -125,7 +127,38 @@ Status unshape(Socket& route, TenantIndex tenant, int bridge, const std::vector<
   return removeQdisc(route, tenant, bridge, TC_H_ROOT, kTbfHandle);
 }
 
+// False for a queue that is not one of ours.
+bool parseDrops(std::uint16_t type, std::string_view payload, int& device, std::uint32_t& drops) {
+  tcmsg message{};
+  if (type != RTM_NEWQDISC || payload.size() < sizeof message) return false;
+  std::memcpy(&message, payload.data(), sizeof message);
+  const Attributes attributes(payload.substr(sizeof message));
+  if (message.tcm_handle != kTbfHandle || readText(attributes.find(TCA_KIND)) != "tbf") return false;
+  const auto queue = Attributes(attributes.find(TCA_STATS2)).find(TCA_STATS_QUEUE);
+  if (queue.size() < sizeof(gnet_stats_queue)) return false;
+  gnet_stats_queue counts{};
+  std::memcpy(&counts, queue.data(), sizeof counts);
+  device = message.tcm_ifindex;
+  drops = counts.drops;
+  return true;
+}
+
 }  // namespace
+
+Result<std::map<int, std::uint32_t>> readDrops(Socket& route) {
+  std::map<int, std::uint32_t> all;
+  Batch batch;
+  batch.begin(RTM_GETQDISC, NLM_F_DUMP, "list the queues");
+  batch.header(trafficControl(0, 0, 0));
+  auto done = route.dump(batch, "", [&all](std::uint16_t type, std::string_view payload) {
+    int device = 0;
+    std::uint32_t drops = 0;
+    if (parseDrops(type, payload, device, drops)) all[device] = drops;
+  });
+  // That queues came or went meanwhile makes no count wrong.
+  if (!done && done.error().code != EAGAIN) return done.error();
+  return all;
+}
 
 void addUploadHook(Batch& batch, TenantIndex tenant, int port) {
   batch.begin(RTM_NEWQDISC, kReplace, "add the upload hook");

@@ -8,6 +8,7 @@
 // ifb, u32 or mirred fails a rate that is not zero.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "sandbox/network/links.h"
@@ -17,6 +18,8 @@ namespace cloister::network {
 // Sets, changes or (0) takes away the rate. `ports`: the host ends that are there. Idempotent.
 [[nodiscard]] Status shape(Socket& route, TenantIndex tenant, int bridge, const std::vector<int>& ports,
                            std::uint64_t bitsPerSecond);
+// Packets that the token buckets dropped, by the device that they are on.
+[[nodiscard]] Result<std::map<int, std::uint32_t>> readDrops(Socket& route);
 // Puts a new port of a tenant that is shaped under the tenant's rate.
 void addUploadHook(Batch& batch, TenantIndex tenant, int port);
 

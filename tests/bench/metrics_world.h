@@ -10,7 +10,7 @@
 
 namespace cloister::bench {
 
-inline constexpr int kSeriesOfATenant = 20;
+inline constexpr int kSeriesOfATenant = 25;
 
 // Quantities of months of use, so that the digits are as many as in earnest.
 void fillLedger(const std::string& path, int tenants);

@@ -46,6 +46,8 @@ scraped() { awk -v v="$(query "cloister_tenant_cpu_seconds_total{tenant=\"$id\"}
 expect "Prometheus answers the tenant's CPU seconds" wait_for 45 "a scrape" scraped
 expect_within "Prometheus over getrusage" "$(awk -v p="$(query "cloister_tenant_cpu_seconds_total{tenant=\"$id\"}")" -v o="$own" 'BEGIN {printf "%.3f", (o > 0 ? p / o : 0)}')" 0.9 1.2
 expect_within "seconds that the tenant's processes waited for CPU, in Prometheus" "$(query "cloister_tenant_pressure_seconds_total{tenant=\"$id\",resource=\"cpu\",kind=\"some\"}")" 0 3600
+expect_within "CPU of the host, of which tenants are a part" "$(query 'cloister_host_cpu_seconds_total > cloister_host_tenants_cpu_seconds_total')" 10 1e12
+expect_within "instances' CPU over that of all tenants' groups on the host" "$(query 'cloister_metering_reconciliation_difference_ratio{against="host"}')" -0.02 0.02
 expect_equal "no series has the tenant's name" "" "$(query "{tenant=\"$tenant\"}")"
 expect_equal "the scrape is up" 1 "$(query 'up{job="cloister"}')"
 rules=$(curl -sS --max-time 5 "$prometheus/api/v1/rules")

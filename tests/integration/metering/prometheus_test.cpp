@@ -24,7 +24,7 @@ namespace {
 using api::ask;
 using api::freePort;
 
-constexpr int kTenants = 10'000;
+constexpr int kTenants = 8'000;
 constexpr const char* kAwkward = "a\\b\"c\nd} 1\n# \xff\xc3\xa9";
 constexpr const char* kAwkwardInPrometheus = "a\\b\"c\nd} 1\n# \\xff\xc3\xa9";
 

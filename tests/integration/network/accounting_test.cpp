@@ -111,6 +111,7 @@ TEST_P(Accounting, TheRateHoldsInBothDirections) {
   constexpr std::uint64_t kRate = 16'000'000;  // bits a second: 2 MB
   constexpr std::size_t kBytes = 3'000'000;
   put(kFirst, launcher::Egress::internet, kRate);
+  const auto dropped = usageOf(kFirst).droppedPackets;
   const auto server = listenTcp(internet, kInternet, 80);
   UniqueFd client;
   ASSERT_EQ(connectTcp(a, kInternet, 80, &client), 0);
@@ -119,6 +120,7 @@ TEST_P(Accounting, TheRateHoldsInBothDirections) {
   const double download = secondsFor(accepted, client, kBytes);
   EXPECT_GT(upload, 1.3);
   EXPECT_GT(download, 1.3);
+  EXPECT_GT(usageOf(kFirst).droppedPackets, dropped) << "a connection finds the rate by what is dropped";
   EXPECT_LT(upload, 10.0);
   EXPECT_LT(download, 10.0);
   put(kFirst, launcher::Egress::internet, 0);

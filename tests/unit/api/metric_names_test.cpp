@@ -62,7 +62,13 @@ Names renderedNames() {
   const auto exposition = std::make_shared<metering::Exposition>(*ledger);
   exposition->setPlan("tn-1", "small");
   exposition->setPressure("nd-1", "tn-1", {"cpu", "some", 1});
-  exposition->observe({"nd-1", 1, "boot", {{"tn-1", "", "", metering::Meter::groupCpu, 1, 0, 1, ""}}});
+  const metering::UsageBatch batch{"nd-1",
+                                   1,
+                                   "boot",
+                                   {{"tn-1", "", "", metering::Meter::groupCpu, 1, 0, 1, ""},
+                                    {metering::hostChain("nd-1"), "", "", metering::Meter::hostCpu, 1, 0, 1, ""}}};
+  if (!ledger->append(batch, 1)) ADD_FAILURE() << "not recorded";
+  exposition->observe(batch);
   const auto port = freePort();
   Metrics metrics("127.0.0.1:" + std::to_string(port), store, exposition);
   metrics.served(200, 0.1);

@@ -209,12 +209,13 @@ TEST_F(TenantGroups, SayWhatTheirOwnGroupSpent) {
   tenant.id = "tn-1";
   tenant.index = 7;
   ASSERT_TRUE(tenants.ensure(tenant).ok()) << "a group without the file is no reason to refuse the tenant";
-  EXPECT_TRUE(tenants.groupCpu().empty());
+  EXPECT_TRUE(tenants.groupCpu().tenants.empty());
+  EXPECT_FALSE(tenants.groupCpu().host);
   tenants.forget();
   write("cpu.stat", "usage_usec 12\nuser_usec 5\n");
   ASSERT_TRUE(tenants.ensure(tenant).ok());
   write("cpu.stat", "usage_usec 34\nuser_usec 5\n");
-  const auto told = tenants.groupCpu();
+  const auto told = tenants.groupCpu().tenants;
   ASSERT_EQ(told.size(), 1U);
   EXPECT_EQ(told[0].tenantId, "tn-1");
   EXPECT_EQ(told[0].nanos, 34'000U);

@@ -36,6 +36,26 @@ TEST(Usage, OnlyPeaksAreLevels) {
   EXPECT_FALSE(isLevel(Meter::gap));
 }
 
+TEST(Usage, WhatSaysSomethingAboutMeteringOrLimitsHasNoPrice) {
+  for (const auto meter :
+       {Meter::gap, Meter::lifecycle, Meter::groupCpu, Meter::instanceState, Meter::hostCpu, Meter::oomKills,
+        Meter::pidsRefused, Meter::diskFull, Meter::networkDropped, Meter::cpuThrottles, Meter::memoryPeak})
+    EXPECT_FALSE(isBillable(meter)) << meterName(meter);
+  for (const auto meter : {Meter::cpu, Meter::blockReads, Meter::networkExternalOut}) {
+    EXPECT_TRUE(isBillable(meter)) << meterName(meter);
+    EXPECT_FALSE(isRecord(meter)) << meterName(meter);
+  }
+  EXPECT_TRUE(isRecord(Meter::hostCpu));
+  EXPECT_FALSE(isRecord(Meter::gap)) << "a tenant sees what is missing without asking";
+}
+
+TEST(Usage, AHostsChainIsNoTenants) {
+  EXPECT_TRUE(isHostChain(hostChain("node-1")));
+  EXPECT_EQ(hostOfChain(hostChain("node-1")), "node-1");
+  EXPECT_FALSE(isHostChain("tn-1"));
+  EXPECT_FALSE(isHostChain("host"));
+}
+
 TEST(Quantity, DecimalBeyondSixtyFourBits) {
   EXPECT_EQ(decimal(0), "0");
   EXPECT_EQ(decimal(UINT64_MAX), "18446744073709551615");

@@ -178,6 +178,19 @@ TEST_F(BillingTest, awkwardTenantsAreTenants) {
   EXPECT_EQ(close(kJanuary).closed, 5U);
 }
 
+TEST_F(BillingTest, aHostHasRowsAndNoInvoice) {
+  PriceList list;
+  list.name = "2026";
+  list.currency = "EUR";
+  list.items = {{"cpu", Meter::cpu, "core-hour", 0, {{kNoEnd, parseUnitPrice("1").value()}}}};
+  list.minimum = 5 * kMicros;
+  ASSERT_TRUE(billing_->addPriceList(list));
+  use("tn-1", kJanuary.from, kCoreHour);
+  use(hostChain("nd-1"), kJanuary.from, kCoreHour);
+  EXPECT_EQ(close(kJanuary).closed, 1U);
+  EXPECT_FALSE(billing_->invoice(invoiceId(hostChain("nd-1"), kJanuary)).value());
+}
+
 TEST_F(BillingTest, aPriceThatLacksStopsTheCloseAndNamesTenantAndHour) {
   price("2026", "0.5", kJanuary.from + 5 * kHour);
   use("tn-1", kJanuary.from + kHour, kCoreHour);

@@ -56,10 +56,11 @@ TEST_F(ExpositionTest, WaitingTimesAreTheNodesAndGoWithThem) {
 }
 
 TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
-  record(1, {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000),
-             row(Meter::memoryByteSeconds, 4000), row(Meter::memoryPeak, 77), row(Meter::oomKills, 1),
-             row(Meter::blockRead, 10), row(Meter::blockWritten, 11), row(Meter::networkExternalIn, 12),
-             row(Meter::networkInternalOut, 13), row(Meter::gap, 1500, gap::kCounterReset)});
+  record(1,
+         {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000), row(Meter::memoryByteSeconds, 4000),
+          row(Meter::memoryPeak, 77), row(Meter::oomKills, 1), row(Meter::blockRead, 10), row(Meter::blockWritten, 11),
+          row(Meter::blockReads, 14), row(Meter::networkExternalIn, 12), row(Meter::networkInternalOut, 13),
+          row(Meter::gap, 1500, gap::kCounterReset)});
   now += 5'000'000;
   const Exposition exposition(*ledger, [this] { return now; });
   const auto page = text(exposition);
@@ -71,6 +72,8 @@ TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
            R"(cloister_tenant_oom_kills_total{tenant="tn-1"} 1)",
            R"(cloister_tenant_io_bytes_total{tenant="tn-1",direction="read"} 10)",
            R"(cloister_tenant_io_bytes_total{tenant="tn-1",direction="write"} 11)",
+           R"(cloister_tenant_io_operations_total{tenant="tn-1",direction="read"} 14)",
+           R"(cloister_tenant_io_operations_total{tenant="tn-1",direction="write"} 0)",
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="in",scope="external"} 12)",
            R"(cloister_tenant_network_bytes_total{tenant="tn-1",direction="out",scope="internal"} 13)",
            R"(cloister_metering_gap_seconds_total 1.5)",
@@ -153,17 +156,21 @@ TEST_F(ExpositionTest, CountersNeverDecrease) {
       before[series] = value;
     }
   }
-  EXPECT_EQ(before.size(), 14U);
+  EXPECT_EQ(before.size(), 19U);
 }
 
-TEST_F(ExpositionTest, LimitHitsAreKillsAndWindowsHeldBack) {
-  Exposition exposition(*ledger, [this] { return now; });
-  record(1, {row(Meter::cpuThrottled, 5), row(Meter::oomKills, 2)}, &exposition);
-  record(2, {row(Meter::cpuThrottled, 0), row(Meter::oomKills, 1)}, &exposition);
-  record(3, {row(Meter::cpuThrottled, 9)}, &exposition);
+TEST_F(ExpositionTest, LimitHitsAreOnRecord) {
+  {
+    Exposition exposition(*ledger, [this] { return now; });
+    record(1, {row(Meter::cpuThrottles, 5), row(Meter::oomKills, 2), row(Meter::pidsRefused, 7)}, &exposition);
+    record(2, {row(Meter::cpuThrottles, 1), row(Meter::diskFull, 8), row(Meter::networkDropped, 9)}, &exposition);
+  }
+  Exposition exposition(*ledger, [this] { return now; });  // of the next cloisterd
+  exposition.setPlan("tn-1", "small");
   const auto page = text(exposition);
-  EXPECT_TRUE(has(page, R"(cloister_tenant_limit_hits_total{tenant="tn-1",limit="memory"} 3)")) << page;
-  EXPECT_TRUE(has(page, R"(cloister_tenant_limit_hits_total{tenant="tn-1",limit="cpu"} 2)")) << page;
+  for (const char* hits : {R"(limit="memory"} 2)", R"(limit="cpu"} 6)", R"(limit="pids"} 7)", R"(limit="disk"} 8)",
+                           R"(limit="network"} 9)"})
+    EXPECT_TRUE(has(page, std::string(R"(cloister_tenant_limit_hits_total{tenant="tn-1",)") + hits)) << page;
 }
 
 TEST_F(ExpositionTest, ANewTenantsCountersBeginAtZero) {
@@ -189,7 +196,7 @@ TEST_F(ExpositionTest, AwkwardNamesStayInsideTheirLabel) {
 }
 
 TEST_F(ExpositionTest, TheCapDropsWholeTenantsAndCountsTheirSeries) {
-  const std::size_t each = 19;  // of a tenant with a plan and no pressure
+  const std::size_t each = 24;  // of a tenant with a plan and no pressure
   const auto shown = [](const std::string& page, const std::string& tenant) {
     std::size_t count = 0;
     const auto label = "{tenant=\"" + tenant + "\"";
@@ -207,8 +214,8 @@ TEST_F(ExpositionTest, TheCapDropsWholeTenantsAndCountsTheirSeries) {
     EXPECT_EQ(shown(page, "tn-2"), each);
     const bool all = most == each * 10;
     EXPECT_EQ(shown(page, "tn-3"), all ? each + 1 : 0);
-    EXPECT_EQ(shown(page, "tn-0"), all ? 13U : 0U) << "gone, and therefore last, though it is the oldest";
-    EXPECT_TRUE(has(page, "cloister_metering_series_dropped " + std::to_string(all ? 0 : each + 1 + 13))) << page;
+    EXPECT_EQ(shown(page, "tn-0"), all ? 15U : 0U) << "gone, and therefore last, though it is the oldest";
+    EXPECT_TRUE(has(page, "cloister_metering_series_dropped " + std::to_string(all ? 0 : each + 1 + 15))) << page;
   }
 }
 
@@ -222,18 +229,39 @@ TEST_F(ExpositionTest, AReaderThatLeavesGetsNoMoreBlocks) {
 
 TEST_F(ExpositionTest, TheNodesDifferencesAreShownOnceTheyAreKnown) {
   Exposition exposition(*ledger);
-  EXPECT_EQ(text(exposition).find("reconciliation"), std::string::npos);
-  const auto batch = [](const std::string& node, Meter meter, std::uint64_t quantity) {
-    return UsageBatch{node, 1, "boot", {{"tn-1", "", "", meter, quantity, 0, 10, ""}}};
+  const std::string name = "cloister_metering_reconciliation_difference_ratio{";
+  EXPECT_EQ(text(exposition).find(name), std::string::npos);
+  const auto batch = [](const std::string& node, Meter meter, std::uint64_t quantity,
+                        const std::string& chain = "tn-1") {
+    return UsageBatch{node, 1, "boot", {{chain, "", "", meter, quantity, 0, 10, ""}}};
   };
   exposition.observe(batch("nd-1", Meter::cpu, 3'000));
-  EXPECT_EQ(text(exposition).find("reconciliation"), std::string::npos);
+  EXPECT_EQ(text(exposition).find(name), std::string::npos);
   exposition.observe(batch("nd-1", Meter::groupCpu, 4'000));
+  exposition.observe(batch("nd-1", Meter::groupCpu, 6'000, hostChain("nd-1")));
   exposition.observe(batch("nd-2", Meter::cpu, 1'500));
   exposition.observe(batch("nd-2", Meter::groupCpu, 1'000));
   const auto page = text(exposition);
-  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-1"} -0.25)")) << page;
-  EXPECT_TRUE(has(page, R"(cloister_metering_reconciliation_difference_ratio{node="nd-2"} 0.5)")) << page;
+  EXPECT_TRUE(has(page, name + R"(node="nd-1",against="groups"} -0.25)")) << page;
+  EXPECT_TRUE(has(page, name + R"(node="nd-1",against="host"} -0.5)")) << page;
+  EXPECT_TRUE(has(page, name + R"(node="nd-2",against="groups"} 0.5)")) << page;
+  EXPECT_EQ(page.find(name + R"(node="nd-2",against="host")"), std::string::npos) << page;
+}
+
+TEST_F(ExpositionTest, AHostIsNoTenant) {
+  Exposition exposition(*ledger, [this] { return now; });
+  const UsageBatch batch{"nd-1",
+                         1,
+                         "boot",
+                         {{hostChain("nd-1"), "", "", Meter::hostCpu, 9'000'000'000, now - 10'000'000, now, ""},
+                          {hostChain("nd-1"), "", "", Meter::groupCpu, 2'500'000'000, now - 10'000'000, now, ""}}};
+  ASSERT_TRUE(ledger->append(batch, now).ok());
+  exposition.observe(batch);
+  const auto page = text(exposition);
+  EXPECT_TRUE(has(page, R"(cloister_host_cpu_seconds_total{node="nd-1"} 9)")) << page;
+  EXPECT_TRUE(has(page, R"(cloister_host_tenants_cpu_seconds_total{node="nd-1"} 2.5)")) << page;
+  EXPECT_EQ(page.find("tenant=\""), std::string::npos) << page;
+  EXPECT_TRUE(exposition.tenants().empty());
 }
 
 }  // namespace

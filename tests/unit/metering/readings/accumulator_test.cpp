@@ -37,6 +37,27 @@ TEST(Accumulator, FirstReadingOfABornGroupCountsFromZero) {
   EXPECT_EQ(of(step, Meter::gap, gap::kCounterReset), 0U);
 }
 
+TEST(Accumulator, HitsOfLimitsAndOperationsAreCounted) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.throttles = 3;
+  reading.pidsRefused = 4;
+  reading.blockReads = 5;
+  reading.blockWrites = 6;
+  reading.diskFull = true;
+  std::ignore = advance(progress, reading, {});
+  reading.bootNanos = 2 * kSecond;
+  reading.pidsRefused = 10;
+  const auto step = advance(progress, reading, {});
+  EXPECT_EQ(of(step, Meter::cpuThrottles), 0U);
+  EXPECT_EQ(of(step, Meter::pidsRefused), 6U);
+  EXPECT_EQ(of(step, Meter::blockReads), 0U);
+  EXPECT_EQ(of(step, Meter::diskFull), 1U) << "as long as it is full, each reading says so";
+  reading.bootNanos = 3 * kSecond;
+  reading.diskFull = false;
+  EXPECT_EQ(of(advance(progress, reading, {}), Meter::diskFull), 0U);
+}
+
 TEST(Accumulator, TheSameReadingTwiceAddsNothing) {
   auto progress = bornAt(0);
   auto reading = at(kSecond);
@@ -170,7 +191,7 @@ TEST(Accumulator, PeakIsTheWindowsNotTheLifes) {
 }
 
 TEST(Accumulator, NetworkCountersAreWhatTheyAddEach) {
-  NetworkBytes last{kHuge, 50, 7, 0};
+  TrafficCounters last{kHuge, 50, 7, 0, 0};
   const auto amounts = advanceNetwork(last, {kHuge + 30, 50, 17, 5}, 1000);
   EXPECT_EQ(of(amounts, Meter::networkExternalIn), 30U);
   EXPECT_EQ(of(amounts, Meter::networkExternalOut), 0U);
@@ -181,13 +202,21 @@ TEST(Accumulator, NetworkCountersAreWhatTheyAddEach) {
 }
 
 TEST(Accumulator, NetworkCountersMadeAgainLeaveAGap) {
-  NetworkBytes last{kHuge, kHuge, kHuge, 3};
+  TrafficCounters last{kHuge, kHuge, kHuge, 3, 0};
   const auto amounts = advanceNetwork(last, {5, kHuge + 1, 2, 3}, 2000);
   EXPECT_EQ(of(amounts, Meter::networkExternalIn), 5U);
   EXPECT_EQ(of(amounts, Meter::networkExternalOut), 1U);
   EXPECT_EQ(of(amounts, Meter::networkInternalIn), 2U);
   EXPECT_EQ(of(amounts, Meter::networkInternalOut), 0U);
   EXPECT_EQ(of(amounts, Meter::gap, gap::kCounterReset), 2000U);
+}
+
+TEST(Accumulator, DroppedPacketsBeginAgainWithTheRateAndThatIsNoGap) {
+  TrafficCounters last{0, 0, 0, 0, 100};
+  EXPECT_EQ(of(advanceNetwork(last, {0, 0, 0, 0, 130}, 1000), Meter::networkDropped), 30U);
+  const auto amounts = advanceNetwork(last, {0, 0, 0, 0, 7}, 1000);
+  EXPECT_EQ(of(amounts, Meter::networkDropped), 7U);
+  EXPECT_EQ(of(amounts, Meter::gap, gap::kCounterReset), 0U);
 }
 
 TEST(Accumulator, LevelsCombineByMaximumOthersByAddition) {

@@ -18,7 +18,8 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
       .put("memory.events", "low 0\noom 3\noom_kill 2\n")
       .put("io.stat", "8:0 rbytes=100 wbytes=200 rios=1 wios=2 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2 rios=1 wios=2\n")
       .put("pids.current", "4\n")
-      .put("pids.peak", "9\n");
+      .put("pids.peak", "9\n")
+      .put("pids.events", "max 6\n");
   auto reader = CgroupReader::open(group.descriptors());
   ASSERT_TRUE(reader.ok());
   const auto reading = reader->read();
@@ -33,6 +34,10 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
   EXPECT_EQ(reading->blockWrittenBytes, 202U);
   EXPECT_EQ(reading->pids, 4U);
   EXPECT_EQ(reading->pidsPeak, 9U);
+  EXPECT_EQ(reading->throttles, 2U);
+  EXPECT_EQ(reading->pidsRefused, 6U);
+  EXPECT_EQ(reading->blockReads, 2U);
+  EXPECT_EQ(reading->blockWrites, 4U);
   EXPECT_FALSE(reading->diskBytes);
 }
 
@@ -54,9 +59,9 @@ TEST(CgroupReader, OnAHybridTheCpuIsThatOfTheGroupItIsBornIn) {
        {"memory.max_usage_in_bytes", "20\n"},
        {"memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"}});
   add("blkio", DescriptorKind::blkio,
-      {{"blkio.throttle.io_service_bytes_recursive",
-        "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\nTotal 11\n"}});
-  add("pids", DescriptorKind::pids, {{"pids.current", "2\n"}, {"pids.peak", "3\n"}});
+      {{"blkio.throttle.io_service_bytes_recursive", "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:0 Total 11\nTotal 11\n"},
+       {"blkio.throttle.io_serviced_recursive", "8:0 Read 1\n8:0 Write 2\n8:16 Read 3\n8:0 Total 3\nTotal 6\n"}});
+  add("pids", DescriptorKind::pids, {{"pids.current", "2\n"}, {"pids.peak", "3\n"}, {"pids.events", "max 4\n"}});
   auto reader = CgroupReader::open(all);
   all.clear();  // borrowed only
   ASSERT_TRUE(reader.ok());
@@ -71,6 +76,10 @@ TEST(CgroupReader, OnAHybridTheCpuIsThatOfTheGroupItIsBornIn) {
   EXPECT_EQ(reading->blockWrittenBytes, 6U);
   EXPECT_EQ(reading->pids, 2U);
   EXPECT_EQ(reading->pidsPeak, 3U);
+  EXPECT_EQ(reading->throttles, 1U);
+  EXPECT_EQ(reading->pidsRefused, 4U);
+  EXPECT_EQ(reading->blockReads, 4U);
+  EXPECT_EQ(reading->blockWrites, 2U);
 }
 
 TEST(CgroupReader, WithoutAUnifiedGroupCpuacctServes) {
@@ -144,7 +153,7 @@ TEST(CgroupParsers, AwkwardTexts) {
   EXPECT_FALSE(parseIoStat("8:0 rbytes=x\n"));
   ASSERT_TRUE(parseIoStat("8:0 \n"));
   ASSERT_TRUE(parseBlkio("Total 0\n"));
-  EXPECT_EQ(parseBlkio("Total 0\n")->written, 0U);
+  EXPECT_EQ(parseBlkio("Total 0\n")->write, 0U);
   EXPECT_FALSE(parseBlkio(""));
   EXPECT_FALSE(parseBlkio("8:0 Read\nTotal 0\n"));
 }

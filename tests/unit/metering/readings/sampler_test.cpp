@@ -73,6 +73,7 @@ TEST_F(SamplerTest, WindowsAreAlignedAndCarryWhatCameInBetween) {
     EXPECT_EQ(one.tenantId, "tn-1");
     EXPECT_EQ(one.appId, "ap-1");
     EXPECT_EQ(one.instanceId, "in-1");
+    if (one.meter == Meter::instanceState) continue;
     EXPECT_EQ(one.from, kStart);
     EXPECT_EQ(one.to, kStart + kWindowMicros);
   }
@@ -297,6 +298,7 @@ TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
   EXPECT_EQ(sum(Meter::memoryByteSeconds), 50'000U + 5'900'000U);
   for (const auto& one : rows()) {
     EXPECT_LT(one.from, one.to);
+    if (one.meter == Meter::instanceState) continue;
     EXPECT_EQ(one.from % kWindowMicros, 0);
     EXPECT_EQ(one.to % kWindowMicros, 0);
   }
@@ -390,6 +392,96 @@ TEST_F(SamplerTest, ATenantsOwnGroupCountsOnceOverRestartsAndAnew) {
   sampler->tenantGroup("tn-1", 8, 300, at(32));  // the group was removed and made again
   ASSERT_TRUE(sampler->flush(at(60), Flush::all).ok());
   EXPECT_EQ(sum(Meter::groupCpu), 6'300U);
+}
+
+// "from note" of each change of state, the former in milliseconds since the start.
+class InstanceStates : public SamplerTest {
+ protected:
+  std::vector<std::string> told() {
+    std::vector<std::string> list;
+    for (const auto& one : rows()) {
+      if (one.meter != Meter::instanceState) continue;
+      EXPECT_EQ(one.quantity, 1U);
+      EXPECT_EQ(one.to, one.from + 1);
+      EXPECT_EQ(one.instanceId, "in-1");
+      list.push_back(std::to_string((one.from - kStart) / 1000) + " " + one.note);
+    }
+    return list;
+  }
+  using Told = std::vector<std::string>;
+};
+
+TEST_F(InstanceStates, BeginAndEndHaveTheirMoments) {
+  launch(0);
+  ASSERT_TRUE(sampler->finish("in-1-1", at(2.5)).ok());
+  sampler->forget("in-1-1");
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "2500 instance running -> ended"}));
+  EXPECT_EQ(sum(Meter::memoryAllocated), 2'500'000U) << "the limit, for as long as they say";
+}
+
+TEST_F(InstanceStates, AreToldOnceThoughTheNodeIsKilledInBetween) {
+  launch(0);
+  restart();
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(1)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(1)).ok());
+  ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
+  restart();  // before the launcher had removed it
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(3)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(3)).ok());
+  ASSERT_TRUE(sampler->finish("in-1-1", at(4)).ok());
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(5)).ok()) << "it is gone, and that is no loss";
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "2000 instance running -> ended"}));
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 0U);
+}
+
+TEST_F(InstanceStates, OneThatWasLostMayComeBack) {
+  launch(0);
+  restart();
+  ASSERT_TRUE(sampler->closeMissing(at(3)).ok());
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(5)).ok());
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "5000 instance lost -> running/1000",
+                          "3000 instance running -> lost"}));
+}
+
+TEST_F(InstanceStates, AnEndThatNobodySawWasWhenItWas) {
+  launch(0);
+  sampler->ended("in-1-1", kStart + 4'000'000, at(9));
+  ASSERT_TRUE(sampler->finish("in-1-1", at(9)).ok());
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(told().back(), "4000 instance running -> ended");
+}
+
+TEST_F(SamplerTest, TheHostsChainBeginsWithWhatItsTenantsRowsHave) {
+  const auto ofHost = [this](Meter meter) {
+    std::uint64_t total = 0;
+    for (const auto& one : rows()) {
+      if (one.tenantId == hostChain("nd-1") && one.meter == meter) total += one.quantity;
+    }
+    return total;
+  };
+  // Groups that are gone spent 900 before anybody looked.
+  sampler->tenantGroup("tn-1", 7, 100, at(1));
+  sampler->host({3, 1'000, 50'000}, at(1));
+  sampler->tenantGroup("tn-1", 7, 150, at(2));
+  sampler->host({3, 1'050, 50'300}, at(2));
+  ASSERT_TRUE(sampler->flush(at(10), Flush::all).ok());
+  EXPECT_EQ(ofHost(Meter::groupCpu), 150U);
+  EXPECT_EQ(ofHost(Meter::hostCpu), 300U);
+  restart();
+  sampler->host({3, 1'060, 50'400}, at(11));
+  sampler->host({4, 5, 50'450}, at(12));  // all groups were removed and made again
+  ASSERT_TRUE(sampler->flush(at(20), Flush::all).ok());
+  EXPECT_EQ(ofHost(Meter::groupCpu), 165U);
+  EXPECT_EQ(ofHost(Meter::hostCpu), 450U);
+  restart("boot-b");
+  sampler->host({3, 2, 9}, at(30));
+  ASSERT_TRUE(sampler->flush(at(40), Flush::all).ok());
+  EXPECT_EQ(ofHost(Meter::groupCpu), 167U);
+  EXPECT_EQ(ofHost(Meter::hostCpu), 459U) << "a boot begins at zero";
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ TEST(Encoding, AGroupOfTheFirstVersionLosesItsLinkOnly) {
   EXPECT_EQ(group.progress.last.blockWrittenBytes, 104U);
   EXPECT_EQ(group.progress.last.memoryBytes, 107U);
   EXPECT_EQ(group.progress.last.diskBytes, 111U);
+  EXPECT_FALSE(group.progress.last.throttles) << "where it has a field that is gone";
   EXPECT_EQ(group.progress.lifeRemainder, 3U);
   EXPECT_EQ(group.lastUtcMicros, static_cast<std::int64_t>(kHuge));
   EXPECT_FALSE(group.finished);
@@ -54,6 +55,20 @@ TEST(Encoding, ANetworkOfTheFirstVersionKeepsItsExternalCounters) {
   TenantCounters network;
   ASSERT_TRUE(decode(writer.bytes(), network));
   EXPECT_EQ(network, (TenantCounters{"boot", {1, 2, 0, 0}, 5}));
+}
+
+TEST(Encoding, ATenantOfTheThirdVersionHasNoDroppedPackets) {
+  const TenantCounters counters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8};
+  auto bytes = encode(counters);
+  TenantCounters back;
+  ASSERT_TRUE(decode(bytes, back));
+  EXPECT_EQ(back, counters);
+  bytes.front() = '\3';
+  EXPECT_FALSE(decode(bytes, back)) << "it is longer than one";
+  bytes.resize(bytes.size() - sizeof(std::uint64_t));
+  TenantCounters third;
+  ASSERT_TRUE(decode(bytes, third));
+  EXPECT_EQ(third, (TenantCounters{"boot", {1, 2, 3, 4, 0}, 6, 7, 8}));
 }
 
 TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {

@@ -232,7 +232,7 @@ TEST_F(LauncherClientTest, otherVerbsDecodeTheirReplies) {
 
 TEST_F(LauncherClientTest, aFullReplyOfNetworkUsageIsFollowedByAnotherRequest) {
   launcher::NetworkUsageReply full;
-  for (std::uint32_t i = 1; i <= launcher::kUsagesPerReply; ++i) full.tenants.push_back({2 * i, i, 0, 0, 0});
+  for (std::uint32_t i = 1; i <= launcher::kUsagesPerReply; ++i) full.tenants.push_back({2 * i, i, 0, 0, 0, 0});
   serve({{{encode(full), 0}}, {{encode(launcher::NetworkUsageReply{{{9'000, 1, 2, 3, 4}}}), 0}}});
   LauncherClient client(socket_);
   const auto all = client.networkUsage();
