@@ -47,7 +47,9 @@ Answer usage(const Services& services, const Request& request) {
   for (const auto& sum : sums.value()) {
     if (wanted && sum.meter != *wanted) continue;
     // About the metering and the account, not of an app; whoever asks for them gets them.
-    if (!wanted && (sum.meter == metering::Meter::lifecycle || sum.meter == metering::Meter::groupCpu)) continue;
+    if (!wanted && (sum.meter == metering::Meter::lifecycle || sum.meter == metering::Meter::groupCpu ||
+                    sum.meter == metering::Meter::seal))
+      continue;
     const auto name = names.find(sum.appId);
     items.push_back(show(sum, name == names.end() ? sum.appId : name->second));
   }

@@ -30,6 +30,7 @@ constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDes
     {"gap", "ms", false},
     {"lifecycle", "count", false},
     {"group_cpu", "ns", false},
+    {"seal", "rows", false},
 }};
 
 const Description& describe(Meter meter) {
@@ -48,7 +49,8 @@ bool isLevel(Meter meter) {
   return describe(meter).level;
 }
 bool isBillable(Meter meter) {
-  return !isLevel(meter) && meter != Meter::gap && meter != Meter::lifecycle && meter != Meter::groupCpu;
+  return !isLevel(meter) && meter != Meter::gap && meter != Meter::lifecycle && meter != Meter::groupCpu &&
+         meter != Meter::seal;
 }
 
 bool meterFromName(const std::string& name, Meter& meter) {

@@ -31,8 +31,9 @@ enum class Meter : std::uint8_t {
   gap,              // milliseconds in which a reading is missing; `note` says why
   lifecycle,        // one; `note` says what changed: "plan small -> large" (lifecycle.h)
   groupCpu,         // nanoseconds of the tenant's own group, which outlives its instances': what their sum must be
+  seal,             // rows before it, of its source and tenant, that a host's seal covers; `note` is the seal (seal.h)
 };
-inline constexpr Meter kLastMeter = Meter::groupCpu;
+inline constexpr Meter kLastMeter = Meter::seal;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);
@@ -61,7 +62,7 @@ struct UsageRow {
   std::uint64_t quantity = 0;
   std::int64_t from = 0;
   std::int64_t to = 0;
-  std::string note;  // gap: the reason; lifecycle: the change; else empty
+  std::string note;  // gap: the reason; lifecycle: the change; seal: the seal; else empty
 };
 
 struct UsageBatch {

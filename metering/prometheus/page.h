@@ -3,7 +3,8 @@
 //
 //   cloister_tenant_*      a tenant's totals from the ledger and its levels; label `tenant` is the opaque id
 //   cloister_metering_*    gap_seconds_total  resets_total  final_reads_missed_total  refused_batches_total
-//                          ledger_lag_seconds  series_dropped  reconciliation_difference_ratio{node}
+//                          bad_seals_total (since this process began)  ledger_lag_seconds  series_dropped
+//                          reconciliation_difference_ratio{node}
 //
 // The format wants the lines of a metric together, so the writer goes through all tenants once a metric. Names and
 // labels that are the same for all are rendered at start, a tenant's own when they change; a scrape formats values only
@@ -74,6 +75,7 @@ class TenantPage {
   std::string labels;
   std::int64_t at = 0;  // microseconds UTC
   LedgerHealth health;
+  std::uint64_t badSeals = 0;
   std::map<std::string, double> differences;  // by node
 
  private:

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "metering/base/calendar.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -49,17 +51,17 @@ std::string clockStepNote(std::int64_t micros) {
   return text + "more than a year";
 }
 
-Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
-    : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {
+Sampler::Sampler(Spool& spool, std::string bootId, const SigningKey& key, SpoolState state)
+    : spool_(spool), bootId_(std::move(bootId)), key_(key), state_(std::move(state)) {
   for (const auto& [tenant, counters] : state_.networks) {
     if (counters.groupInode == 0) unknownGroups_.insert(tenant);
   }
 }
 
-Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId) {
+Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId, const SigningKey& key) {
   auto state = spool.load();
   if (!state) return state.error();
-  return std::unique_ptr<Sampler>(new Sampler(spool, std::move(bootId), std::move(state).value()));
+  return std::unique_ptr<Sampler>(new Sampler(spool, std::move(bootId), key, std::move(state).value()));
 }
 
 void Sampler::take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
@@ -267,6 +269,42 @@ void Sampler::network(const std::string& tenantId, const NetworkBytes& bytes, Mo
 
 void Sampler::forgetTenant(const std::string& tenantId) {
   state_.networks.erase(tenantId);
+  leaving_.insert(tenantId);
+}
+
+Sampler::Segments::iterator Sampler::seal(Segments::iterator segment) {
+  sealed_.push_back(sealRow(key_, spool_.source(), segment->first, segment->second));
+  return state_.segments.erase(segment);
+}
+
+std::size_t Sampler::sealEnded(std::size_t most) {
+  std::size_t count = 0;
+  for (auto segment = state_.segments.begin(); segment != state_.segments.end() && count < most;) {
+    if (hourOf(segment->second.from) == hourOf(state_.windowFrom)) {
+      ++segment;
+      continue;
+    }
+    segment = seal(segment);
+    ++count;
+  }
+  return count;
+}
+
+std::size_t Sampler::closeWindow(std::int64_t to) {
+  std::size_t rows = 0;
+  for (const auto& [key, quantity] : state_.amounts) {
+    if (quantity == 0) continue;
+    sealed_.push_back({key.tenantId, key.appId, key.instanceId, key.meter, quantity, state_.windowFrom, to, key.note});
+    const auto segment = state_.segments.try_emplace(key.tenantId).first;
+    cover(sha_, segment->second, sealed_.back());
+    if (segment->second.rows == kMostSealed) seal(segment);
+    ++rows;
+  }
+  state_.amounts.clear();
+  for (const auto& tenant : std::exchange(leaving_, {})) {
+    if (const auto segment = state_.segments.find(tenant); segment != state_.segments.end()) seal(segment);
+  }
+  return rows;
 }
 
 Result<std::size_t> Sampler::flush(Moment at, Flush when) {
@@ -276,26 +314,26 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   const auto boundary = windowStart(from) + kWindowMicros;
   const bool steppedBack = at.utcMicros < from;
   if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) {
-    if (young_.empty() || !youngSampled_) return std::size_t{0};
-    for (const auto& name : young_) {
-      if (const auto found = running_.find(name); found != running_.end()) fold(name, found->second);
+    const bool grown = !young_.empty() && youngSampled_;
+    if (sealEnded(kSealsAtOnce) == 0 && !grown) return std::size_t{0};
+    if (grown) {
+      for (const auto& name : young_) {
+        if (const auto found = running_.find(name); found != running_.end()) fold(name, found->second);
+      }
     }
     if (auto done = commitTouched(); !done) return done.error();
-    young_.clear();
+    if (grown) young_.clear();
     return std::size_t{0};
   }
 
   auto to = when == Flush::all ? std::max(at.utcMicros, from + 1) : windowStart(at.utcMicros);
   if (steppedBack) to = boundary;
   for (auto& [name, running] : running_) fold(name, running);
-  std::size_t rows = 0;
-  for (const auto& [key, quantity] : state_.amounts) {
-    if (quantity == 0) continue;
-    sealed_.push_back({key.tenantId, key.appId, key.instanceId, key.meter, quantity, from, to, key.note});
-    ++rows;
-  }
-  state_.amounts.clear();
+  // What is still to be signed of earlier hours stands before this window's rows: it does not cover them.
+  sealEnded(SIZE_MAX);
+  const auto rows = closeWindow(to);
   state_.windowFrom = steppedBack ? windowStart(at.utcMicros) : to;
+  sealEnded(kSealsAtOnce);
   if (auto done = commitAll(); !done) return done.error();
   return rows;
 }

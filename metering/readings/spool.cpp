@@ -9,6 +9,7 @@
 #include "metering/base/encoding.h"
 #include "metering/base/sql.h"
 #include "metering/readings/state_encoding.h"
+#include "metering/readings/state_table.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {
@@ -19,12 +20,19 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WI
 CREATE TABLE IF NOT EXISTS groups(name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS networks(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS amounts(key BLOB PRIMARY KEY, quantity INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, rows BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS clock(boot TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
 )";
-constexpr const char* kFormat = "PRAGMA user_version = 1";
+constexpr std::int64_t kFormat = 2;
+constexpr const char* kSetFormat = "PRAGMA user_version = 2";
 
-using Encoded = std::map<std::string, std::string>;
+template <typename State>
+StateTable::Rows encodeAll(const std::map<std::string, State>& states) {
+  StateTable::Rows rows;
+  for (const auto& [name, state] : states) rows.emplace_hint(rows.end(), name, encode(state));
+  return rows;
+}
 
 }  // namespace
 
@@ -51,20 +59,17 @@ class Spool::Database {
       if (version->step() != Statement::Step::row) return note(sqlite_.error());
       format = version->integer(0);
     }
-    if (format > 1) return Error{"spool", "format " + std::to_string(format) + " is newer than this program", path_, 0};
-    past_ = format == 1 ? Past::known : Past::none;
+    if (format > kFormat)
+      return Error{"spool", "format " + std::to_string(format) + " is newer than this program", path_, 0};
+    past_ = format > 0 ? Past::known : Past::none;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return note(begun);
     if (auto made = sqlite_.exec(kSchema); !made) return note(made);
-    if (auto made = sqlite_.exec(kFormat); !made) return note(made);
+    if (auto made = sqlite_.exec(kSetFormat); !made) return note(made);
     if (auto done = transaction.commit(); !done) return note(done);
 
     for (auto& [statement, sql] :
          {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
-          std::pair{&putGroup_, "INSERT OR REPLACE INTO groups VALUES(?, ?)"},
-          std::pair{&dropGroup_, "DELETE FROM groups WHERE name = ?"},
-          std::pair{&putNetwork_, "INSERT OR REPLACE INTO networks VALUES(?, ?)"},
-          std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
           std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
           std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropClock_, "DELETE FROM clock"},
           std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
@@ -74,6 +79,9 @@ class Spool::Database {
       if (!prepared) return note(prepared.error());
       *statement = std::move(prepared).value();
     }
+    if (auto prepared = groups_.prepare(sqlite_, "groups", "name"); !prepared) return note(prepared);
+    if (auto prepared = networks_.prepare(sqlite_, "networks", "tenant"); !prepared) return note(prepared);
+    if (auto prepared = segments_.prepare(sqlite_, "segments", "tenant"); !prepared) return note(prepared);
     auto last = meta("sequence");
     if (!last) return last.error();
     // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any
@@ -84,18 +92,17 @@ class Spool::Database {
 
   [[nodiscard]] bool damaged() const { return damaged_; }
   [[nodiscard]] Past past() const { return past_; }
+  [[nodiscard]] const std::string& source() const { return source_; }
 
   Result<SpoolState> load() {
     const std::lock_guard lock(mutex_);
     SpoolState state;
-    groups_.clear();
-    networks_.clear();
     auto window = meta("window_from");
     if (!window) return window.error();
     state.windowFrom = *window;
-    if (auto read = eachBlob("SELECT name, state FROM groups", state.groups, groups_); !read) return read.error();
-    if (auto read = eachBlob("SELECT tenant, state FROM networks", state.networks, networks_); !read)
-      return read.error();
+    if (auto read = loadAll(groups_, state.groups); !read) return read.error();
+    if (auto read = loadAll(networks_, state.networks); !read) return read.error();
+    if (auto read = loadAll(segments_, state.segments); !read) return read.error();
     auto rows = sqlite_.prepare("SELECT key, quantity FROM amounts");
     if (!rows) return rows.error();
     Statement::Step step{};
@@ -118,11 +125,11 @@ class Spool::Database {
   Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
                 const std::set<std::string>* touched) {
     const std::lock_guard lock(mutex_);
-    Encoded groups;
+    StateTable::Rows groups;
     if (touched == nullptr) {
-      for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+      groups = encodeAll(state.groups);
     } else {
-      groups = groups_;
+      groups = groups_.rows();
       for (const auto& name : *touched) {
         const auto group = state.groups.find(name);
         if (group == state.groups.end()) {
@@ -132,15 +139,14 @@ class Spool::Database {
         }
       }
     }
-    Encoded networks;
-    for (const auto& [tenant, network] : state.networks) networks.emplace_hint(networks.end(), tenant, encode(network));
+    auto networks = encodeAll(state.networks);
+    auto segments = encodeAll(state.segments);
 
     auto sequence = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    bool good = write(groups_, groups, putGroup_, dropGroup_) &&
-                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts) &&
-                writeClock(state.clock);
+    bool good = groups_.write(groups) && networks_.write(networks) && segments_.write(segments) &&
+                writeAmounts(state.amounts) && writeClock(state.clock);
     for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
       const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
       const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
@@ -152,8 +158,9 @@ class Spool::Database {
     if (!good) return failed();
     if (auto done = transaction.commit(); !done) return done;
     sequence_ = sequence;
-    groups_ = std::move(groups);
-    networks_ = std::move(networks);
+    groups_.committed(std::move(groups));
+    networks_.committed(std::move(networks));
+    segments_.committed(std::move(segments));
     amounts_ = state.amounts;
     clock_ = state.clock;
     return {};
@@ -185,12 +192,23 @@ class Spool::Database {
 
   Status renumber(std::uint64_t sequence) {
     const std::lock_guard lock(mutex_);
+    auto known = sqlite_.prepare("SELECT sequence FROM batches WHERE sequence >= ? ORDER BY sequence");
+    if (!known) return known.error();
     auto change = sqlite_.prepare("UPDATE batches SET sequence = ? WHERE sequence = ?");
     if (!change) return change.error();
-    const auto fresh = sequence_ + 1;
+    std::vector<std::uint64_t> all;
+    known->bind(1, sequence);
+    Statement::Step step{};
+    while ((step = known->step()) == Statement::Step::row) all.push_back(known->bits(0));
+    if (step == Statement::Step::failed) return sqlite_.error();
+    if (all.empty() || all.front() != sequence) return {};
+    known->reset();
+    auto fresh = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    if (!change->bind(1, fresh).bind(2, sequence).run()) return sqlite_.error();
+    for (const auto one : all) {
+      if (!change->bind(1, ++fresh).bind(2, one).run()) return sqlite_.error();
+    }
     if (!putMeta_.bind(1, std::string_view("sequence")).bind(2, fresh).run()) return failed();
     if (auto done = transaction.commit(); !done) return done;
     sequence_ = fresh;
@@ -233,8 +251,8 @@ class Spool::Database {
   // The error of the statement that failed, then all of them ready for the next commit.
   Error failed() {
     auto error = sqlite_.error();
-    for (auto* statement : {&putMeta_, &putGroup_, &dropGroup_, &putNetwork_, &dropNetwork_, &putAmount_, &dropAmount_,
-                            &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
+    for (auto* table : {&groups_, &networks_, &segments_}) table->reset();
+    for (auto* statement : {&putMeta_, &putAmount_, &dropAmount_, &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
       statement->reset();
     }
     return error;
@@ -255,32 +273,14 @@ class Spool::Database {
   }
 
   template <typename State>
-  Status eachBlob(std::string_view sql, std::map<std::string, State>& states, Encoded& stored) {
-    auto rows = sqlite_.prepare(sql);
-    if (!rows) return rows.error();
-    Statement::Step step{};
-    while ((step = rows->step()) == Statement::Step::row) {
-      std::string name(rows->bytes(0));
+  Status loadAll(StateTable& table, std::map<std::string, State>& states) {
+    if (auto loaded = table.load(sqlite_); !loaded) return loaded;
+    for (const auto& [name, bytes] : table.rows()) {
       State state;
-      if (!decode(rows->bytes(1), state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
-      stored.emplace(name, rows->bytes(1));
-      states.emplace(std::move(name), std::move(state));
+      if (!decode(bytes, state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
+      states.emplace(name, std::move(state));
     }
-    if (step == Statement::Step::failed) return sqlite_.error();
     return {};
-  }
-
-  // Only what differs from the stored is written: most commits touch one group.
-  static bool write(const Encoded& stored, const Encoded& wanted, Statement& put, Statement& drop) {
-    for (const auto& [name, bytes] : wanted) {
-      const auto found = stored.find(name);
-      if (found != stored.end() && found->second == bytes) continue;
-      if (!put.bind(1, std::string_view(name)).bindBlob(2, bytes).run()) return false;
-    }
-    for (const auto& [name, bytes] : stored) {
-      if (!wanted.contains(name) && !drop.bind(1, std::string_view(name)).run()) return false;
-    }
-    return true;
   }
 
   bool writeAmounts(const WindowAmounts& wanted) {
@@ -309,16 +309,13 @@ class Spool::Database {
   Past past_ = Past::none;
   bool damaged_ = false;
   std::uint64_t sequence_ = 0;
-  Encoded groups_;  // as stored
-  Encoded networks_;
-  WindowAmounts amounts_;
+  WindowAmounts amounts_;  // as stored
   ClockState clock_;
   Connection sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
-  Statement putGroup_;
-  Statement dropGroup_;
-  Statement putNetwork_;
-  Statement dropNetwork_;
+  StateTable groups_;
+  StateTable networks_;
+  StateTable segments_;
   Statement putAmount_;
   Statement dropAmount_;
   Statement dropClock_;
@@ -368,6 +365,9 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path, const std::s
 
 Spool::Past Spool::past() const {
   return database_->past();
+}
+const std::string& Spool::source() const {
+  return database_->source();
 }
 Result<SpoolState> Spool::load() {
   return database_->load();

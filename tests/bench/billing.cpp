@@ -96,7 +96,7 @@ void statement(Billing& billing) {
   const auto key = good(SigningKey::fromSeed(std::string(32, 'k')));
   std::string file;
   auto begin = Clock::now();
-  good(billing.statement(*invoice, key, [&file](std::string_view text) { file += text; }));
+  good(billing.statement(*invoice, key, {}, [&file](std::string_view text) { file += text; }));
   const double written = secondsSince(begin);
   std::size_t at = 0;
   begin = Clock::now();
