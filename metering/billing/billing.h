@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metering/base/seal.h"
 #include "metering/base/signing.h"
 #include "metering/rating/invoice.h"
 #include "sandbox/base/result.h"

@@ -155,10 +155,6 @@ class Verifier {
     } else if (kind == "key") {
       want(1);
       if (fields_[1] != publicKey_) lineFails("the file is signed by another key than the one given");
-    } else if (kind == "node") {
-      want(3);
-      (void)numberField<std::int64_t>(3);
-      seals_.list(textField(1), textField(2));
     } else if (kind == "prices") {
       want(1);
       const auto list = priceListFromJson(textField(1));
@@ -168,11 +164,17 @@ class Verifier {
       want(3);
       countEvent(numberField<std::int64_t>(2), textField(3));
     } else {
-      readLastKinds(kind);
+      readOtherKinds(kind);
     }
   }
 
-  void readLastKinds(std::string_view kind) {
+  void readOtherKinds(std::string_view kind) {
+    if (kind == "node") {
+      want(3);
+      (void)numberField<std::int64_t>(3);
+      seals_.list(textField(1), textField(2));
+      return;
+    }
     if (kind == "anchor") {
       want(2);
       number_ = numberField<std::uint64_t>(1);
