@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "api/problem.h"
+#include "metering/base/seal.h"
 #include "sandbox/base/identity.h"
 
 namespace cloister::api {
@@ -82,7 +83,16 @@ Json represent(const model::Token& token, const std::string& tenantName) {
   return out;
 }
 
-Json represent(const model::Node& node, std::int64_t instances) {
+Json represent(const model::NodeKey& key) {
+  auto out = newObject();
+  out->set("node", key.node);
+  out->set("key_id", metering::keyIdOf(key.publicKey));
+  out->set("public_key", key.publicKey);
+  out->set("since", formatTime(key.since));
+  return out;
+}
+
+Json represent(const model::Node& node, std::int64_t instances, const std::vector<model::NodeKey>& keys) {
   auto out = newObject();
   out->set("id", node.id);
   out->set("name", node.name);
@@ -90,6 +100,11 @@ Json represent(const model::Node& node, std::int64_t instances) {
   out->set("boot_id", node.bootId);
   out->set("instances", instances);
   setIf(out, "last_seen", formatTime(node.lastSeen));
+  Poco::JSON::Array::Ptr list = new Poco::JSON::Array;
+  for (const auto& key : keys) {
+    if (key.node == node.name) list->add(represent(key));
+  }
+  out->set("signing_keys", list);
   return out;
 }
 

@@ -22,6 +22,8 @@ struct BillingOptions {
   std::string format;
   std::string output;
   std::string key;
+  std::vector<std::string> nodeKeys;
+  bool nodes = false;
   std::string amount;
   std::string text;
   std::string prices;
@@ -112,13 +114,40 @@ int dryRun(Context& context, const BillingOptions& options) {
   return 0;
 }
 
+bool isKey(const std::string& text) {
+  constexpr std::size_t kDigits = 64;
+  return text.size() == kDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 // The key as digits, or a file that holds them.
 std::string keyIn(const std::string& option) {
-  constexpr std::size_t kDigits = 64;
-  const bool digits = option.size() == kDigits && option.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (digits) return option;
+  if (isKey(option)) return option;
   std::string text = contentsOf(option);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+// Keys as digits, or files with any number of them among other words, such as `usage key --nodes` writes.
+std::vector<std::string> nodeKeysIn(const std::vector<std::string>& options) {
+  std::vector<std::string> keys;
+  for (const auto& option : options) {
+    std::istringstream words(isKey(option) ? option : contentsOf(option));
+    const auto before = keys.size();
+    for (std::string word; words >> word;) {
+      if (isKey(word)) keys.push_back(word);
+    }
+    if (keys.size() == before) throw std::runtime_error(option + ": has no key");
+  }
+  return keys;
+}
+
+// Who vouches for the rows: a tenant is to see what no host has signed.
+std::string sealsText(const metering::SealCounts& seals) {
+  std::string text =
+      fmt::format("rows under the hosts' own seals: {}; not: {} of the last hour, {} of the control plane",
+                  seals.sealed, seals.open, seals.own);
+  if (seals.bare > 0) text += fmt::format(", {} others (the first is row {})", seals.bare, seals.firstBare);
+  if (seals.untrusted > 0) text += fmt::format("; {} seals are of keys that are not trusted here", seals.untrusted);
   return text;
 }
 
@@ -127,7 +156,7 @@ int verify(Context& context, const BillingOptions& options) {
   if (!file) throw std::runtime_error(options.file + ": cannot be read");
   // A file that ends without a line feed was cut: its last line is none.
   const auto next = [&file](std::string& line) { return static_cast<bool>(std::getline(file, line)) && !file.eof(); };
-  const auto report = metering::verifyStatement(next, keyIn(options.key));
+  const auto report = metering::verifyStatement(next, keyIn(options.key), nodeKeysIn(options.nodeKeys));
   if (!report.holds()) {
     context.streams.err << fmt::format("cloister: {}: {}\n", printable(options.file), printable(report.finding));
     return 1;
@@ -135,6 +164,7 @@ int verify(Context& context, const BillingOptions& options) {
   context.streams.out << fmt::format("{}: holds: {} rows, invoice {}, {} {}\n", printable(options.file), report.rows,
                                      printable(report.invoice->id), metering::moneyText(report.invoice->total),
                                      printable(report.invoice->currency));
+  context.streams.out << sealsText(report.seals) << '\n';
   return 0;
 }
 
@@ -292,16 +322,25 @@ void addUsageVerbs(CLI::App& usage, Context& context) {
     return showInvoice(context, "/v1/periods/" + segment(periodOf(*options)) + "/invoice", *options, scoped(context));
   });
   verb = addVerb(usage, "verify", "check a statement from the readings' rows to the last line, offline",
-                 {"usage verify acme.statement --key 4f1d...", "usage verify acme.statement --key provider.pub"});
+                 {"usage verify acme.statement --key provider.pub",
+                  "usage verify acme.statement --key 4f1d... --node-key hosts.pub"});
   verb->add_option("file", options->file, "the statement")->required();
   verb->add_option("--key", options->key, "the provider's public key, or a file with it (see usage key)")->required();
+  verb->add_option("--node-key", options->nodeKeys,
+                   "a host's public key, or a file with such: then no other host is trusted (default: those in the "
+                   "statement)");
   onRun(*verb, context, [&context, options] { return verify(context, *options); });
   verb = addVerb(usage, "check-focus", "check a FOCUS file against the specification's rules, offline",
                  {"usage check-focus focus.csv"});
   verb->add_option("file", options->file, "the file, as CSV")->required();
   onRun(*verb, context, [&context, options] { return checkFocusFile(context, *options); });
-  verb = addVerb(usage, "key", "print the public key that statements are signed with", {"usage key"});
-  onRun(*verb, context, [&context] {
+  verb = addVerb(usage, "key", "print the public key that statements are signed with",
+                 {"usage key >provider.pub", "usage key --nodes >hosts.pub"});
+  verb->add_flag("--nodes", options->nodes, "those that the hosts seal their readings with, also former ones");
+  onRun(*verb, context, [&context, options] {
+    if (options->nodes)
+      return showList(context, "/v1/node-keys", {},
+                      {{"NODE", "node"}, {"PUBLIC KEY", "public_key"}, {"SINCE", "since", Unit::time}});
     const Response response = context.api().send({.path = "/v1/signing-key"});
     return showDone(context, response, text(*response.object(), "public_key"));
   });

@@ -4,11 +4,14 @@
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/WebSocket.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <fstream>
 #include <istream>
+#include <optional>
 
 #include "api/ledger_failure.h"
 #include "api/problem.h"
@@ -16,6 +19,7 @@
 #include "api/representation.h"
 #include "api/server.h"
 #include "metering/base/batch_json.h"
+#include "metering/base/seal.h"
 #include "sandbox/base/identity.h"
 
 namespace cloister::api {
@@ -79,6 +83,28 @@ Answer status(const Services& services, Request& request) {
   return kNoContent;
 }
 
+// A seal that no key of its host signed is recorded all the same: refusing the batch would lose its usage, and whoever
+// verifies a statement finds it again. The provider hears of it now.
+void checkSeals(const Services& services, const metering::UsageBatch& batch) {
+  std::optional<std::vector<model::NodeKey>> keys;
+  std::uint64_t bad = 0;
+  for (const auto& row : batch.rows) {
+    if (row.meter != metering::Meter::seal) continue;
+    if (!keys) keys = services.store.nodes().keys(batch.source);
+    const auto seal = metering::parseSeal(row.note);
+    const bool good = seal && std::any_of(keys->begin(), keys->end(), [&](const model::NodeKey& key) {
+                        return metering::isSealedBy(key.publicKey, batch.source, row, *seal);
+                      });
+    if (!good) ++bad;
+  }
+  if (bad == 0) return;
+  services.exposition.countBadSeals(bad);
+  const auto text = std::to_string(bad) + " seals in batch " + std::to_string(batch.sequence) + " of " + batch.source +
+                    " are of no key that it has reported";
+  spdlog::warn("usage: {}", text);
+  services.store.events().append("", "", "node.bad_seal", text);
+}
+
 Answer usage(const Services& services, Request& request) {
   const auto batch = metering::usageBatchFromJson(bodyOf(request, kMaxUsage));
   if (!batch) throw Problem(400, "invalid_usage", batch.error().message(), batch.error().path);
@@ -87,7 +113,10 @@ Answer usage(const Services& services, Request& request) {
   if (appended.value() == metering::Appended::refused) {
     throw Problem(409, "usage_conflict", "this sequence is on record with other content");
   }
-  if (appended.value() == metering::Appended::recorded) services.exposition.observe(batch.value());
+  if (appended.value() == metering::Appended::recorded) {
+    services.exposition.observe(batch.value());
+    checkSeals(services, batch.value());
+  }
   auto out = newObject();
   out->set("acknowledged", batch->sequence);
   return answerWith(out);

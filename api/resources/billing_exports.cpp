@@ -34,7 +34,9 @@ Answer file(std::string body, const std::string& type) {
 
 Answer statement(const Services& services, Request& request, const metering::Invoice& invoice) {
   Stream stream(request, "text/plain; charset=utf-8");
-  const auto written = services.billing.statement(invoice, services.signingKey,
+  std::vector<metering::NodeKey> nodes;
+  for (const auto& key : services.store.nodes().keys()) nodes.push_back({key.node, key.publicKey, key.since});
+  const auto written = services.billing.statement(invoice, services.signingKey, nodes,
                                                   [&stream](std::string_view text) { stream.write(text); });
   // The head is out: a file without its seal does not verify, and the connection's end says that it is cut.
   good(written);

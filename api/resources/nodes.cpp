@@ -13,7 +13,7 @@ std::map<std::string, std::int64_t> instancesByNode(const Services& services) {
 
 Answer show(const Services& services, const std::string& nameOrId) {
   const auto node = services.store.nodes().get(nameOrId);
-  return answerWith(represent(node, instancesByNode(services)[node.id]));
+  return answerWith(represent(node, instancesByNode(services)[node.id], services.store.nodes().keys(node.name)));
 }
 
 Answer setState(const Services& services, const Request& request, model::NodeState state) {
@@ -30,9 +30,16 @@ void addNodes(Router& router, const Services& services) {
   router.add("GET", "/v1/nodes", Access::provider, [services](Request& request) {
     const auto page = pageOf(request);
     auto counts = instancesByNode(services);
+    const auto keys = services.store.nodes().keys();
     return answerPage(
         page, services.store.nodes().list(page), [](const model::Node& node) { return node.name; },
-        [&](const model::Node& node) { return represent(node, counts[node.id]); });
+        [&](const model::Node& node) { return represent(node, counts[node.id], keys); });
+  });
+  // For tenants too: with these they verify what their statements rest on.
+  router.add("GET", "/v1/node-keys", Access::any, [services](Request&) {
+    std::vector<Json> items;
+    for (const auto& key : services.store.nodes().keys()) items.push_back(represent(key));
+    return answerList(items);
   });
   router.add("GET", "/v1/nodes/{node}", Access::provider,
              [services](Request& request) { return show(services, request.parameter("node")); });

@@ -169,6 +169,12 @@ struct Node {
   std::vector<PostureCheck> posture;
   Micros lastSeen = 0;
 };
+// What a node of that name has sealed readings with. A key that a node no longer has stays good for what it signed.
+struct NodeKey {
+  std::string node;
+  std::string publicKey;
+  Micros since = 0;  // when the node first reported it
+};
 
 enum class OperationState { pending, running, succeeded, failed };
 struct Operation {

@@ -3,7 +3,8 @@
 //
 //   GET  /node/v1/desired?node=ID&revision=N   long poll, 25 s: 200 DesiredState when revision > N, else 204
 //   POST /node/v1/status                       NodeStatus; 204
-//   POST /node/v1/usage                        metering batch (metering/batch_json.h); 200 {"acknowledged": sequence}
+//   POST /node/v1/usage                        metering batch (metering/batch_json.h); 200 {"acknowledged": sequence}.
+//                                              Seals in it that no key of the node signed are recorded and reported.
 //   GET  /node/v1/blobs/DIGEST                 source archives and slugs; 200 with the bytes
 //   PUT  /node/v1/blobs/DIGEST                 a slug; 201, or 422 when the bytes are not DIGEST
 //   GET  /node/v1/sessions/ID                  WebSocket upgrade: the node's end of a Session
@@ -152,6 +153,7 @@ struct PressureReport {
 struct NodeStatus {
   std::string nodeId;
   std::string bootId;
+  std::string signingKey{};  // public, 64 hexadecimal digits: what the node seals its readings with
   std::int64_t observedRevision = 0;
   std::vector<InstanceReport> instances;  // all that the node knows, stopped ones once
   std::vector<BuildReport> builds;

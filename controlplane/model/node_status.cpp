@@ -123,6 +123,7 @@ std::string toJson(const NodeStatus& status) {
   auto out = json::object();
   out->set("nodeId", status.nodeId);
   out->set("bootId", status.bootId);
+  out->set("signingKey", status.signingKey);
   out->set("observedRevision", status.observedRevision);
   out->set("instances", encodeAll(status.instances));
   out->set("builds", encodeAll(status.builds));
@@ -148,6 +149,7 @@ NodeStatus nodeStatusFromJson(const std::string& text) {
   NodeStatus status;
   in.required("nodeId", status.nodeId);
   in.read("bootId", status.bootId);
+  in.read("signingKey", status.signingKey);
   in.read("observedRevision", status.observedRevision);
   in.readList("instances", status.instances, decodeInstanceReport);
   in.readList("builds", status.builds, decodeBuildReport);

@@ -240,6 +240,7 @@ void Agent::publish() {
   model::NodeStatus status;
   status.nodeId = nodeId_;
   status.bootId = bootId_;
+  status.signingKey = signingKey_;
   status.observedRevision = observed_;
   for (const auto& [id, record] : records_) {
     model::InstanceReport report;

@@ -107,6 +107,7 @@ class Agent {
   Launcher& launcher_;
   std::string bootId_;
   std::string nodeId_;
+  std::string signingKey_;  // the public half
   Server server_;
 
   streams::Poller poller_;

@@ -35,7 +35,10 @@ Status Agent::openParts() {
   if (!wakeup) return wakeup.error();
   wakeup_ = std::move(wakeup).value();
   if (auto done = poller_.add(wakeup_.fd(), 0, streams::Poller::Trigger::level); !done) return done;
-  auto meter = MeterLoop::open(config_.spool(), config_.name, bootId_, launcher_);
+  const auto key = metering::SigningKey::open(config_.signingKey());
+  if (!key) return key.error();
+  signingKey_ = key->publicKey();
+  auto meter = MeterLoop::open(config_.spool(), config_.name, bootId_, *key, launcher_);
   if (!meter) return meter.error();
   meter_ = std::move(meter).value();
   layers_ = std::make_unique<LayerCache>(

@@ -4,6 +4,7 @@
 //   $STATE/node/
 //     work.json                      the last certified NodeWork, replaced atomically
 //     spool.db                       metering (metering/spool.h)
+//     signing.key                    mode 0600: what this host seals its readings with (metering/base/seal.h)
 //     layers/<sha256>                erofs images; a ".part" beside is a download under way
 //     instances/<instance id>/       mode 0700
 //       spec.json                    NodeWork with the one instance and its tenant
@@ -40,6 +41,7 @@ struct Config {
   [[nodiscard]] std::string sessions() const { return directory() + "/sessions"; }
   [[nodiscard]] std::string work() const { return directory() + "/work.json"; }
   [[nodiscard]] std::string spool() const { return directory() + "/spool.db"; }
+  [[nodiscard]] std::string signingKey() const { return directory() + "/signing.key"; }
 };
 
 // `flags` (what is not empty) over `file` over the defaults. A file that is `required` must be there.

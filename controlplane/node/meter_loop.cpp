@@ -22,10 +22,11 @@ MeterLoop::MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool,
     : launcher_(launcher), spool_(std::move(spool)), sampler_(std::move(sampler)) {}
 
 Result<std::unique_ptr<MeterLoop>> MeterLoop::open(const std::string& spool, const std::string& source,
-                                                   const std::string& bootId, Launcher& launcher) {
+                                                   const std::string& bootId, const metering::SigningKey& key,
+                                                   Launcher& launcher) {
   auto opened = metering::Spool::open(spool, source);
   if (!opened) return opened.error();
-  auto sampler = metering::Sampler::open(*opened.value(), bootId);
+  auto sampler = metering::Sampler::open(*opened.value(), bootId, key);
   if (!sampler) return sampler.error();
   return std::unique_ptr<MeterLoop>(new MeterLoop(launcher, std::move(opened).value(), std::move(sampler).value()));
 }

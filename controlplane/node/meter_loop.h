@@ -30,8 +30,10 @@ struct Metered {
 
 class MeterLoop {
  public:
+  // `key`: what the host seals its readings with.
   [[nodiscard]] static Result<std::unique_ptr<MeterLoop>> open(const std::string& spool, const std::string& source,
-                                                               const std::string& bootId, Launcher& launcher);
+                                                               const std::string& bootId,
+                                                               const metering::SigningKey& key, Launcher& launcher);
   ~MeterLoop();
   MeterLoop(const MeterLoop&) = delete;
   MeterLoop& operator=(const MeterLoop&) = delete;

@@ -127,11 +127,12 @@ void Reporter::postUsage() {
       sequence = server_.postUsage(metering::toJson(batch));
     } catch (const ServerRefused& error) {
       // The ledger has this sequence with other content and has noted so: another node of our name, or a spool that is
-      // older than it should be. The rows are nobody else's, so they go again under a sequence of their own.
+      // older than it should be. The rows are nobody else's, so they go again under sequences of their own, and those
+      // behind them with them: seals rest on the order.
       if (error.status() != kConflict) throw;
       spdlog::error("usage batch {} refused: {}", batch.sequence, textOf(error));
       if (auto done = spool_.renumber(batch.sequence); !done) spdlog::warn("usage: {}", done.error().message());
-      continue;
+      return;
     }
     if (sequence != batch.sequence) return;
     if (auto done = spool_.acknowledge(sequence); !done) spdlog::warn("usage: {}", done.error().message());

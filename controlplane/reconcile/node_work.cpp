@@ -171,6 +171,7 @@ void NodeWorkService::apply(const model::NodeStatus& status) {
     seen.posture = status.posture;
     seen.lastSeen = store::now();
     if (!sameFacts(node, seen) || seen.lastSeen - node.lastSeen > kSeenResolution) store_.nodes().observe(seen);
+    takeKey(node, status.signingKey);
     applyInstances(node, status);
     for (const auto& report : status.builds) applyBuild(node, report);
     for (const auto& event : status.events) {
@@ -179,6 +180,12 @@ void NodeWorkService::apply(const model::NodeStatus& status) {
       }
     }
   });
+}
+
+void NodeWorkService::takeKey(const model::Node& node, const std::string& key) {
+  // As a digest is: 64 hexadecimal digits. A node of an earlier version has none.
+  if (!validDigest(key) || !store_.nodes().addKey({node.name, key, store::now()})) return;
+  store_.events().append("", "", "node.key", "node " + node.name + " seals its readings with the key " + key);
 }
 
 void NodeWorkService::applyInstances(const model::Node& node, const model::NodeStatus& status) {

@@ -25,6 +25,7 @@ class NodeWorkService {
   void apply(const model::NodeStatus& status);
 
  private:
+  void takeKey(const model::Node& node, const std::string& key);
   void applyInstances(const model::Node& node, const model::NodeStatus& status);
   void applyBuild(const model::Node& node, const model::BuildReport& report);
   void buildSucceeded(model::Build build);

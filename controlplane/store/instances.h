@@ -81,7 +81,11 @@ class Nodes {
   [[nodiscard]] std::vector<model::Node> list(const Page& page = {}) const;  // by name
   void setState(const std::string& id, model::NodeState state);  // cordoned: nothing new; draining: moved away
   void observe(const model::Node& node);                         // bootId, observedRevision, posture, lastSeen
-  void remove(const std::string& id);                            // Conflict "node_in_use"
+  void remove(const std::string& id);                            // Conflict "node_in_use"; its keys stay
+  // False: known already.
+  bool addKey(const model::NodeKey& key);
+  // Of the node of that name, or of all; by node and age. Also of nodes that were removed.
+  [[nodiscard]] std::vector<model::NodeKey> keys(const std::optional<std::string>& name = {}) const;
 
  private:
   Store& store_;

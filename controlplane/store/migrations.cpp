@@ -266,7 +266,17 @@ CREATE TABLE throttles (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling};
+// By name, as its batches have it, and without a reference: statements of past months need keys of nodes that are gone.
+constexpr const char* kNodeKeys = R"sql(
+CREATE TABLE node_keys (
+  node       TEXT NOT NULL,
+  public_key TEXT NOT NULL,
+  since      BIGINT NOT NULL,
+  PRIMARY KEY (node, public_key)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys};
 
 }  // namespace
 

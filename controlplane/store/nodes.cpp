@@ -73,6 +73,32 @@ void Nodes::observe(const model::Node& node) {
   });
 }
 
+bool Nodes::addKey(const model::NodeKey& key) {
+  return store_.transact([&] {
+    auto known = store_.database().prepare("SELECT 1 FROM node_keys WHERE node = ?1 AND public_key = ?2");
+    known.bind(key.node, key.publicKey);
+    if (known.step()) return false;
+    store_.database().run("INSERT INTO node_keys (node, public_key, since) VALUES (?1, ?2, ?3)", key.node,
+                          key.publicKey, key.since);
+    return true;
+  });
+}
+
+std::vector<model::NodeKey> Nodes::keys(const std::optional<std::string>& name) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT node, public_key, since FROM node_keys WHERE ?1 = '' OR node = ?1 ORDER BY node, since, public_key");
+  query.bind(name.value_or(""));
+  std::vector<model::NodeKey> keys;
+  while (query.step()) {
+    auto& key = keys.emplace_back();
+    query.get(0, key.node);
+    query.get(1, key.publicKey);
+    query.get(2, key.since);
+  }
+  return keys;
+}
+
 void Nodes::remove(const std::string& id) {
   store_.transact([&] {
     const auto node = get(id);

@@ -40,6 +40,7 @@ constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDes
     {"network_dropped", "count", Kind::hit},
     {"instance_state", "count", Kind::record},
     {"host_cpu", "ns", Kind::record},
+    {"seal", "rows", Kind::record},
 }};
 
 const Description& describe(Meter meter) {

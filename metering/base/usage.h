@@ -40,8 +40,9 @@ enum class Meter : std::uint8_t {
   networkDropped,  // packets over the tenant's rate
   instanceState,   // one; `note` as of lifecycle: "instance - -> running/MEMORY LIMIT"; `from` is the moment
   hostCpu,         // nanoseconds of the whole host (hostChain())
+  seal,            // rows before it, of its source and tenant, that a host's seal covers; `note` is the seal (seal.h)
 };
-inline constexpr Meter kLastMeter = Meter::hostCpu;
+inline constexpr Meter kLastMeter = Meter::seal;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);
@@ -78,7 +79,7 @@ struct UsageRow {
   std::uint64_t quantity = 0;
   std::int64_t from = 0;
   std::int64_t to = 0;
-  std::string note;  // gap: the reason; lifecycle: the change; else empty
+  std::string note;  // gap: the reason; lifecycle: the change; seal: the seal; else empty
 };
 
 struct UsageBatch {

@@ -180,13 +180,13 @@ Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {
   return firstRowFrom(database_->sql, invoice.tenantId, invoice.period.from);
 }
 
-Status Billing::statement(const Invoice& invoice, const SigningKey& key,
+Status Billing::statement(const Invoice& invoice, const SigningKey& key, const std::vector<NodeKey>& nodes,
                           const std::function<void(std::string_view)>& sink) {
   auto own = Connection::open(database_->path, "billing", Connection::Mode::readOnly);
   if (!own) return own.error();
   Snapshot snapshot(*own);
   if (auto begun = snapshot.begin(); !begun) return begun;
-  return writeStatement(*own, invoice, key, sink);
+  return writeStatement(*own, invoice, key, nodes, sink);
 }
 
 Result<std::map<std::string, Quantity>> Billing::used(const Period& period, Meter meter) {

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metering/base/seal.h"
 #include "metering/base/signing.h"
 #include "metering/rating/invoice.h"
 #include "sandbox/base/result.h"
@@ -90,7 +91,8 @@ class Billing {
   // The lowest row of its month: where an invoice's lineage begins. 0: it rests on none.
   [[nodiscard]] Result<std::uint64_t> firstRow(const Invoice& invoice);
   // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.
-  [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key,
+  // `nodes`: all keys that hosts ever had; the file has those that seals in it are of.
+  [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key, const std::vector<NodeKey>& nodes,
                                  const std::function<void(std::string_view)>& sink);
   // What each tenant has used of a meter in a month, as far as it is rolled up.
   [[nodiscard]] Result<std::map<std::string, Quantity>> used(const Period& period, Meter meter);

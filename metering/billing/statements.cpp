@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "metering/billing/accounts.h"
@@ -17,6 +18,29 @@ std::set<Period> monthsOf(const Invoice& invoice) {
     if (line.kind == ChargeKind::correction) months.insert(monthOf(line.from));
   }
   return months;
+}
+
+// The keys that seals among these rows are of: a tenant need not know of hosts that it was never on.
+Status writeNodes(Connection& database, const Invoice& invoice, std::uint64_t first, const std::vector<NodeKey>& nodes,
+                  StatementWriter& writer) {
+  auto query = database.prepare(
+      "SELECT s.text, n.text FROM rows r JOIN batches b ON b.id = r.batch JOIN names s ON s.id = b.source"
+      " JOIN names n ON n.id = r.note WHERE r.tenant = (SELECT id FROM names WHERE text = ?1)"
+      " AND r.number BETWEEN ?2 AND ?3 AND r.meter = ?4");
+  if (!query) return query.error();
+  query->bind(1, std::string_view(invoice.tenantId)).bind(2, first).bind(3, invoice.lastRow);
+  query->bind(4, static_cast<std::int64_t>(Meter::seal));
+  std::set<std::pair<std::string, std::string>> used;
+  Statement::Step step{};
+  while ((step = query->step()) == Statement::Step::row) {
+    if (const auto seal = parseSeal(std::string(query->bytes(1))))
+      used.emplace(std::string(query->bytes(0)), seal->keyId);
+  }
+  if (step == Statement::Step::failed) return database.error();
+  for (const auto& node : nodes) {
+    if (used.contains({node.source, keyIdOf(node.publicKey)})) writer.node(node);
+  }
+  return {};
 }
 
 Status writePrices(Connection& database, const std::set<Period>& months, StatementWriter& writer) {
@@ -74,7 +98,7 @@ Status writeAnchor(Connection& database, const std::string& tenantId, std::uint6
 }  // namespace
 
 Status writeStatement(Connection& database, const Invoice& invoice, const SigningKey& key,
-                      const StatementWriter::Sink& sink) {
+                      const std::vector<NodeKey>& nodes, const StatementWriter::Sink& sink) {
   const auto months = monthsOf(invoice);
   auto found = firstRowFrom(database, invoice.tenantId, months.begin()->from);
   if (!found) return found.error();
@@ -82,6 +106,7 @@ Status writeStatement(Connection& database, const Invoice& invoice, const Signin
   const std::uint64_t first = *found == 0 || *found > invoice.lastRow ? invoice.lastRow + 1 : *found;
   StatementWriter writer(sink);
   writer.begin(invoice, key.publicKey());
+  if (auto done = writeNodes(database, invoice, first, nodes, writer); !done) return done;
   if (auto done = writePrices(database, months, writer); !done) return done;
   if (auto done = writeEvents(database, invoice.tenantId, first, writer); !done) return done;
   if (months.size() > 1) {

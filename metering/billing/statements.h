@@ -4,12 +4,15 @@
 // connection; the file that was begun is then without its seal, and does not verify.
 #pragma once
 
+#include <vector>
+
+#include "metering/base/seal.h"
 #include "metering/base/sql.h"
 #include "metering/export/statement.h"
 
 namespace cloister::metering {
 
 [[nodiscard]] Status writeStatement(Connection& database, const Invoice& invoice, const SigningKey& key,
-                                    const StatementWriter::Sink& sink);
+                                    const std::vector<NodeKey>& nodes, const StatementWriter::Sink& sink);
 
 }  // namespace cloister::metering

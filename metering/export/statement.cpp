@@ -39,10 +39,14 @@ void StatementWriter::record(std::initializer_list<std::string_view> fields) {
 }
 
 void StatementWriter::begin(const Invoice& invoice, const std::string& publicKey) {
-  record({"cloister-statement", "1"});
+  record({"cloister-statement", "2"});
   record({"tenant", invoice.tenantId, invoice.tenantName});
   record({"period", monthText(invoice.period)});
   record({"key", publicKey});
+}
+
+void StatementWriter::node(const NodeKey& key) {
+  record({"node", key.source, key.publicKey, std::to_string(key.since)});
 }
 
 void StatementWriter::prices(const PriceList& list) {

@@ -56,8 +56,9 @@ bool number(std::string_view text, T& value) {
 
 class Verifier {
  public:
-  Verifier(const std::function<bool(std::string&)>& next, std::string publicKey)
-      : next_(next), publicKey_(std::move(publicKey)) {
+  Verifier(const std::function<bool(std::string&)>& next, std::string publicKey,
+           const std::vector<std::string>& nodeKeys)
+      : next_(next), publicKey_(std::move(publicKey)), seals_(nodeKeys) {
     all_.begin();
   }
 
@@ -68,6 +69,7 @@ class Verifier {
     } catch (const Finding& finding) {
       report_.finding = finding.text;
     }
+    report_.seals = seals_.counts();
     return std::move(report_);
   }
 
@@ -122,23 +124,25 @@ class Verifier {
   void readRecord() {
     const auto kind = fields_.front();
     // In the order of the header: a record that came before cannot come again, but for those that may repeat.
-    static constexpr std::array<std::string_view, 9> kOrder = {
-        "cloister-statement", "tenant", "period", "key", "prices", "event", "billed", "anchor", "invoice"};
+    static constexpr std::array<std::string_view, 10> kOrder = {
+        "cloister-statement", "tenant", "period", "key", "node", "prices", "event", "billed", "anchor", "invoice"};
     if (kind == "batch") {
       want(3);
       if (!anchored_) lineFails("a batch stands before the anchor");
-      batch_ = batchPart(textField(1), numberField<std::uint64_t>(2), textField(3));
+      const auto source = textField(1);
+      batch_ = batchPart(source, numberField<std::uint64_t>(2), textField(3));
+      seals_.source(source);
       return;
     }
     const auto place = static_cast<std::size_t>(std::find(kOrder.begin(), kOrder.end(), kind) - kOrder.begin());
-    const bool repeats = kind == "prices" || kind == "event" || kind == "billed";
+    const bool repeats = kind == "node" || kind == "prices" || kind == "event" || kind == "billed";
     if (place == kOrder.size()) lineFails("the record's kind is unknown");
     if (place < place_ || (place == place_ && !repeats && report_.lines != 0)) lineFails("the record is out of order");
     if (place > place_ + 1 && place < 4) lineFails("a record is missing before this one");
     place_ = place;
     if (kind == "cloister-statement") {
       want(1);
-      if (fields_[1] != "1") lineFails("this is a statement of another version");
+      if (fields_[1] != "1" && fields_[1] != "2") lineFails("this is a statement of another version");
     } else if (kind == "tenant") {
       want(2);
       tenantId_ = textField(1);
@@ -160,11 +164,17 @@ class Verifier {
       want(3);
       countEvent(numberField<std::int64_t>(2), textField(3));
     } else {
-      readLastKinds(kind);
+      readOtherKinds(kind);
     }
   }
 
-  void readLastKinds(std::string_view kind) {
+  void readOtherKinds(std::string_view kind) {
+    if (kind == "node") {
+      want(3);
+      (void)numberField<std::int64_t>(3);
+      seals_.list(textField(1), textField(2));
+      return;
+    }
     if (kind == "anchor") {
       want(2);
       number_ = numberField<std::uint64_t>(1);
@@ -217,6 +227,7 @@ class Verifier {
     putRow(writer, row);
     const auto hash = rowHash(sha_, previous_, rowNumber, batch_, writer.bytes());
     if (fields_[9] != hexadecimal(hash)) fail("its hash differs from its content");
+    if (auto finding = seals_.row(rowNumber, row, writer.bytes()); !finding.empty()) lineFails(finding);
     previous_ = hash;
     number_ = rowNumber;
     ++report_.rows;
@@ -280,6 +291,9 @@ class Verifier {
       if (line.kind == ChargeKind::correction) corrected.insert(monthOf(line.from));
       if (line.kind == ChargeKind::credit) input.credits.push_back({line.sku, line.text, -line.cost});
     }
+    // The file has all rows from the first of these months on: a segment that began later is here whole.
+    const auto begin = corrected.empty() ? period_.from : std::min(period_.from, corrected.begin()->from);
+    if (auto finding = seals_.end(begin); !finding.empty()) throw Finding{finding};
     for (const auto& month : corrected) {
       const auto lines = correctionsOf(billedOf(month), linesFor(month));
       input.corrections.insert(input.corrections.end(), lines.begin(), lines.end());
@@ -306,6 +320,7 @@ class Verifier {
 
   const std::function<bool(std::string&)>& next_;
   std::string publicKey_;
+  SealCheck seals_;
   StatementReport report_;
   Fields fields_;
   Sha256 all_;
@@ -329,8 +344,9 @@ class Verifier {
 
 }  // namespace
 
-StatementReport verifyStatement(const std::function<bool(std::string&)>& next, const std::string& publicKey) {
-  return Verifier(next, publicKey).run();
+StatementReport verifyStatement(const std::function<bool(std::string&)>& next, const std::string& publicKey,
+                                const std::vector<std::string>& nodeKeys) {
+  return Verifier(next, publicKey, nodeKeys).run();
 }
 
 }  // namespace cloister::metering

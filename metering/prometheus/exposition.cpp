@@ -45,6 +45,7 @@ Exposition::Tenant& Exposition::tenant(const std::string& id) {
 void Exposition::observe(const UsageBatch& batch) {
   const std::lock_guard lock(mutex_);
   for (const auto& row : batch.rows) {
+    if (row.meter == Meter::seal) continue;  // of an hour, and no use of anything
     const bool ofHost = isHostChain(row.tenantId);
     if (row.meter == Meter::cpu) reconciled_[batch.source].instances += row.quantity;
     if (row.meter == Meter::groupCpu) {
@@ -61,6 +62,11 @@ void Exposition::observe(const UsageBatch& batch) {
     if (row.meter == Meter::diskByteSeconds) window.disk += row.quantity;
     if (row.meter == Meter::instanceSeconds) window.instances += row.quantity;
   }
+}
+
+void Exposition::countBadSeals(std::uint64_t seals) {
+  const std::lock_guard lock(mutex_);
+  badSeals_ += seals;
 }
 
 void Exposition::setLive(const std::string& tenantId, const LiveLevels& levels) {
@@ -130,6 +136,7 @@ TenantPage Exposition::page() const {
   for (const auto& one : page.totals) totals.emplace(one.tenantId, &one.totals);
 
   const std::lock_guard lock(mutex_);
+  page.badSeals = badSeals_;
   const auto over = [](Quantity metered, Quantity counted) -> std::optional<double> {
     if (counted == 0) return std::nullopt;
     return (approximate(metered) - approximate(counted)) / approximate(counted);

@@ -34,6 +34,8 @@ class Exposition {
 
   // Call with each batch that append() recorded (not with repeated ones): its newest window gives the levels.
   void observe(const UsageBatch& batch);
+  // Of a recorded batch: seals whose signature is of no key of its host.
+  void countBadSeals(std::uint64_t seals);
   // For a caller that knows levels better.
   void setLive(const std::string& tenantId, const LiveLevels& levels);
   void setPlan(const std::string& tenantId, const std::string& plan);
@@ -83,6 +85,7 @@ class Exposition {
     Quantity all = 0;     // the one that they are in
   };
   std::map<std::string, Reconciled> reconciled_;
+  std::uint64_t badSeals_ = 0;
 };
 
 }  // namespace cloister::metering

@@ -286,6 +286,8 @@ void TenantPage::write(const Sink& sink) const {
           health.finalReadsMissed);
   out.own("cloister_metering_refused_batches_total", "Batches that repeated a sequence with other content.", "counter",
           health.refusedBatches);
+  out.own("cloister_metering_bad_seals_total", "Hosts' seals whose signature is of no key of their host.", "counter",
+          badSeals);
   const auto lag = health.latest == 0 ? 0 : std::max<std::int64_t>(at - health.latest, 0);
   out.own("cloister_metering_ledger_lag_seconds", "Age of the newest window in the ledger.", "gauge",
           static_cast<std::uint64_t>(lag), 6);

@@ -3,7 +3,8 @@
 //
 //   cloister_tenant_*      a tenant's totals from the ledger and its levels; label `tenant` is the opaque id
 //   cloister_metering_*    gap_seconds_total  resets_total  final_reads_missed_total  refused_batches_total
-//                          ledger_lag_seconds  series_dropped  reconciliation_difference_ratio{node,against}
+//                          bad_seals_total (since this process began)  ledger_lag_seconds  series_dropped
+//                          reconciliation_difference_ratio{node,against}
 //   cloister_host_*        cpu_seconds_total  tenants_cpu_seconds_total: of a node's host; what is over is the system's
 //
 // The format wants the lines of a metric together, so the writer goes through all tenants once a metric. Names and
@@ -81,6 +82,7 @@ class TenantPage {
     std::optional<double> againstHost;    // the group that all of them are in
   };
   std::map<std::string, Host> hosts;  // by node
+  std::uint64_t badSeals = 0;
 
  private:
   std::size_t series_ = 0;

@@ -8,7 +8,9 @@
 #include <tuple>
 #include <utility>
 
+#include "metering/base/calendar.h"
 #include "metering/base/lifecycle.h"
+#include "metering/readings/clock_step.h"
 
 namespace cloister::metering {
 namespace {
@@ -57,34 +59,17 @@ void placeMoment(UsageRow& row) {
 
 }  // namespace
 
-std::string clockStepNote(std::int64_t micros) {
-  struct Unit {
-    std::int64_t seconds;
-    std::int64_t most;
-    const char* name;
-  };
-  constexpr std::array<Unit, 4> kUnits{{{1, 59, "s"}, {60, 59, "min"}, {3600, 23, "h"}, {86'400, 365, "d"}}};
-  const std::string text = micros < 0 ? "clock stepped back by " : "clock stepped forward by ";
-  // Half of the range is more than any calendar has.
-  const auto seconds = std::max<std::int64_t>((std::abs(micros / 2) + 250'000) / 500'000, 1);
-  for (const auto& unit : kUnits) {
-    const auto count = (seconds + unit.seconds / 2) / unit.seconds;
-    if (count <= unit.most) return text + std::to_string(count) + " " + unit.name;
-  }
-  return text + "more than a year";
-}
-
-Sampler::Sampler(Spool& spool, std::string bootId, SpoolState state)
-    : spool_(spool), bootId_(std::move(bootId)), state_(std::move(state)) {
+Sampler::Sampler(Spool& spool, std::string bootId, const SigningKey& key, SpoolState state)
+    : spool_(spool), bootId_(std::move(bootId)), key_(key), state_(std::move(state)) {
   for (const auto& [tenant, counters] : state_.networks) {
     if (counters.groupInode == 0) unknownGroups_.insert(tenant);
   }
 }
 
-Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId) {
+Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId, const SigningKey& key) {
   auto state = spool.load();
   if (!state) return state.error();
-  return std::unique_ptr<Sampler>(new Sampler(spool, std::move(bootId), std::move(state).value()));
+  return std::unique_ptr<Sampler>(new Sampler(spool, std::move(bootId), key, std::move(state).value()));
 }
 
 void Sampler::take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
@@ -326,6 +311,43 @@ void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes,
 
 void Sampler::forgetTenant(const std::string& tenantId) {
   state_.networks.erase(tenantId);
+  leaving_.insert(tenantId);
+}
+
+Sampler::Segments::iterator Sampler::seal(Segments::iterator segment) {
+  sealed_.push_back(sealRow(key_, spool_.source(), segment->first, segment->second));
+  return state_.segments.erase(segment);
+}
+
+std::size_t Sampler::sealEnded(std::size_t most) {
+  std::size_t count = 0;
+  for (auto segment = state_.segments.begin(); segment != state_.segments.end() && count < most;) {
+    if (hourOf(segment->second.from) == hourOf(state_.windowFrom)) {
+      ++segment;
+      continue;
+    }
+    segment = seal(segment);
+    ++count;
+  }
+  return count;
+}
+
+std::size_t Sampler::closeWindow(std::int64_t to) {
+  std::size_t rows = 0;
+  for (const auto& [key, quantity] : state_.amounts) {
+    if (quantity == 0) continue;
+    sealed_.push_back({key.tenantId, key.appId, key.instanceId, key.meter, quantity, state_.windowFrom, to, key.note});
+    if (key.meter == Meter::instanceState) placeMoment(sealed_.back());
+    const auto segment = state_.segments.try_emplace(key.tenantId).first;
+    cover(sha_, segment->second, sealed_.back());
+    if (segment->second.rows == kMostSealed) seal(segment);
+    ++rows;
+  }
+  state_.amounts.clear();
+  for (const auto& tenant : std::exchange(leaving_, {})) {
+    if (const auto segment = state_.segments.find(tenant); segment != state_.segments.end()) seal(segment);
+  }
+  return rows;
 }
 
 Result<std::size_t> Sampler::flush(Moment at, Flush when) {
@@ -335,28 +357,26 @@ Result<std::size_t> Sampler::flush(Moment at, Flush when) {
   const auto boundary = windowStart(from) + kWindowMicros;
   const bool steppedBack = at.utcMicros < from;
   if (when == Flush::whenDue && at.utcMicros < boundary && !steppedBack) {
-    if (young_.empty() || !youngSampled_) return std::size_t{0};
-    for (const auto& name : young_) {
-      if (const auto found = running_.find(name); found != running_.end()) fold(name, found->second);
+    const bool grown = !young_.empty() && youngSampled_;
+    if (sealEnded(kSealsAtOnce) == 0 && !grown) return std::size_t{0};
+    if (grown) {
+      for (const auto& name : young_) {
+        if (const auto found = running_.find(name); found != running_.end()) fold(name, found->second);
+      }
     }
     if (auto done = commitTouched(); !done) return done.error();
-    young_.clear();
+    if (grown) young_.clear();
     return std::size_t{0};
   }
 
   auto to = when == Flush::all ? std::max(at.utcMicros, from + 1) : windowStart(at.utcMicros);
   if (steppedBack) to = boundary;
   for (auto& [name, running] : running_) fold(name, running);
-  std::size_t rows = 0;
-  for (const auto& [key, quantity] : state_.amounts) {
-    if (quantity == 0) continue;
-    auto& row = sealed_.emplace_back(
-        UsageRow{key.tenantId, key.appId, key.instanceId, key.meter, quantity, from, to, key.note});
-    if (key.meter == Meter::instanceState) placeMoment(row);
-    ++rows;
-  }
-  state_.amounts.clear();
+  // What is still to be signed of earlier hours stands before this window's rows: it does not cover them.
+  sealEnded(SIZE_MAX);
+  const auto rows = closeWindow(to);
   state_.windowFrom = steppedBack ? windowStart(at.utcMicros) : to;
+  sealEnded(kSealsAtOnce);
   if (auto done = commitAll(); !done) return done.error();
   return rows;
 }

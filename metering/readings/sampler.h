@@ -8,6 +8,7 @@
 //   exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns;
 //             forget() after it
 //   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
+//   seals:    by itself, within flush(): when an hour is over, and for a tenant that is forgotten
 //   uplink:   spool.pending() -> POST /node/v1/usage -> spool.acknowledge(sequence)
 //
 // Windows are aligned to ten seconds UTC. A sample belongs to the window that is open when it is taken. Durations are
@@ -17,7 +18,12 @@
 //
 // A group's life is told by rows of their own (Meter::instanceState), whose `from` is the moment: "instance - ->
 // running/LIMIT" when it is added, "running -> ended" by finish(), "running -> lost" when it was not found again, "lost
-// -> running" when it was after all; LIMIT is its memory's, in bytes. Threads: one thread (any, but one at a
+// -> running" when it was after all; LIMIT is its memory's, in bytes.
+//
+// All rows of a tenant come under a seal of the host (seal.h): that of the hour in which the segment began, behind its
+// last window and before any row of the next hour, so that no seal spans two months unless one window does. Signing
+// takes some 30 us a tenant: kSealsAtOnce at the hour's end, as many with each flush() after it, and what is left
+// before the next window's rows. Threads: one thread (any, but one at a
 // time). Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle
 // meters still count) and reports the number; commit errors come back from flush(), add() and finish() and lose
 // nothing: the next one writes all.
@@ -31,17 +37,14 @@
 #include <string>
 #include <vector>
 
+#include "metering/base/seal.h"
 #include "metering/readings/cgroup_reader.h"
 #include "metering/readings/spool.h"
 
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
-inline constexpr unsigned kFullEvery = 10;                   // readings: once a window
-inline constexpr std::int64_t kClockStepMicros = 1'000'000;  // what moves less between two looks is slewing
-
-// "clock stepped forward by 1 h": rounded to whole seconds, minutes, hours or days, so that there are few texts.
-[[nodiscard]] std::string clockStepNote(std::int64_t micros);
+inline constexpr unsigned kFullEvery = 10;  // readings: once a window
 
 // Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
 // node.
@@ -54,13 +57,15 @@ struct Subject {
   Allocation allocation;          // the limits it was launched with
 };
 
+inline constexpr std::size_t kSealsAtOnce = 2'000;  // what others wait for meanwhile stays below 100 ms
+
 enum class Origin { launched, recovered };
 enum class Flush { whenDue, all };
 
 class Sampler {
  public:
-  // `bootId` of this boot: counters::bootId(). Loads what the spool knows.
-  [[nodiscard]] static Result<std::unique_ptr<Sampler>> open(Spool& spool, std::string bootId);
+  // `bootId` of this boot: counters::bootId(). Loads what the spool knows. `key`: the host's own.
+  [[nodiscard]] static Result<std::unique_ptr<Sampler>> open(Spool& spool, std::string bootId, const SigningKey& key);
 
   // A group that the spool knows under the same (boot id, inode) continues from its last reading; any other counts from
   // zero, for it was born in its group at `at`. Only when the spool has no past does a recovered group begin at its
@@ -89,12 +94,13 @@ class Sampler {
   // CPU of the group that all tenants' groups are in, which keeps what those spent that are gone, and of the host.
   // After tenantGroup() of each tenant. Rows of the host's own chain.
   void host(const HostCpu& cpu, Moment at);
-  // Forgets a tenant's network counters: after the launcher's removeTenant.
+  // Forgets a tenant's network counters: after the launcher's removeTenant. Its rows are sealed with the open window.
   void forgetTenant(const std::string& tenantId);
 
-  // Seals the open window when it is over (or always), commits. The value: rows sealed. A window that goes on is
-  // committed only after the first sample of a new group: between two commits a crash leaves levels to the trapezoid,
-  // which is good for a group that runs and bad for one that starts.
+  // Seals the open window when it is over (or always), commits. The value: rows of that window, without the host's
+  // seals. A window that goes on is committed only with seals that are due, and after the first sample of a new group:
+  // between two commits a crash leaves levels to the trapezoid, which is good for a group that runs and bad for one
+  // that starts.
   [[nodiscard]] Result<std::size_t> flush(Moment at, Flush when = Flush::whenDue);
 
   // What the kernel says now, in full; nothing is counted by it. ENOENT for an unknown group.
@@ -104,7 +110,7 @@ class Sampler {
   [[nodiscard]] std::size_t groups() const { return running_.size(); }
 
  private:
-  Sampler(Spool& spool, std::string bootId, SpoolState state);
+  Sampler(Spool& spool, std::string bootId, const SigningKey& key, SpoolState state);
   enum class Reason { periodic, last };
   static constexpr std::size_t kAmounts = static_cast<std::size_t>(kLastMeter) + 1;
   // A group with its reader, and what it added since the last fold(): apart from the window's sums, so that a commit
@@ -128,17 +134,26 @@ class Sampler {
                  std::int64_t utcMicros);
   [[nodiscard]] TenantCounters& countersOf(const std::string& tenantId);
   void noteClockStep(Moment at);
+  // The open window's sums as rows, in their segments.
+  [[nodiscard]] std::size_t closeWindow(std::int64_t to);
+  using Segments = std::map<std::string, Segment>;
+  Segments::iterator seal(Segments::iterator segment);
+  // Those whose hour ended before the open window began. The value: how many.
+  std::size_t sealEnded(std::size_t most);
   [[nodiscard]] Status commitTouched();
   [[nodiscard]] Status commitAll();
   [[nodiscard]] Status committed(Status done);
 
   Spool& spool_;
   std::string bootId_;
+  SigningKey key_;
+  Sha256 sha_;
   SpoolState state_;
   std::map<std::string, Running> running_;
   std::set<std::string> touched_;  // groups that the next commit must write
   std::set<std::string> young_;    // groups launched since the last commit of a sample of them
   bool youngSampled_ = false;
+  std::set<std::string> leaving_;        // tenants that were forgotten since the last window
   std::vector<UsageRow> sealed_;         // of a window that is over, until a commit succeeded
   std::set<std::string> unknownPast_;    // tenants whose network counters began before this spool did
   std::set<std::string> unknownGroups_;  // tenants whose own groups did, or were not read by a former version

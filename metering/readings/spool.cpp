@@ -9,6 +9,7 @@
 #include "metering/base/encoding.h"
 #include "metering/base/sql.h"
 #include "metering/readings/state_encoding.h"
+#include "metering/readings/state_table.h"
 #include "sandbox/base/counters.h"
 
 namespace cloister::metering {
@@ -19,14 +20,20 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WI
 CREATE TABLE IF NOT EXISTS groups(name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS networks(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS amounts(key BLOB PRIMARY KEY, quantity INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments(tenant TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, rows BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS clock(boot TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS host(boot TEXT PRIMARY KEY, inode INTEGER NOT NULL, groups INTEGER NOT NULL,
-  total INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hosts(boot TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 )";
-constexpr const char* kFormat = "PRAGMA user_version = 1";
+constexpr std::int64_t kFormat = 2;
+constexpr const char* kSetFormat = "PRAGMA user_version = 2";
 
-using Encoded = std::map<std::string, std::string>;
+template <typename State>
+StateTable::Rows encodeAll(const std::map<std::string, State>& states) {
+  StateTable::Rows rows;
+  for (const auto& [name, state] : states) rows.emplace_hint(rows.end(), name, encode(state));
+  return rows;
+}
 
 }  // namespace
 
@@ -53,30 +60,30 @@ class Spool::Database {
       if (version->step() != Statement::Step::row) return note(sqlite_.error());
       format = version->integer(0);
     }
-    if (format > 1) return Error{"spool", "format " + std::to_string(format) + " is newer than this program", path_, 0};
-    past_ = format == 1 ? Past::known : Past::none;
+    if (format > kFormat)
+      return Error{"spool", "format " + std::to_string(format) + " is newer than this program", path_, 0};
+    past_ = format > 0 ? Past::known : Past::none;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return note(begun);
     if (auto made = sqlite_.exec(kSchema); !made) return note(made);
-    if (auto made = sqlite_.exec(kFormat); !made) return note(made);
+    if (auto made = sqlite_.exec(kSetFormat); !made) return note(made);
     if (auto done = transaction.commit(); !done) return note(done);
 
     for (auto& [statement, sql] :
          {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
-          std::pair{&putGroup_, "INSERT OR REPLACE INTO groups VALUES(?, ?)"},
-          std::pair{&dropGroup_, "DELETE FROM groups WHERE name = ?"},
-          std::pair{&putNetwork_, "INSERT OR REPLACE INTO networks VALUES(?, ?)"},
-          std::pair{&dropNetwork_, "DELETE FROM networks WHERE tenant = ?"},
           std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
           std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropClock_, "DELETE FROM clock"},
-          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"}, std::pair{&dropHost_, "DELETE FROM host"},
-          std::pair{&putHost_, "INSERT INTO host VALUES(?, ?, ?, ?)"},
+          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
           std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
           std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
       auto prepared = sqlite_.prepare(sql);
       if (!prepared) return note(prepared.error());
       *statement = std::move(prepared).value();
     }
+    if (auto prepared = groups_.prepare(sqlite_, "groups", "name"); !prepared) return note(prepared);
+    if (auto prepared = networks_.prepare(sqlite_, "networks", "tenant"); !prepared) return note(prepared);
+    if (auto prepared = segments_.prepare(sqlite_, "segments", "tenant"); !prepared) return note(prepared);
+    if (auto prepared = hosts_.prepare(sqlite_, "hosts", "boot"); !prepared) return note(prepared);
     auto last = meta("sequence");
     if (!last) return last.error();
     // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any
@@ -92,14 +99,15 @@ class Spool::Database {
   Result<SpoolState> load() {
     const std::lock_guard lock(mutex_);
     SpoolState state;
-    groups_.clear();
-    networks_.clear();
     auto window = meta("window_from");
     if (!window) return window.error();
     state.windowFrom = *window;
-    if (auto read = eachBlob("SELECT name, state FROM groups", state.groups, groups_); !read) return read.error();
-    if (auto read = eachBlob("SELECT tenant, state FROM networks", state.networks, networks_); !read)
-      return read.error();
+    if (auto read = loadAll(groups_, state.groups); !read) return read.error();
+    if (auto read = loadAll(networks_, state.networks); !read) return read.error();
+    if (auto read = loadAll(segments_, state.segments); !read) return read.error();
+    std::map<std::string, HostState> hosts;  // one at most
+    if (auto read = loadAll(hosts_, hosts); !read) return read.error();
+    if (!hosts.empty()) state.host = hosts.begin()->second;
     auto rows = sqlite_.prepare("SELECT key, quantity FROM amounts");
     if (!rows) return rows.error();
     Statement::Step step{};
@@ -116,24 +124,17 @@ class Spool::Database {
     if (step == Statement::Step::failed) return sqlite_.error();
     if (step == Statement::Step::row) state.clock = {std::string(clock->bytes(0)), clock->integer(1)};
     clock_ = state.clock;
-    auto host = sqlite_.prepare("SELECT boot, inode, groups, total FROM host");
-    if (!host) return host.error();
-    step = host->step();
-    if (step == Statement::Step::failed) return sqlite_.error();
-    if (step == Statement::Step::row)
-      state.host = {std::string(host->bytes(0)), host->bits(1), host->bits(2), host->bits(3)};
-    host_ = state.host;
     return state;
   }
 
   Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
                 const std::set<std::string>* touched) {
     const std::lock_guard lock(mutex_);
-    Encoded groups;
+    StateTable::Rows groups;
     if (touched == nullptr) {
-      for (const auto& [name, group] : state.groups) groups.emplace_hint(groups.end(), name, encode(group));
+      groups = encodeAll(state.groups);
     } else {
-      groups = groups_;
+      groups = groups_.rows();
       for (const auto& name : *touched) {
         const auto group = state.groups.find(name);
         if (group == state.groups.end()) {
@@ -143,15 +144,17 @@ class Spool::Database {
         }
       }
     }
-    Encoded networks;
-    for (const auto& [tenant, network] : state.networks) networks.emplace_hint(networks.end(), tenant, encode(network));
+    auto networks = encodeAll(state.networks);
+    auto segments = encodeAll(state.segments);
+
+    StateTable::Rows hosts;
+    if (!state.host.bootId.empty()) hosts.emplace(state.host.bootId, encode(state.host));
 
     auto sequence = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    bool good = write(groups_, groups, putGroup_, dropGroup_) &&
-                write(networks_, networks, putNetwork_, dropNetwork_) && writeAmounts(state.amounts) &&
-                writeClock(state.clock) && writeHost(state.host);
+    bool good = groups_.write(groups) && networks_.write(networks) && segments_.write(segments) &&
+                writeAmounts(state.amounts) && writeClock(state.clock) && hosts_.write(hosts);
     for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
       const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
       const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
@@ -163,11 +166,12 @@ class Spool::Database {
     if (!good) return failed();
     if (auto done = transaction.commit(); !done) return done;
     sequence_ = sequence;
-    groups_ = std::move(groups);
-    networks_ = std::move(networks);
+    groups_.committed(std::move(groups));
+    networks_.committed(std::move(networks));
+    segments_.committed(std::move(segments));
     amounts_ = state.amounts;
     clock_ = state.clock;
-    host_ = state.host;
+    hosts_.committed(std::move(hosts));
     return {};
   }
 
@@ -197,12 +201,23 @@ class Spool::Database {
 
   Status renumber(std::uint64_t sequence) {
     const std::lock_guard lock(mutex_);
+    auto known = sqlite_.prepare("SELECT sequence FROM batches WHERE sequence >= ? ORDER BY sequence");
+    if (!known) return known.error();
     auto change = sqlite_.prepare("UPDATE batches SET sequence = ? WHERE sequence = ?");
     if (!change) return change.error();
-    const auto fresh = sequence_ + 1;
+    std::vector<std::uint64_t> all;
+    known->bind(1, sequence);
+    Statement::Step step{};
+    while ((step = known->step()) == Statement::Step::row) all.push_back(known->bits(0));
+    if (step == Statement::Step::failed) return sqlite_.error();
+    if (all.empty() || all.front() != sequence) return {};
+    known->reset();
+    auto fresh = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    if (!change->bind(1, fresh).bind(2, sequence).run()) return sqlite_.error();
+    for (const auto one : all) {
+      if (!change->bind(1, ++fresh).bind(2, one).run()) return sqlite_.error();
+    }
     if (!putMeta_.bind(1, std::string_view("sequence")).bind(2, fresh).run()) return failed();
     if (auto done = transaction.commit(); !done) return done;
     sequence_ = fresh;
@@ -245,8 +260,8 @@ class Spool::Database {
   // The error of the statement that failed, then all of them ready for the next commit.
   Error failed() {
     auto error = sqlite_.error();
-    for (auto* statement : {&putMeta_, &putGroup_, &dropGroup_, &putNetwork_, &dropNetwork_, &putAmount_, &dropAmount_,
-                            &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
+    for (auto* table : {&groups_, &networks_, &segments_, &hosts_}) table->reset();
+    for (auto* statement : {&putMeta_, &putAmount_, &dropAmount_, &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
       statement->reset();
     }
     return error;
@@ -267,32 +282,14 @@ class Spool::Database {
   }
 
   template <typename State>
-  Status eachBlob(std::string_view sql, std::map<std::string, State>& states, Encoded& stored) {
-    auto rows = sqlite_.prepare(sql);
-    if (!rows) return rows.error();
-    Statement::Step step{};
-    while ((step = rows->step()) == Statement::Step::row) {
-      std::string name(rows->bytes(0));
+  Status loadAll(StateTable& table, std::map<std::string, State>& states) {
+    if (auto loaded = table.load(sqlite_); !loaded) return loaded;
+    for (const auto& [name, bytes] : table.rows()) {
       State state;
-      if (!decode(rows->bytes(1), state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
-      stored.emplace(name, rows->bytes(1));
-      states.emplace(std::move(name), std::move(state));
+      if (!decode(bytes, state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
+      states.emplace(name, std::move(state));
     }
-    if (step == Statement::Step::failed) return sqlite_.error();
     return {};
-  }
-
-  // Only what differs from the stored is written: most commits touch one group.
-  static bool write(const Encoded& stored, const Encoded& wanted, Statement& put, Statement& drop) {
-    for (const auto& [name, bytes] : wanted) {
-      const auto found = stored.find(name);
-      if (found != stored.end() && found->second == bytes) continue;
-      if (!put.bind(1, std::string_view(name)).bindBlob(2, bytes).run()) return false;
-    }
-    for (const auto& [name, bytes] : stored) {
-      if (!wanted.contains(name) && !drop.bind(1, std::string_view(name)).run()) return false;
-    }
-    return true;
   }
 
   bool writeAmounts(const WindowAmounts& wanted) {
@@ -315,38 +312,24 @@ class Spool::Database {
     return dropClock_.run() && putClock_.bind(1, wanted.bootId).bind(2, wanted.offsetMicros).run();
   }
 
-  bool writeHost(const HostState& wanted) {
-    if (wanted == host_) return true;
-    return dropHost_.run() && putHost_.bind(1, wanted.bootId)
-                                  .bind(2, wanted.groupsInode)
-                                  .bind(3, wanted.groupsNanos)
-                                  .bind(4, wanted.totalNanos)
-                                  .run();
-  }
-
   std::mutex mutex_;
   std::string path_;
   std::string source_;
   Past past_ = Past::none;
   bool damaged_ = false;
   std::uint64_t sequence_ = 0;
-  Encoded groups_;  // as stored
-  Encoded networks_;
-  WindowAmounts amounts_;
+  WindowAmounts amounts_;  // as stored
   ClockState clock_;
-  HostState host_;
   Connection sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
-  Statement putGroup_;
-  Statement dropGroup_;
-  Statement putNetwork_;
-  Statement dropNetwork_;
+  StateTable groups_;
+  StateTable networks_;
+  StateTable segments_;
+  StateTable hosts_;
   Statement putAmount_;
   Statement dropAmount_;
   Statement dropClock_;
   Statement putClock_;
-  Statement dropHost_;
-  Statement putHost_;
   Statement putBatch_;
   Statement dropBatch_;
 };

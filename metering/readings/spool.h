@@ -4,16 +4,18 @@
 //                          groups(name, state)            a running group: whose it is, identity, last reading
 //                          networks(tenant, state)        a tenant's last network counters
 //                          amounts(key, quantity)         the open window's sums
-//                          batches(sequence, boot, rows)  sealed, not yet acknowledged
+//                          segments(tenant, state)        rows that the host's next seal is to cover (seal.h)
+//                          batches(sequence, boot, rows)  of windows that are over, not yet acknowledged
 //                          clock(boot, micros)            how the calendar stood to the boot clock
-//                          host(boot, inode, groups, total)   last CPU counters of the host and of all tenants
+//                          hosts(boot, state)             last CPU counters of the host and of all tenants
 //
-// commit() writes last readings, sums and a sealed window in ONE transaction, durable on return: after kill -9 at any
-// moment the next start finds readings and sums of the same instant and goes on from there; the kernel's counters went
-// on meanwhile, so nothing is lost or doubled. A sequence is never given twice: it grows over restarts and, by starting
-// at the calendar's microseconds, also over a lost or cut file. Threads: the meter thread commits, an uplink thread may
-// call pending() and acknowledge(); a mutex serialises them. Failures: Error{stage "spool", operation, path, SQLite's
-// text in operation}; a failed commit changed nothing.
+// commit() writes last readings, sums, a window that is over and the hash of its rows in ONE transaction, durable on
+// return: after kill -9 at any moment the next start finds readings, sums and segments of the same instant and goes on
+// from there; the kernel's counters went on meanwhile, so nothing is lost or doubled. A sequence is never given twice:
+// it grows over restarts and, by starting at the calendar's microseconds, also over a lost or cut file. Batches keep
+// their order, which seals rest on. Format 2; 1 had no segments, and opens as 2. Threads: the meter thread commits, an
+// uplink thread may call pending() and acknowledge(); a mutex serialises them. Failures: Error{stage "spool",
+// operation, path, SQLite's text in operation}; a failed commit changed nothing.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "metering/base/seal.h"
 #include "metering/base/usage.h"
 #include "metering/readings/accumulator.h"
 #include "sandbox/base/result.h"
@@ -73,6 +76,7 @@ struct HostState {
 struct SpoolState {
   std::map<std::string, GroupState> groups;        // by group name (the launcher's container id)
   std::map<std::string, TenantCounters> networks;  // by tenant id
+  std::map<std::string, Segment> segments;         // likewise; only those with rows
   std::int64_t windowFrom = 0;                     // 0: no window open yet
   WindowAmounts amounts;
   ClockState clock;
@@ -105,7 +109,8 @@ class Spool {
   [[nodiscard]] Result<std::vector<UsageBatch>> pending(std::size_t limit = 16);
   // Forgets that batch. Unknown sequences are fine.
   [[nodiscard]] Status acknowledge(std::uint64_t sequence);
-  // Gives that batch a new sequence: the ledger has other rows under the old one.
+  // Gives that batch and all after it new sequences, in their order: the ledger has other rows under the old one. What
+  // pending() answered before is void.
   [[nodiscard]] Status renumber(std::uint64_t sequence);
 
  private:

@@ -1,5 +1,7 @@
 #include "metering/readings/state_encoding.h"
 
+#include <algorithm>
+
 #include "metering/base/encoding.h"
 
 namespace cloister::metering {
@@ -124,6 +126,26 @@ bool decode(std::string_view bytes, TenantCounters& state) {
   return reader.finish();
 }
 
+std::string encode(const HostState& state) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(state.bootId);
+  writer.put(state.groupsInode);
+  writer.put(state.groupsNanos);
+  writer.put(state.totalNanos);
+  return writer.bytes();
+}
+
+bool decode(std::string_view bytes, HostState& state) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  state.bootId = reader.getString();
+  state.groupsInode = reader.get<std::uint64_t>();
+  state.groupsNanos = reader.get<std::uint64_t>();
+  state.totalNanos = reader.get<std::uint64_t>();
+  return reader.finish();
+}
+
 std::string encode(const AmountKey& key) {
   wire::Writer writer;
   writer.put(kVersion);
@@ -143,6 +165,28 @@ bool decode(std::string_view bytes, AmountKey& key) {
   key.instanceId = reader.getString();
   key.meter = reader.getEnum(kLastMeter);
   key.note = reader.getString();
+  return reader.finish();
+}
+
+std::string encode(const Segment& segment) {
+  wire::Writer writer;
+  writer.put(kVersion);
+  writer.put(segment.rows);
+  writer.put(view(segment.hash));
+  putSigned(writer, segment.from);
+  putSigned(writer, segment.to);
+  return writer.bytes();
+}
+
+bool decode(std::string_view bytes, Segment& segment) {
+  wire::Reader reader(bytes);
+  if (reader.get<std::uint8_t>() != kVersion) return false;
+  segment.rows = reader.get<std::uint64_t>();
+  const auto hash = reader.getString();
+  segment.from = getSigned(reader);
+  segment.to = getSigned(reader);
+  if (hash.size() != segment.hash.size()) return false;
+  std::copy(hash.begin(), hash.end(), segment.hash.begin());
   return reader.finish();
 }
 

@@ -15,7 +15,11 @@ namespace cloister::metering {
 [[nodiscard]] bool decode(std::string_view bytes, GroupState& state);
 [[nodiscard]] std::string encode(const TenantCounters& state);
 [[nodiscard]] bool decode(std::string_view bytes, TenantCounters& state);
+[[nodiscard]] std::string encode(const HostState& state);
+[[nodiscard]] bool decode(std::string_view bytes, HostState& state);
 [[nodiscard]] std::string encode(const AmountKey& key);
 [[nodiscard]] bool decode(std::string_view bytes, AmountKey& key);
+[[nodiscard]] std::string encode(const Segment& segment);
+[[nodiscard]] bool decode(std::string_view bytes, Segment& segment);
 
 }  // namespace cloister::metering

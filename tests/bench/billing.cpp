@@ -3,7 +3,7 @@
 //   bench_billing DIRECTORY TENANTS ROWS     ROWS: of each tenant; and 500 times as many of the one with a statement
 //
 // The floor of closing is one SQL sum over the same rows. Verification is what a tenant's own machine does: text,
-// hashes, the seal and the month rated again. Fails when a statement does not hold.
+// hashes, the host's seal of each hour, the file's and the month rated again. Fails when a statement does not hold.
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "metering/base/seal.h"
 #include "metering/base/sql.h"
 #include "metering/billing/billing.h"
 #include "metering/export/verify.h"
@@ -27,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kStatementShare = 500;
 constexpr std::size_t kRowsABatch = 1000;
+constexpr std::uint64_t kRowsAnHour = 5 * 360;
 constexpr const char* kLarge = "tn-large";
 const Period kMonth = *parseMonth("2026-01");
 
@@ -34,7 +36,12 @@ double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Rows as nodes send them: five meters that have prices, windows of ten seconds in order of time.
+SigningKey hostKey() {
+  return good(SigningKey::fromSeed(std::string(32, 'h')));
+}
+
+// Rows as nodes send them: five meters that have prices, windows of ten seconds in order of time; those of the one with
+// a statement under the host's seals.
 class Feeder {
  public:
   explicit Feeder(Ledger& ledger) : ledger_(ledger) {}
@@ -44,7 +51,12 @@ class Feeder {
     const auto from = kMonth.from + i / 5 * 10 * kSecond;
     batch_.rows.push_back({tenant, "ap-" + std::to_string(i % 2), "in-1", kMeters[i % 5], 123'456'789U + i, from,
                            from + 10 * kSecond, ""});
-    if (batch_.rows.size() == kRowsABatch) flush();
+    if (tenant == kLarge) cover(sha_, segment_, batch_.rows.back());
+    if (segment_.rows == kRowsAnHour) {
+      batch_.rows.push_back(sealRow(key_, "nd-1", tenant, segment_));
+      segment_ = {};
+    }
+    if (batch_.rows.size() >= kRowsABatch) flush();
   }
   void flush() {
     if (batch_.rows.empty()) return;
@@ -57,6 +69,9 @@ class Feeder {
 
  private:
   Ledger& ledger_;
+  SigningKey key_ = hostKey();
+  Sha256 sha_;
+  Segment segment_;
   UsageBatch batch_;
 };
 
@@ -96,7 +111,8 @@ void statement(Billing& billing) {
   const auto key = good(SigningKey::fromSeed(std::string(32, 'k')));
   std::string file;
   auto begin = Clock::now();
-  good(billing.statement(*invoice, key, [&file](std::string_view text) { file += text; }));
+  good(billing.statement(*invoice, key, {{"nd-1", hostKey().publicKey(), 0}},
+                         [&file](std::string_view text) { file += text; }));
   const double written = secondsSince(begin);
   std::size_t at = 0;
   begin = Clock::now();
@@ -111,10 +127,14 @@ void statement(Billing& billing) {
       key.publicKey());
   const double verified = secondsSince(begin);
   if (!report.holds()) throw std::runtime_error(report.finding);
+  if (report.seals.sealed + kRowsAnHour <= report.rows - report.seals.seals)
+    throw std::runtime_error("rows are not under seals");
   const auto rate = [&](double seconds) { return static_cast<double>(report.rows) / seconds; };
-  std::printf("statement of %llu rows, %.0f bytes a row: written at %.0f rows/s, verified at %.0f rows/s\n",
-              static_cast<unsigned long long>(report.rows),
-              static_cast<double>(file.size()) / static_cast<double>(report.rows), rate(written), rate(verified));
+  std::printf(
+      "statement of %llu rows, %llu of them under seals, %.0f bytes a row: written at %.0f rows/s, verified at %.0f "
+      "rows/s\n",
+      static_cast<unsigned long long>(report.rows), static_cast<unsigned long long>(report.seals.sealed),
+      static_cast<double>(file.size()) / static_cast<double>(report.rows), rate(written), rate(verified));
 }
 
 int run(const std::string& directory, unsigned tenants, unsigned rows) {

@@ -206,8 +206,9 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
   const Scratch scratch;
   auto boot = counters::bootId();
   auto spool = metering::Spool::open(scratch.path() + "/spool.db", "bench");
-  if (!boot || !spool) throw std::runtime_error("no spool");
-  auto sampler = metering::Sampler::open(**spool, *boot);
+  const auto key = metering::SigningKey::fromSeed(std::string(32, 'h'));
+  if (!boot || !spool || !key) throw std::runtime_error("no spool");
+  auto sampler = metering::Sampler::open(**spool, *boot, *key);
   if (!sampler) throw std::runtime_error(sampler.error().message());
   // Seconds of the bench's own clocks, so that a window ends each tenth round whatever the pause.
   auto at = metering::now();

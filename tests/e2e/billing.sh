@@ -57,6 +57,11 @@ expect "export" cloister --tenant "$tenant" usage export -O "$scratch/month.stat
 # Offline: no server, no token.
 expect_match "the statement holds" "holds: [0-9]+ rows" \
   "$(env -i PATH="$PATH" "$bin/cloister" usage verify "$scratch/month.statement" --key "$key" 2>&1)"
+expect "the nodes' keys" cloister usage key --nodes
+cloister usage key --nodes >"$scratch/hosts.pub"
+expect_match "each node has a key" '[0-9a-f]{64}' "$(cat "$scratch/hosts.pub")"
+expect_match "the statement says who vouches for its rows" "under the hosts' own seals: [0-9]+" \
+  "$(env -i PATH="$PATH" "$bin/cloister" usage verify "$scratch/month.statement" --key "$key" --node-key "$scratch/hosts.pub" 2>&1)"
 row=$(grep -n $'^row\t' "$scratch/month.statement" | sed -n 5p)
 number=$(cut -f2 <<<"${row#*:}")
 sed "${row%%:*}s/\t\([0-9]*\)\t\([0-9]\{16\}\)\t/\t1\1\t\2\t/" "$scratch/month.statement" >"$scratch/forged.statement"

@@ -11,6 +11,7 @@
 #include "http_client.h"
 #include "metering/base/batch_json.h"
 #include "metering/base/calendar.h"
+#include "metering/base/seal.h"
 #include "metering/export/focus_check.h"
 #include "metering/export/verify.h"
 
@@ -54,10 +55,30 @@ struct Billing : ::testing::Test {
     const auto items = tenant.send("GET", "/v1/invoices").json()->getArray("items");
     return items->size() == 0 ? "" : items->getObject(0)->getValue<std::string>("id");
   }
-  static metering::StatementReport verify(const std::string& file, const std::string& key) {
+  static metering::StatementReport verify(const std::string& file, const std::string& key,
+                                          const std::vector<std::string>& nodeKeys = {}) {
     std::istringstream text(file);
     return metering::verifyStatement([&](std::string& line) { return static_cast<bool>(std::getline(text, line)); },
-                                     key);
+                                     key, nodeKeys);
+  }
+  // What the host "one" sends of an hour: rows, and its seal over them.
+  metering::UsageBatch hourOf(const std::string& tenantId, const metering::SigningKey& key, std::int64_t from) {
+    metering::UsageBatch batch{"one", ++sequence, "boot", {}};
+    metering::Sha256 sha;
+    metering::Segment segment;
+    for (int i = 0; i < 6; ++i) {
+      const auto at = from + i * 10 * metering::kSecond;
+      batch.rows.push_back({tenantId, "", "", Meter::cpu, kCoreHour, at, at + 10 * metering::kSecond, ""});
+      metering::cover(sha, segment, batch.rows.back());
+    }
+    batch.rows.push_back(metering::sealRow(key, "one", tenantId, segment));
+    return batch;
+  }
+  void announce(const metering::SigningKey& key) {
+    model::NodeStatus status;
+    status.nodeId = "one";
+    status.signingKey = key.publicKey();
+    ASSERT_LT(node.send("POST", "/node/v1/status", model::toJson(status)).status, 300);
   }
 };
 
@@ -97,6 +118,49 @@ TEST_F(Billing, AMonthIsClosedOnceAndItsTenantCanCheckIt) {
   EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=events").body.find("cloister.usage.hour.v1"),
             std::string::npos);
   EXPECT_EQ(alice.send("GET", "/v1/invoices/" + id + "?format=pdf").status, 400);
+}
+
+TEST_F(Billing, AHostsSealsHoldFromItsReadingsToTheInvoice) {
+  const auto first = metering::SigningKey::fromSeed(std::string(32, '1')).value();
+  const auto second = metering::SigningKey::fromSeed(std::string(32, '2')).value();
+  const auto stranger = metering::SigningKey::fromSeed(std::string(32, '3')).value();
+  const auto id = admin.send("GET", "/v1/tenants/alice").text("id");
+  announce(first);
+  const auto send = [&](const metering::SigningKey& key, int hour) {
+    const auto batch = hourOf(id, key, month.from + hour * metering::kHour);
+    EXPECT_EQ(node.send("POST", "/node/v1/usage", metering::toJson(batch)).status, 200);
+  };
+  send(first, 0);
+  daemon.kill();
+  daemon.start();
+  announce(second);  // it lost the first one
+  send(second, 1);
+  EXPECT_EQ(admin.send("GET", "/v1/events").body.find("node.bad_seal"), std::string::npos);
+  send(stranger, 2);  // recorded all the same
+  EXPECT_NE(admin.send("GET", "/v1/events").body.find("node.bad_seal"), std::string::npos);
+
+  EXPECT_NE(admin.send("GET", "/v1/nodes/one").body.find(first.publicKey()), std::string::npos);
+  EXPECT_NE(admin.send("GET", "/v1/nodes").body.find(second.publicKey()), std::string::npos);
+  const auto keys = alice.send("GET", "/v1/node-keys").json()->getArray("items");
+  ASSERT_EQ(keys->size(), 2U);
+  EXPECT_EQ(keys->getObject(0)->getValue<std::string>("node"), "one");
+  EXPECT_EQ(keys->getObject(1)->getValue<std::string>("key_id"), metering::keyIdOf(second.publicKey()));
+  EXPECT_EQ(HttpClient(daemon.port(), "").send("GET", "/v1/node-keys").status, 401);
+  EXPECT_EQ(alice.send("GET", "/v1/usage").body.find("\"seal\""), std::string::npos);
+  EXPECT_NE(alice.send("GET", "/v1/usage?meter=seal&from=2020-01-01T00:00:00Z").body.find("\"seal\""),
+            std::string::npos);
+
+  ASSERT_EQ(admin.send("POST", "/v1/periods/" + period + "/close").status, 200);
+  const auto statement = alice.send("GET", "/v1/invoices/" + invoiceOf(alice) + "?format=statement").body;
+  const auto key = alice.send("GET", "/v1/signing-key").text("public_key");
+  auto report = verify(statement, key);
+  EXPECT_EQ(report.finding, "");
+  EXPECT_EQ(report.seals.sealed, 12U);
+  EXPECT_EQ(report.seals.untrusted, 1U);
+  EXPECT_EQ(report.seals.bare + report.seals.open, 6U);
+  report = verify(statement, key, {second.publicKey()});
+  EXPECT_EQ(report.finding, "");
+  EXPECT_EQ(report.seals.sealed, 6U);
 }
 
 TEST_F(Billing, ThePlansFeeFollowsFromTheLedger) {

@@ -18,11 +18,12 @@
 #include "metering/ledger/ledger.h"
 #include "metering/readings/sampler.h"
 #include "tests/unit/metering/readings/fake_groups.h"
+#include "tests/unit/metering/readings/sealed_rows.h"
 
 namespace cloister::metering {
 namespace {
 
-constexpr std::int64_t kStart = 1'700'000'000'000'000;
+constexpr std::int64_t kStart = 1'700'002'780'000'000;  // twenty seconds before an hour ends
 constexpr std::uint64_t kSecondMicros = 1'000'000;
 
 Moment at(std::uint64_t second) {
@@ -58,7 +59,7 @@ int liveAndDie(const std::string& directory) {
   for (auto* group : {&one, &two, &three}) group->unified(0, 10);
   auto spool = Spool::open(directory + "/spool.db", "nd-1");
   if (!spool) return 1;
-  auto sampler = Sampler::open(**spool, "boot");
+  auto sampler = Sampler::open(**spool, "boot", hostKey());
   if (!sampler) return 2;
   if (!(*sampler)->add(subject("in-1", 1), one.descriptors(), Origin::launched, at(0))) return 3;
   if (!(*sampler)->add(subject("in-2", 2), two.descriptors(), Origin::launched, at(0))) return 4;
@@ -131,7 +132,7 @@ TEST(MeterFaults, KilledAtAnySystemCallItGoesOnWithoutLossOrRepetition) {
     EXPECT_TRUE(counted == read || (forgotten && counted == read + 17 * kSecondMicros * 1000))
         << "death " << death << ": " << counted << " counted, " << read << " read";
     // The next process goes on from there to the end of the same life.
-    auto sampler = Sampler::open(**spool, "boot");
+    auto sampler = Sampler::open(**spool, "boot", hostKey());
     ASSERT_TRUE(sampler.ok());
     FakeGroup one(scratch.file("one"));
     FakeGroup two(scratch.file("two"));
@@ -150,6 +151,12 @@ TEST(MeterFaults, KilledAtAnySystemCallItGoesOnWithoutLossOrRepetition) {
     EXPECT_EQ((*sampler)->sample(at(60)), 0U);
     ASSERT_TRUE((*sampler)->flush(at(70), Flush::all).ok());
     EXPECT_EQ(cpuOf(**spool), expected) << "death " << death;
+    // And all of it is under seals that hold.
+    ASSERT_TRUE((*sampler)->flush(at(3700), Flush::all).ok());
+    const auto sealed = sealedRows((*spool)->pending(1'000'000).value());
+    EXPECT_EQ(sealed.finding, "") << "death " << death;
+    EXPECT_EQ(sealed.counts.bare + sealed.counts.open, 0U) << "death " << death;
+    EXPECT_GT(sealed.counts.sealed, 0U) << "death " << death;
   }
 }
 
@@ -164,7 +171,7 @@ int fillAndFree(const std::string& directory) {
   for (auto* group : {&one, &two}) group->unified(0, 10);
   auto spool = Spool::open(disk + "/spool.db", "nd-1");
   if (!spool) return 12;
-  auto sampler = Sampler::open(**spool, "boot");
+  auto sampler = Sampler::open(**spool, "boot", hostKey());
   if (!sampler) return 13;
   if (!(*sampler)->add(subject("in-1", 1), one.descriptors(), Origin::launched, at(0))) return 14;
   if (!(*sampler)->add(subject("in-2", 2), two.descriptors(), Origin::launched, at(0))) return 15;
@@ -221,7 +228,7 @@ TEST(MeterFaults, AwkwardIdsAndHugeCountersReachTheLedgerAsTheyAre) {
                                         "<script>"};
   auto spool = Spool::open(scratch.file("spool.db"), "nd-1");
   ASSERT_TRUE(spool.ok());
-  auto sampler = Sampler::open(**spool, "boot");
+  auto sampler = Sampler::open(**spool, "boot", hostKey());
   ASSERT_TRUE(sampler.ok());
   constexpr std::uint64_t kHuge = 1'000'000'000'000'000'000;
   FakeGroup group(scratch.file("group"));

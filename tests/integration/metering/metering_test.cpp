@@ -15,6 +15,7 @@
 #include "metering/readings/sampler.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
+#include "tests/unit/metering/readings/fake_groups.h"
 
 namespace cloister::metering {
 namespace {
@@ -142,7 +143,7 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
 
   auto spool = Spool::open(scratch_ + "/spool.db", "nd-1");
   ASSERT_TRUE(spool.ok()) << spool.error().message();
-  auto sampler = Sampler::open(**spool, *boot);
+  auto sampler = Sampler::open(**spool, *boot, hostKey());
   ASSERT_TRUE(sampler.ok());
 
   int gate[2];
@@ -177,7 +178,7 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
       spool->reset();
       spool = Spool::open(scratch_ + "/spool.db", "nd-1");
       ASSERT_TRUE(spool.ok());
-      sampler = Sampler::open(**spool, *boot);
+      sampler = Sampler::open(**spool, *boot, hostKey());
       ASSERT_TRUE(sampler.ok());
       ASSERT_TRUE((*sampler)
                       ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}}, group.descriptors(),

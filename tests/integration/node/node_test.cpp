@@ -56,7 +56,8 @@ TEST_F(NodeTest, TellsWhyAnAppEndsAndRestartsIt) {
                            [](const auto& report) { return report.id == "in-exit" && report.restarts >= 2; });
       },
       20);
-  EXPECT_TRUE(again.has_value());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->signingKey.size(), 64U) << "the public half of what it seals its readings with";
   const auto lines = logLines("in-exit", "stdout");
   EXPECT_GE(lines.size(), 2U);
   const auto events = server_->events();

@@ -87,6 +87,7 @@ TEST(NodeProtocol, StatusAndLogLinesComeBackWhole) {
   NodeStatus status;
   status.nodeId = "nd-1";
   status.bootId = "boot";
+  status.signingKey = std::string(64, 'a');
   status.observedRevision = std::numeric_limits<std::int64_t>::max();
   status.instances = {{"in-1", InstanceState::unhealthy, 4, "exit 1", 1'700'000'000'000'000}};
   status.builds = {{"bd-1", BuildState::failed, "", {"build_failed", "make: *** [all] Error 2"}}};
@@ -98,6 +99,7 @@ TEST(NodeProtocol, StatusAndLogLinesComeBackWhole) {
   const auto text = toJson(status);
   EXPECT_EQ(toJson(nodeStatusFromJson(text)), text);
   EXPECT_EQ(nodeStatusFromJson(text).instances[0].calls, (std::vector<std::uint32_t>{3, 257}));
+  EXPECT_EQ(nodeStatusFromJson(text).signingKey, status.signingKey);
   EXPECT_EQ(nodeStatusFromJson(text).pressures[0].micros, 1ULL << 40U);
   EXPECT_EQ(nodeStatusFromJson(text).builds[0].failure.detail, "make: *** [all] Error 2");
   const auto line = toJson(LogLine{5, "hello", "web", "in-1", "stderr", "a\tb\x01"});

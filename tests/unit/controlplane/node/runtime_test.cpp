@@ -66,7 +66,7 @@ class RuntimeTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(metering::Spool::open(launcher.scratch.file("spool.db"), "nd-1").ok());  // it has a past
-    auto opened = MeterLoop::open(launcher.scratch.file("spool.db"), "nd-1", "boot", launcher);
+    auto opened = MeterLoop::open(launcher.scratch.file("spool.db"), "nd-1", "boot", metering::hostKey(), launcher);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     meter = std::move(opened).value();
     layers = std::make_unique<LayerCache>(launcher.scratch.file("layers"), FetchBlob(), launcher);

@@ -450,6 +450,24 @@ TEST_F(Reconcile, AnotherNodeCannotSpeakForAnInstance) {
   EXPECT_EQ(store_.instances().get(id).instance.state, InstanceState::running);
 }
 
+TEST_F(Reconcile, ANodesKeysAreKeptAlsoWhenItLostThem) {
+  model::NodeStatus status;
+  status.nodeId = "two";
+  for (const std::string& key :
+       {std::string(), std::string(64, 'a'), std::string(64, 'a'), std::string(64, 'b'), std::string("bad")}) {
+    status.signingKey = key;
+    service_.apply(status);
+  }
+  const auto keys = store_.nodes().keys("two");
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[0].publicKey, std::string(64, 'a'));
+  EXPECT_EQ(keys[1].publicKey, std::string(64, 'b'));
+  EXPECT_LE(keys[0].since, keys[1].since);
+  EXPECT_TRUE(store_.nodes().keys("three").empty());
+  store_.nodes().remove("two");
+  EXPECT_EQ(store_.nodes().keys().size(), 2U) << "statements of past months need them";
+}
+
 TEST_F(Reconcile, NobodyTakesOverANeighboursHostName) {
   deploy();
   settle();

@@ -15,7 +15,7 @@ class StatementTest : public ExportedMonth {
  protected:
   std::string write(const Invoice& invoice) {
     std::string file;
-    const auto written = billing_->statement(invoice, key_, [&](std::string_view text) { file += text; });
+    const auto written = billing_->statement(invoice, key_, {}, [&](std::string_view text) { file += text; });
     EXPECT_TRUE(written) << written.error().message();
     return file;
   }

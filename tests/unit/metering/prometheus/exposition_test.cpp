@@ -227,6 +227,18 @@ TEST_F(ExpositionTest, AReaderThatLeavesGetsNoMoreBlocks) {
   EXPECT_EQ(blocks, 2);
 }
 
+TEST_F(ExpositionTest, SealsAreNoWindowAndBadOnesAreCounted) {
+  Exposition exposition(*ledger, [] { return std::int64_t{20'000'000}; });
+  exposition.observe(
+      {"nd-1", 1, "boot", {{"tn-1", "", "", Meter::memoryByteSeconds, 70'000, 10'000'000, 20'000'000, ""}}});
+  const auto page = text(exposition);
+  exposition.observe({"nd-1", 2, "boot", {{"tn-1", "", "", Meter::seal, 9, 0, 30'000'000, ""}}});
+  EXPECT_EQ(text(exposition), page) << "the hour that a seal covers is not the newest window";
+  exposition.countBadSeals(2);
+  exposition.countBadSeals(1);
+  EXPECT_TRUE(has(text(exposition), "cloister_metering_bad_seals_total 3"));
+}
+
 TEST_F(ExpositionTest, TheNodesDifferencesAreShownOnceTheyAreKnown) {
   Exposition exposition(*ledger);
   const std::string name = "cloister_metering_reconciliation_difference_ratio{";

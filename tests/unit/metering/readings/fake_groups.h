@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "metering/base/signing.h"
 #include "metering/readings/cgroup_reader.h"
 #include "sandbox/base/files.h"
 
@@ -34,6 +35,11 @@ class ScratchDirectory {
  private:
   std::string path_;
 };
+
+// What a host of the tests seals its readings with.
+inline SigningKey hostKey() {
+  return SigningKey::fromSeed(std::string(32, 'h')).value();
+}
 
 // Writes in place: a descriptor that is kept open sees the new text, as the kernel's files do.
 inline void writeFile(const std::string& path, const std::string& text) {

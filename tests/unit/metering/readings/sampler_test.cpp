@@ -3,6 +3,7 @@
 #include <set>
 
 #include "metering/base/sql.h"
+#include "metering/readings/clock_step.h"
 #include "tests/unit/metering/readings/fake_groups.h"
 
 namespace cloister::metering {
@@ -30,7 +31,7 @@ class SamplerTest : public testing::Test {
     auto opened = Spool::open(scratch.file("spool.db"), "nd-1");
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     spool = std::move(opened).value();
-    auto made = Sampler::open(*spool, bootId);
+    auto made = Sampler::open(*spool, bootId, hostKey());
     ASSERT_TRUE(made.ok()) << made.error().message();
     sampler = std::move(made).value();
   }

@@ -85,5 +85,16 @@ TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
   EXPECT_FALSE(decode(later, back));
 }
 
+TEST(Encoding, ASegmentComesBackWhole) {
+  Segment segment{kHuge, {}, -5, 7};
+  segment.hash.fill(0xab);
+  const auto bytes = encode(segment);
+  Segment back;
+  ASSERT_TRUE(decode(bytes, back));
+  EXPECT_EQ(back, segment);
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode(bytes.substr(0, size), back)) << size;
+  EXPECT_FALSE(decode(bytes + "x", back));
+}
+
 }  // namespace
 }  // namespace cloister::metering
