@@ -1,4 +1,5 @@
 // How cloisterd logs in at a PostgreSQL server over TCP. The server's port is fixed, so it has a network namespace.
+#include <Poco/Thread.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
@@ -99,7 +100,13 @@ TEST_F(LedgerLogin, ALoginThatIsRefusedLaterIsAnsweredAsALedgerThatIsAway) {
   EXPECT_NE(daemon.log().find("password authentication failed"), std::string::npos) << daemon.log();
   EXPECT_EQ(daemon.log().find("sekret"), std::string::npos) << daemon.log();
   server->setPassword(kPassword);
-  EXPECT_EQ(node.send("POST", "/node/v1/usage", kBatch).status, 200);
+  // As a node does: who asks within a moment of a failure is refused without another attempt.
+  Reply taken;
+  for (int i = 0; i < 100 && taken.status != 200; ++i) {
+    Poco::Thread::sleep(100);
+    taken = node.send("POST", "/node/v1/usage", kBatch);
+  }
+  EXPECT_EQ(taken.status, 200) << taken.body;
 }
 
 }  // namespace
