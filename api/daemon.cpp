@@ -37,6 +37,7 @@ std::string madeDirectory(const std::string& path) {
   return path;
 }
 
+// Also while its server is away; Spending tells when it is back.
 std::unique_ptr<metering::Ledger> openLedger(const std::string& location) {
   auto ledger = metering::Ledger::open(location);
   if (!ledger) throw std::runtime_error("the setting ledger: " + ledger.error().message());
@@ -45,7 +46,7 @@ std::unique_ptr<metering::Ledger> openLedger(const std::string& location) {
 
 std::unique_ptr<metering::Billing> openBilling(const std::string& path) {
   auto billing = metering::Billing::open(path);
-  if (!billing) throw std::runtime_error(billing.error().message());
+  if (!billing) throw std::runtime_error("the setting ledger: " + billing.error().message());
   return std::move(billing).value();
 }
 

@@ -179,7 +179,10 @@ void Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response) {
       answer = this->answer(request);
     } catch (const std::exception& error) {
       const auto problem = toProblem(error);
-      if (problem.status >= 500) spdlog::error("{} {} {}: {}", request.id, request.method, request.path, error.what());
+      // A node asks every two seconds: while the ledger is away its reason is no news with each request.
+      if (problem.status >= 500 && (problem.code != "ledger_unavailable" || news_.isNew(error.what()))) {
+        spdlog::error("{} {} {}: {}", request.id, request.method, request.path, error.what());
+      }
       if (response.sent()) throw;
       answer = toAnswer(problem, request.id);
     }

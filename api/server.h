@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "api/limits.h"
+#include "api/news.h"
 #include "api/router.h"
 #include "controlplane/store/store.h"
 
@@ -48,6 +49,7 @@ class Server {
   store::Store& store_;
   Served served_;
   FailureLimiter failures_;
+  News news_;
   std::unique_ptr<Listener> listener_;
 };
 

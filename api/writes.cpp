@@ -118,7 +118,8 @@ Problem toProblem(const std::exception& error) {
   }
   if (const auto* ledger = dynamic_cast<const LedgerFailure*>(&error)) {
     if (ledger->code() == ENOSPC) return {507, "storage_full", "the ledger's storage is full"};
-    if (ledger->code() == ENOTCONN || ledger->code() == ETIMEDOUT) {
+    // Refused by a server that came back as another one: the provider mends that, not the caller.
+    if (ledger->code() == ENOTCONN || ledger->code() == ETIMEDOUT || ledger->code() == EACCES) {
       return {503, "ledger_unavailable", "the ledger does not answer; nothing was taken for good, ask again"};
     }
   }

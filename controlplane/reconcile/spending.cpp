@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string>
+#include <utility>
 
 namespace cloister::reconcile {
 namespace {
@@ -24,14 +26,28 @@ void warn(const char* what, const Error& error) {
 }  // namespace
 
 void Spending::step(model::Micros now) {
-  deliver(now);
-  if (turn_++ % kWatchEvery == 0) watch(now);
+  const auto before = std::exchange(failure_, "");
+  // Also while nothing is to be delivered: /metrics waits for what a ledger whose server was away has on record.
+  if (const auto ready = ledger_.ready(); !ready) failed("the ledger is not open", ready.error());
+  if (failure_.empty()) deliver(now);
+  // What failed is tried again at once, so that its end is known.
+  if (failure_.empty() && (turn_++ % kWatchEvery == 0 || !before.empty())) watch(now);
+  if (failure_ == before) return;
+  if (failure_.empty()) {
+    spdlog::info("billing: the ledger answers again");
+  } else {
+    spdlog::warn("billing: {}", failure_);
+  }
+}
+
+void Spending::failed(const char* what, const Error& error) {
+  failure_ = std::string(what) + ": " + error.message();
 }
 
 void Spending::deliver(model::Micros now) {
   for (const auto& event : store_.billingEvents().oldest(kEventsAtOnce)) {
     const auto appended = ledger_.append(metering::batchOf(event), now);
-    if (!appended) return warn("a life-cycle event waits for the ledger", appended.error());
+    if (!appended) return failed("a life-cycle event waits for the ledger", appended.error());
     if (*appended == metering::Appended::refused) {
       // The same number with other content: the ledger has kept what it had, and says so as an anomaly.
       spdlog::error("billing: the ledger refused life-cycle event {} of tenant {}", event.number, event.tenantId);
@@ -42,14 +58,14 @@ void Spending::deliver(model::Micros now) {
 
 void Spending::watch(model::Micros now) {
   store_.throttles().dropBefore(now);
-  if (const auto rolled = billing_.rollUp(); !rolled) return warn("hours", rolled.error());
+  if (const auto rolled = billing_.rollUp(); !rolled) return failed("hours", rolled.error());
   watchBudgets(now);
   watchTransfers(now);
 }
 
 void Spending::watchTransfers(model::Micros now) {
   const auto book = billing_.priceBook();
-  if (!book) return warn("price book", book.error());
+  if (!book) return failed("price book", book.error());
   const auto list =
       std::find_if(book->begin(), book->end(), [now](const auto& one) { return one.from <= now && now < one.to; });
   if (list == book->end()) return;
@@ -58,7 +74,7 @@ void Spending::watchTransfers(model::Micros now) {
   });
   if (!watched) return;
   const auto used = billing_.used(metering::monthOf(now), metering::Meter::networkExternalOut);
-  if (!used) return warn("transfer", used.error());
+  if (!used) return failed("transfer", used.error());
   for (const auto& tenant : store_.tenants().list({"", 1'000'000})) {
     const auto* terms = list->termsOf(tenant.plan);
     if (terms == nullptr || terms->transferBytes == 0 || terms->overTransfer == OverTransfer::charge) continue;
@@ -69,7 +85,7 @@ void Spending::watchTransfers(model::Micros now) {
 
 void Spending::watchBudgets(model::Micros now) {
   const auto budgets = billing_.budgets();
-  if (!budgets) return warn("budgets", budgets.error());
+  if (!budgets) return failed("budgets", budgets.error());
   std::map<std::string, model::Tenant> tenants;
   metering::TenantNamesById names;
   for (const auto& budget : *budgets) {
@@ -79,7 +95,7 @@ void Spending::watchBudgets(model::Micros now) {
     tenants.emplace(tenant->id, std::move(*tenant));
   }
   const auto drafts = billing_.drafts(names, metering::monthOf(now));
-  if (!drafts) return warn("drafts for budgets", drafts.error());
+  if (!drafts) return failed("drafts for budgets", drafts.error());
   for (const auto& budget : *budgets) {
     const auto draft = drafts->find(budget.tenantId);
     if (draft == drafts->end()) continue;

@@ -7,9 +7,11 @@
 // month, so a provider that resumes a tenant is not overruled until the next. Both work on usage that the ledger has:
 // what a node has not delivered yet comes on top, at most some seconds' worth while it is connected.
 //
-// Threads: one. Failures: an error is logged and tried again with the next
-// step.
+// Threads: one. Failures: what the ledger's database fails at ends the step, is logged once until it changes or ends,
+// and is tried again with the next step.
 #pragma once
+
+#include <string>
 
 #include "controlplane/reconcile/deployments.h"
 #include "controlplane/store/store.h"
@@ -31,6 +33,7 @@ class Spending {
   void watch(model::Micros now);
 
  private:
+  void failed(const char* what, const Error& error);
   void watchBudgets(model::Micros now);
   void watchTransfers(model::Micros now);
   void compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
@@ -45,6 +48,7 @@ class Spending {
   metering::Billing& billing_;
   Deployments& deployments_;
   unsigned turn_ = 0;
+  std::string failure_;  // of the last step; empty: none
 };
 
 }  // namespace cloister::reconcile

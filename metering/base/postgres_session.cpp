@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <map>
 #include <utility>
 
@@ -35,6 +36,24 @@ constexpr const char* kPatience = "SELECT setting FROM pg_settings WHERE name = 
 constexpr const char* kBegin =
     "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7164786365143048562)";
 constexpr const char* kSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+// What a connection is made with. The location comes last: what it says holds.
+struct Parameters {
+  explicit Parameters(const std::string& location) {
+    values.push_back(location.c_str());
+    values.push_back(nullptr);
+  }
+  std::vector<const char*> keys = {"fallback_application_name",
+                                   "connect_timeout",
+                                   "keepalives",
+                                   "keepalives_idle",
+                                   "keepalives_interval",
+                                   "keepalives_count",
+                                   "tcp_user_timeout",
+                                   "dbname",
+                                   nullptr};
+  std::vector<const char*> values = {"cloister", "5", "1", "5", "2", "3", "11000"};
+};
 
 // libpq's texts end in a newline, and may have more.
 std::string line(const char* text) {
@@ -113,48 +132,50 @@ bool PostgresSession::ready() {
 bool PostgresSession::connect() {
   const auto began = Clock::now();
   if (began < refusedUntil_) return false;
-  // The location comes last: what it says holds.
-  const std::map<const char*, const char*> usual = {{"fallback_application_name", "cloister"},
-                                                    {"connect_timeout", "5"},
-                                                    {"keepalives", "1"},
-                                                    {"keepalives_idle", "5"},
-                                                    {"keepalives_interval", "2"},
-                                                    {"keepalives_count", "3"},
-                                                    {"tcp_user_timeout", "11000"}};
-  std::vector<const char*> keys;
-  std::vector<const char*> values;
-  for (const auto& [key, value] : usual) {
-    keys.push_back(key);
-    values.push_back(value);
-  }
-  keys.insert(keys.end(), {"dbname", nullptr});
-  values.insert(values.end(), {location_.c_str(), nullptr});
-  handle_ = PQconnectdbParams(keys.data(), values.data(), 1);
-  bool good = handle_ != nullptr && PQstatus(handle_) == CONNECTION_OK;
-  if (!good) {
-    lose(handle_ == nullptr ? "out of memory" : line(PQerrorMessage(handle_)), ENOTCONN);
-  } else {
-    ++generation_;
-    patience_ = kUsualPatience + kGrace;
-    PQsetNoticeProcessor(
-        handle_, [](void*, const char*) {}, nullptr);
-    const auto text = std::string(kSettings) + (mode_ == Connection::Mode::readOnly ? kReadOnly : "") + kPatience;
-    PostgresResult told;
-    if (PQsetnonblocking(handle_, 1) == 0) told = answer(PQsendQuery(handle_, text.c_str()));
-    good = told != nullptr && PQntuples(told.get()) == 1;
-    if (good) {
-      const std::string_view digits = PQgetvalue(told.get(), 0, 0);
-      std::int64_t milliseconds = 0;
-      std::from_chars(digits.data(), digits.data() + digits.size(), milliseconds);
-      if (milliseconds > 0) patience_ = std::chrono::milliseconds(milliseconds) + kGrace;
-    } else {
-      PQfinish(handle_);
-      handle_ = nullptr;
-    }
-  }
+  const bool good = reach() && introduce();
   // Callers that wait in line for a server that does not answer must not each spend the whole time-out.
   if (!good) refusedUntil_ = Clock::now() + (Clock::now() - began);
   return good;
+}
+
+bool PostgresSession::reach() {
+  const Parameters parameters(location_);
+  handle_ = PQconnectdbParams(parameters.keys.data(), parameters.values.data(), 1);
+  int code = ENOTCONN;
+  if (PQstatus(handle_) != CONNECTION_OK && generation_ == 0) {
+    // libpq does not say whether a server is away or refuses, so it is asked.
+    const auto asked = PQpingParams(parameters.keys.data(), parameters.values.data(), 1);
+    if (asked == PQPING_NO_ATTEMPT) code = EINVAL;
+    if (asked == PQPING_OK) {
+      // Or it came up in between.
+      PQreset(handle_);
+      code = EACCES;
+    }
+  }
+  if (PQstatus(handle_) == CONNECTION_OK) return true;
+  lose(handle_ == nullptr ? "out of memory" : line(PQerrorMessage(handle_)), code);
+  return false;
+}
+
+// Our settings, and the patience that the server's own ask for.
+bool PostgresSession::introduce() {
+  ++generation_;
+  patience_ = kUsualPatience + kGrace;
+  PQsetNoticeProcessor(
+      handle_, [](void*, const char*) {}, nullptr);
+  const auto text = std::string(kSettings) + (mode_ == Connection::Mode::readOnly ? kReadOnly : "") + kPatience;
+  PostgresResult told;
+  if (PQsetnonblocking(handle_, 1) == 0) told = answer(PQsendQuery(handle_, text.c_str()));
+  if (told == nullptr || PQntuples(told.get()) != 1) {
+    PQfinish(handle_);
+    handle_ = nullptr;
+    return false;
+  }
+  const std::string_view digits = PQgetvalue(told.get(), 0, 0);
+  std::int64_t milliseconds = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), milliseconds);
+  if (milliseconds > 0) patience_ = std::chrono::milliseconds(milliseconds) + kGrace;
+  return true;
 }
 
 // Until all is sent and an answer is there. Any byte from the server renews the patience.
@@ -287,6 +308,31 @@ void PostgresSession::rollback() {
   error_ = first;
 }
 
+namespace {
+
+// libpq reads these when it connects, and what is wrong with them would look like a server that is away.
+constexpr const char* kNumbers[] = {"connect_timeout",     "keepalives",       "keepalives_idle",
+                                    "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
+
+bool isNumber(std::string_view text, int least, int most) {
+  int value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failed == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
+}
+
+// One, or one for each host; empty: the usual one.
+bool arePorts(std::string_view text) {
+  for (;;) {
+    const auto comma = text.find(',');
+    const auto port = text.substr(0, comma);
+    if (!port.empty() && !isNumber(port, 1, 65535)) return false;
+    if (comma == std::string_view::npos) return true;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Session>> openPostgres(const std::string& location, std::string stage, Connection::Mode mode) {
   char* reason = nullptr;
   PQconninfoOption* options = PQconninfoParse(location.c_str(), &reason);
@@ -300,12 +346,17 @@ Result<std::unique_ptr<Session>> openPostgres(const std::string& location, std::
   PQconninfoFree(options);
   PQfreemem(reason);
   if (!good) return Error{stage, "no PostgreSQL URL: " + text.substr(0, text.find('"')), "postgresql://...", EINVAL};
+  const auto wrong = [&](const std::string& what) {
+    return Error{stage, "no PostgreSQL URL: " + what + " must be a number", "postgresql://...", EINVAL};
+  };
+  if (!arePorts(given["port"])) return wrong("port");
+  for (const auto* number : kNumbers) {
+    if (given.contains(number) && !isNumber(given[number], INT_MIN, INT_MAX)) return wrong(number);
+  }
   std::string name = "postgresql://" + (given["user"].empty() ? "" : given["user"] + "@") + given["host"];
   if (!given["port"].empty()) name += ":" + given["port"];
   if (!given["dbname"].empty()) name += "/" + given["dbname"];
-  auto session = std::make_unique<PostgresSession>(location, std::move(name), std::move(stage), mode);
-  if (!session->ready()) return session->error();
-  return std::unique_ptr<Session>(std::move(session));
+  return std::unique_ptr<Session>(new PostgresSession(location, std::move(name), std::move(stage), mode));
 }
 
 }  // namespace cloister::metering::sql

@@ -1,4 +1,7 @@
-// PostgresSession: one connection to a PostgreSQL server over libpq, made again when it broke.
+// PostgresSession: one connection to a PostgreSQL server over libpq, made by the first call and again when it broke.
+//
+// Until it was made for the first time, a failure says whether the server is away or refuses (sql.h): the server is
+// asked by a second attempt. Later a refusal counts as away, for what was let in once may be so again.
 //
 // libpq runs in its non-blocking mode, so that a server that stops answering costs the patience that was set and no
 // more, whatever was being sent. `generation()` counts the connections: what was prepared on one is not there on the
@@ -57,6 +60,8 @@ class PostgresSession final : public Session {
 
  private:
   [[nodiscard]] bool connect();
+  [[nodiscard]] bool reach();
+  [[nodiscard]] bool introduce();
   [[nodiscard]] bool await();
   [[nodiscard]] bool alive();
   void lose(const std::string& reason, int code);

@@ -7,6 +7,10 @@
 
 namespace cloister::metering {
 
+bool isAway(const Error& error) {
+  return error.code == ENOTCONN || error.code == ETIMEDOUT;
+}
+
 Statement::Statement() = default;
 Statement::Statement(std::unique_ptr<sql::Prepared> prepared) : prepared_(std::move(prepared)) {}
 Statement::Statement(Statement&& other) noexcept = default;

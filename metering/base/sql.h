@@ -10,16 +10,18 @@
 //   {list ?1}       inside IN (...): the integers of bindList()
 // Integers are 64 bits wide: columns are BIGINT, and a PostgreSQL sum, which is numeric, must be CAST to BIGINT.
 //
-// A PostgreSQL connection that broke is made again by the next call outside a transaction; statements go on over it.
-// Inside one, every call fails until the Transaction ends. No call waits for ever: connect_timeout (5 s) and
-// statement_timeout (30 s) of the location, the role or the database hold, and these where none is set.
-// A result is held whole: read large tables in pages.
+// A PostgreSQL connection is made by the first call, and one that broke is made again by the next call outside a
+// transaction; statements go on over it. So open() fails for a URL that cannot be read, and not while the server is
+// away: its owner starts without it. Inside a transaction, every call fails until the Transaction ends. No call waits
+// for ever: connect_timeout (5 s) and statement_timeout (30 s) of the location, the role or the database hold, and
+// these where none is set. A result is held whole: read large tables in pages.
 //
 // Threads: one at a time per connection; the owner holds a mutex. Statements and Bulks belong to a connection and must
 // go before it.
 // Failures: Error{stage as given to open(), operation = the database's text with its SQLSTATE, path = the location
-// without its password, code: EBADMSG a damaged file, ENOTCONN no connection, ETIMEDOUT no answer in time, ENOSPC no
-// room, else 0}.
+// without its password, code: EBADMSG a damaged file, ENOTCONN no connection, ETIMEDOUT no answer in time, EACCES the
+// server is there and refused the first connection (login, database, too many), EINVAL a URL that says nothing that
+// could be tried, ENOSPC no room, else 0}.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +34,9 @@
 #include "sandbox/base/result.h"
 
 namespace cloister::metering {
+
+// The database is away: asking again later may help, and nothing else does.
+[[nodiscard]] bool isAway(const Error& error);
 
 namespace sql {
 class Session;

@@ -4,10 +4,12 @@
 #include <mutex>
 #include <set>
 
+#include "metering/base/migrations.h"
 #include "metering/base/sha256.h"
 #include "metering/billing/accounts.h"
 #include "metering/billing/invoices.h"
 #include "metering/billing/statements.h"
+#include "metering/ledger/migrations.h"
 
 namespace cloister::metering {
 namespace {
@@ -24,8 +26,17 @@ class Billing::Database {
  public:
   Database(std::string location, Connection database) : path(std::move(location)), sql(std::move(database)) {}
   const std::string path;
-  std::mutex mutex;
-  Connection sql;
+  Connection sql;  // for those that hold()
+
+  // Where the ledger's server was away until now, its tables may not be there yet.
+  Result<std::unique_lock<std::mutex>> hold() {
+    std::unique_lock lock(mutex_);
+    if (!migrated_) {
+      if (auto made = migrate(sql, kLedgerMigrations); !made) return made.error();
+      migrated_ = true;
+    }
+    return lock;
+  }
 
   // `other`: null for the book on record.
   Result<Drafted> draft(const TenantNamesById& tenants, const Period& period, const PriceBook* other) {
@@ -67,6 +78,9 @@ class Billing::Database {
   }
 
  private:
+  std::mutex mutex_;
+  bool migrated_ = false;
+
   Result<std::vector<Invoice>> draftAll(const Period& period, const TenantNamesById& names, std::int64_t now,
                                         Closing& closing) {
     Snapshot snapshot(sql);
@@ -111,12 +125,14 @@ Result<std::unique_ptr<Billing>> Billing::open(const std::string& path) {
 }
 
 Result<PriceBook> Billing::priceBook() {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return loadBook(database_->sql);
 }
 
 Status Billing::addPriceList(const PriceList& list) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   Transaction transaction(database_->sql);
   if (auto begun = transaction.begin(); !begun) return begun;
   auto book = loadBook(database_->sql);
@@ -127,13 +143,15 @@ Status Billing::addPriceList(const PriceList& list) {
 }
 
 Status Billing::rollUp() {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return rollUpAll(database_->sql);
 }
 
 Result<Invoice> Billing::draft(const std::string& tenantId, const std::string& tenantName, const Period& period,
                                const PriceBook* book) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   if (auto rolled = rollUpAll(database_->sql); !rolled) return rolled.error();
   auto drafted = database_->draft({{tenantId, tenantName}}, period, book);
   if (!drafted) return drafted.error();
@@ -141,27 +159,32 @@ Result<Invoice> Billing::draft(const std::string& tenantId, const std::string& t
 }
 
 Result<Drafted> Billing::drafts(const TenantNamesById& tenants, const Period& period) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return database_->draft(tenants, period, nullptr);
 }
 
 Result<Closing> Billing::close(const Period& period, const TenantNamesById& names, std::int64_t now) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return database_->close(period, names, now);
 }
 
 Result<std::vector<InvoiceSummary>> Billing::invoices(const std::string& tenantId) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return listInvoices(database_->sql, tenantId);
 }
 
 Result<std::optional<Invoice>> Billing::invoice(const std::string& id) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return findInvoice(database_->sql, id);
 }
 
 Result<RatingInput> Billing::inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   auto reader = HoursReader::open(database_->sql);
   if (!reader) return reader.error();
   return reader->inputUpTo(tenantId, period, lastRow);
@@ -176,7 +199,8 @@ Result<std::vector<Charge>> Billing::chargesOf(const Invoice& invoice) {
 }
 
 Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return firstRowFrom(database_->sql, invoice.tenantId, invoice.period.from);
 }
 
@@ -190,14 +214,16 @@ Status Billing::statement(const Invoice& invoice, const SigningKey& key, const s
 }
 
 Result<std::map<std::string, Quantity>> Billing::used(const Period& period, Meter meter) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return usedByTenant(database_->sql, period, meter);
 }
 
 Result<std::string> Billing::addCredit(const std::string& tenantId, const std::string& text, Money amount,
                                        std::int64_t now) {
   if (amount <= 0) return refused("a credit must be above zero", "amount");
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   GivenCredit credit;
   const auto present = listCredits(database_->sql, tenantId);
   if (!present) return present.error();
@@ -212,13 +238,15 @@ Result<std::string> Billing::addCredit(const std::string& tenantId, const std::s
 }
 
 Result<std::vector<GivenCredit>> Billing::credits(const std::string& tenantId) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return listCredits(database_->sql, tenantId);
 }
 
 Status Billing::setBudget(const Budget& budget) {
   if (budget.amount < 0) return refused("a budget must not be below zero", "amount");
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   Transaction transaction(database_->sql);
   if (auto begun = transaction.begin(); !begun) return begun;
   if (auto put = putBudget(database_->sql, budget); !put) return put;
@@ -226,20 +254,23 @@ Status Billing::setBudget(const Budget& budget) {
 }
 
 Result<std::optional<Budget>> Billing::budget(const std::string& tenantId) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   const auto found = listBudgets(database_->sql, tenantId);
   if (!found) return found.error();
   return found->empty() ? std::optional<Budget>() : std::optional(found->front());
 }
 
 Result<std::vector<Budget>> Billing::budgets() {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return listBudgets(database_->sql, "");
 }
 
 Result<bool> Billing::firstAlert(const std::string& tenantId, const Period& period, const std::string& kind,
                                  std::int64_t now) {
-  const std::lock_guard lock(database_->mutex);
+  const auto held = database_->hold();
+  if (!held) return held.error();
   return putAlert(database_->sql, tenantId, period, kind, now);
 }
 

@@ -6,9 +6,12 @@
 // repeat. A draft is made anew each time; a closed invoice never changes. Usage that comes for a closed month is a
 // correction on the next invoice. close() may be repeated: a tenant whose month is closed is left as it is.
 //
+// A PostgreSQL server that is away hinders no start: open() asks it nothing, and the first call that reaches it sees to
+// it that the tables are there, also before the ledger does.
+//
 // Threads: any; a mutex serialises, and close() holds it. Appends to the ledger go on meanwhile but for the moments in
 // which chunks are written. Failures: Error{stage "billing" (or that of price_list.h, rate.h, invoice.h), operation,
-// path}; a failed call has changed nothing, a failed close() has closed whole tenants or none.
+// path, code as sql.h gives it}; a failed call has changed nothing, a failed close() has closed whole tenants or none.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +66,7 @@ using Drafted = std::map<std::string, Result<Invoice>>;
 
 class Billing {
  public:
-  // `path`: the ledger's database, which a Ledger has made.
+  // `path`: the ledger's database, which a Ledger has opened.
   [[nodiscard]] static Result<std::unique_ptr<Billing>> open(const std::string& path);
   ~Billing();
   Billing(const Billing&) = delete;

@@ -1,15 +1,15 @@
 #include "metering/ledger/ledger.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
+#include <optional>
 
-#include "metering/base/migrations.h"
 #include "metering/base/sql.h"
 #include "metering/ledger/ledger_memory.h"
 #include "metering/ledger/ledger_query.h"
 #include "metering/ledger/ledger_walk.h"
 #include "metering/ledger/ledger_writer.h"
-#include "metering/ledger/migrations.h"
 
 namespace cloister::metering {
 namespace {
@@ -22,38 +22,42 @@ constexpr const char* kWriterSettings = "PRAGMA wal_autocheckpoint = 8192; PRAGM
 
 class Ledger::Database {
  public:
-  explicit Database(Connection reader) : reader_(std::move(reader)) {}
+  Database(std::string location, Connection writer)
+      : location_(std::move(location)), writer_(std::move(writer), memory_) {}
 
-  Status prepare(Connection writer) {
-    auto made = LedgerWriter::make(std::move(writer), memory_);
-    if (!made) return made.error();
-    writer_ = std::move(made).value();
-    return {};
+  Status ready() {
+    if (opened_.load(std::memory_order_acquire)) return {};
+    const std::lock_guard lock(writing_);
+    return open();
   }
 
   Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt) {
     const std::lock_guard lock(writing_);
-    return writer_->append(batch, receivedAt);
+    if (auto done = open(); !done) return done.error();
+    return writer_.append(batch, receivedAt);
   }
 
   Result<std::vector<UsageSum>> query(const UsageQuery& query) {
+    if (auto done = ready(); !done) return done.error();
     const std::lock_guard lock(reading_);
-    return sumRows(reader_, query);
+    return sumRows(*reader_, query);
   }
 
   [[nodiscard]] const LedgerMemory& memory() const { return memory_; }
 
   Result<Verification> verify(const std::string& tenantId) {
+    if (auto done = ready(); !done) return done.error();
     const std::lock_guard lock(reading_);
     // One state of head and rows, while appends go on.
-    Snapshot snapshot(reader_);
+    Snapshot snapshot(*reader_);
     if (auto begun = snapshot.begin(); !begun) return begun.error();
-    return walk_.run(tenantId);
+    return walk_->run(tenantId);
   }
 
   Result<std::vector<Anomaly>> anomalies(std::size_t limit) {
+    if (auto done = ready(); !done) return done.error();
     const std::lock_guard lock(reading_);
-    auto rows = reader_.prepare("SELECT at, source, sequence FROM anomalies ORDER BY id DESC LIMIT ?1");
+    auto rows = reader_->prepare("SELECT at, source, sequence FROM anomalies ORDER BY id DESC LIMIT ?1");
     if (!rows) return rows.error();
     rows->bind(1, static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
     std::vector<Anomaly> all;
@@ -61,17 +65,31 @@ class Ledger::Database {
     while ((step = rows->step()) == Statement::Step::row) {
       all.push_back({rows->integer(0), std::string(rows->bytes(1)), rows->bits(2), "same sequence, other content"});
     }
-    if (step == Statement::Step::failed) return reader_.error();
+    if (step == Statement::Step::failed) return reader_->error();
     return all;
   }
 
  private:
-  std::mutex writing_;  // the writer
+  // The caller holds `writing_`.
+  Status open() {
+    if (opened_.load(std::memory_order_relaxed)) return {};
+    if (auto opened = writer_.open(); !opened) return opened;
+    auto reader = Connection::open(location_, "ledger", Connection::Mode::readOnly);
+    if (!reader) return reader.error();
+    reader_.emplace(std::move(reader).value());
+    walk_.emplace(*reader_);
+    opened_.store(true, std::memory_order_release);
+    return {};
+  }
+
+  const std::string location_;
+  std::mutex writing_;  // the writer, and the opening
   std::mutex reading_;  // the reader's connection, and its walk
+  std::atomic<bool> opened_{false};
   LedgerMemory memory_;
-  std::unique_ptr<LedgerWriter> writer_;
-  Connection reader_;
-  ChainWalk walk_{reader_};
+  LedgerWriter writer_;
+  std::optional<Connection> reader_;
+  std::optional<ChainWalk> walk_;
 };
 
 Ledger::Ledger(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -83,19 +101,22 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& location) {
   if (writer->kind() == Connection::Kind::sqlite) {
     if (auto set = writer->exec(kWriterSettings); !set) return set.error();
   }
-  if (auto made = migrate(*writer, kLedgerMigrations); !made) return made.error();
-  auto reader = Connection::open(location, "ledger", Connection::Mode::readOnly);
-  if (!reader) return reader.error();
-  auto database = std::make_unique<Database>(std::move(reader).value());
-  if (auto prepared = database->prepare(std::move(writer).value()); !prepared) return prepared.error();
+  auto database = std::make_unique<Database>(location, std::move(writer).value());
+  if (auto ready = database->ready(); !ready && !isAway(ready.error())) return ready.error();
   return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
 }
 
+Status Ledger::ready() {
+  return database_->ready();
+}
 Result<Appended> Ledger::append(const UsageBatch& batch, std::int64_t receivedAt) {
   return database_->append(batch, receivedAt);
 }
 Result<std::vector<UsageSum>> Ledger::query(const UsageQuery& query) {
   return database_->query(query);
+}
+bool Ledger::known() const {
+  return database_->memory().known();
 }
 Totals Ledger::totals(const std::string& tenantId) const {
   return database_->memory().totals(tenantId);

@@ -22,9 +22,13 @@
 // A batch's digest is SHA-256 of: u8 version = 1, str source, u64 sequence, str boot id, u32 row count, and for each
 // row from "str tenant" to "str note" as above.
 //
+// A PostgreSQL server that is away hinders no start: open() succeeds, and each call completes the opening first, which
+// makes and migrates the tables and reads what memory holds. Until that was done once known() is false, and what is
+// answered from memory means nothing. What waiting does not mend fails open(), or the call that finds it later: a
+// location that cannot be read, a login that is refused, a ledger of a newer program.
+//
 // Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path, code as
-// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again; ENOSPC}. A ledger of a
-// newer program is not opened.
+// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again; EACCES, EINVAL, ENOSPC}.
 #pragma once
 
 #include <array>
@@ -101,6 +105,10 @@ class Ledger {
   ~Ledger();
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
+
+  // Completes the opening, as the calls below do; costs nothing once that is done.
+  [[nodiscard]] Status ready();
+  [[nodiscard]] bool known() const;
 
   [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
   // Sorted by app, instance, meter. An unknown tenant has no usage: an empty list.

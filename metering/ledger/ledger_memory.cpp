@@ -11,11 +11,18 @@ void LedgerMemory::apply(const LedgerChange& change) {
   for (const auto& [note, sum] : change.gaps) known_.gaps.insert_or_assign(note, sum);
   known_.refused = change.refused;
   known_.lastBatch = change.lastBatch;
+  read_ = true;
 }
 
 void LedgerMemory::clear() {
   const std::unique_lock lock(mutex_);
   known_ = {};
+  read_ = false;
+}
+
+bool LedgerMemory::known() const {
+  const std::shared_lock lock(mutex_);
+  return read_;
 }
 
 Totals LedgerMemory::totals(const std::string& tenantId) const {

@@ -32,6 +32,8 @@ class LedgerMemory {
   void apply(const LedgerChange& change);
   void clear();
 
+  // False before the first apply() and after clear(): then nobody knows the sums, and the zeros below mean nothing.
+  [[nodiscard]] bool known() const;
   [[nodiscard]] Totals totals(const std::string& tenantId) const;
   [[nodiscard]] std::vector<TenantTotals> totals() const;
   [[nodiscard]] LedgerHealth health() const;
@@ -45,6 +47,7 @@ class LedgerMemory {
  private:
   mutable std::shared_mutex mutex_;
   LedgerChange known_;
+  bool read_ = false;
 };
 
 }  // namespace cloister::metering

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "metering/base/encoding.h"
+#include "metering/base/migrations.h"
+#include "metering/ledger/migrations.h"
 
 namespace cloister::metering {
 namespace {
@@ -16,17 +18,16 @@ constexpr std::size_t kNamesInMemory = 200'000;
 LedgerWriter::LedgerWriter(Connection database, LedgerMemory& memory)
     : memory_(memory), database_(std::move(database)) {}
 
-Result<std::unique_ptr<LedgerWriter>> LedgerWriter::make(Connection database, LedgerMemory& memory) {
-  std::unique_ptr<LedgerWriter> writer(new LedgerWriter(std::move(database), memory));
-  if (auto prepared = writer->prepare(); !prepared) return prepared.error();
+Status LedgerWriter::open() {
+  if (auto made = migrate(database_, kLedgerMigrations); !made) return made;
+  if (auto prepared = prepare(); !prepared) return prepared;
   // Its commit has nothing to write: the lock makes heads and their last batch one state.
-  Transaction transaction(writer->database_);
-  if (auto begun = transaction.begin(); !begun) return begun.error();
-  auto last = writer->database_.prepare("SELECT COALESCE(MAX(id), 0) FROM batches");
+  Transaction transaction(database_);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  auto last = database_.prepare("SELECT COALESCE(MAX(id), 0) FROM batches");
   if (!last) return last.error();
-  if (last->step() != Statement::Step::row) return writer->database_.error();
-  if (auto loaded = writer->reload(-1, last->integer(0)); !loaded) return loaded.error();
-  return writer;
+  if (last->step() != Statement::Step::row) return database_.error();
+  return reload(-1, last->integer(0));
 }
 
 Status LedgerWriter::prepare() {

@@ -8,7 +8,6 @@
 // transaction is rolled back, and memory is as before.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,11 +20,13 @@ namespace cloister::metering {
 class LedgerWriter {
  public:
   // `memory` outlives the writer.
-  [[nodiscard]] static Result<std::unique_ptr<LedgerWriter>> make(Connection database, LedgerMemory& memory);
+  LedgerWriter(Connection database, LedgerMemory& memory);
+  // Makes the tables and reads what memory holds: once with success, before the first append(). After a failure it may
+  // be called again.
+  [[nodiscard]] Status open();
   [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
 
  private:
-  LedgerWriter(Connection database, LedgerMemory& memory);
   [[nodiscard]] Status prepare();
   [[nodiscard]] Status reload(std::int64_t since, std::int64_t last);
   [[nodiscard]] Result<Appended> record(const UsageBatch& batch, std::int64_t receivedAt);

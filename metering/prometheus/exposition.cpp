@@ -129,6 +129,8 @@ void Exposition::addLive(TenantPage& page, const Tenant& tenant, const Totals& t
 TenantPage Exposition::page() const {
   TenantPage page;
   page.at = clock_();
+  page.known = ledger_.known();
+  if (!page.known) return page;
   page.totals = ledger_.totals();
   page.health = ledger_.health();
   std::unordered_map<std::string_view, const Totals*> totals;

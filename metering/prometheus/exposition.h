@@ -3,6 +3,8 @@
 // Totals come from the ledger, so they are monotonic over restarts of cloisterd; levels (memory, disk, instances) from
 // the newest window that observe() saw, and are zero when it is older than a minute; waiting times from the nodes
 // themselves, as counters that begin again with a tenant's group.
+// While the ledger was never read, as after a start without its server, there is no series at all: zeros would be
+// resets of counters that go on from where they were.
 // At most `mostSeries` series of tenants are shown, whole tenants only: those that are there before those that are
 // gone, and by id, which is by age, so that a newcomer does not push an older one out. What is left out is counted.
 // Threads: any; a mutex guards the live levels and is held while page() copies, not while the page is written.

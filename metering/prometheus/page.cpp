@@ -274,6 +274,7 @@ void TenantPage::add(const Row& row, std::size_t mostSeries) {
 }
 
 void TenantPage::write(const Sink& sink) const {
+  if (!known) return;
   Blocks out(sink);
   for (const auto& family : families()) writeFamily(out, *this, family);
   writeWaits(out, *this);

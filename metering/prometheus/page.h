@@ -74,6 +74,7 @@ class TenantPage {
   std::vector<Wait> waits;
   std::string labels;
   std::int64_t at = 0;  // microseconds UTC
+  bool known = true;    // false: the ledger was never read, and the page is empty
   LedgerHealth health;
   struct Host {
     const Totals* totals = nullptr;  // of its chain, in `totals`; null: none on record

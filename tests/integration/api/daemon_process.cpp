@@ -4,6 +4,7 @@
 #include <Poco/String.h>
 #include <Poco/Thread.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -51,7 +52,15 @@ DaemonProcess::DaemonProcess(const std::string& toml)
   const auto boot = launch({"bootstrap", "--admin-token-file", directory_ + "/admin", "--node-token-file",
                             directory_ + "/node", "--base-image", directory_ + "/base.erofs"});
   if (boot.wait() != 0) throw std::runtime_error("bootstrap failed: " + log());
-  start();
+  try {
+    start();
+  } catch (...) {
+    // No destructor runs for what was not constructed.
+    if (alive()) kill();
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+    throw;
+  }
 }
 
 DaemonProcess::~DaemonProcess() {
@@ -85,7 +94,11 @@ void DaemonProcess::start() {
 }
 
 bool DaemonProcess::alive() const {
-  return process_ && Poco::Process::isRunning(*process_);
+  if (!process_) return false;
+  // One that ended has its id until it is waited for, which is not done here.
+  siginfo_t ended{};
+  return ::waitid(P_PID, static_cast<id_t>(process_->id()), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0;
 }
 
 void DaemonProcess::kill() {

@@ -73,7 +73,7 @@ std::string PostgresServer::binaries() {
   return newest;
 }
 
-PostgresServer::PostgresServer() {
+PostgresServer::PostgresServer(Reach reach) : reach_(reach) {
   std::string pattern = (fs::temp_directory_path() / "cloister-postgres-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
   directory_ = pattern;
@@ -83,8 +83,8 @@ PostgresServer::PostgresServer() {
       throw std::runtime_error("chown " + directory_);
     }
   }
-  const pid_t made = spawn({binaries() + "/initdb", "--no-sync", "--locale=C", "--encoding=UTF8", "--auth=trust",
-                            "--username=cloister", "-D", directory_ + "/data"});
+  const pid_t made = spawn({binaries() + "/initdb", "--no-sync", "--locale=C", "--encoding=UTF8", "--auth-local=trust",
+                            "--auth-host=scram-sha-256", "--username=cloister", "-D", directory_ + "/data"});
   int status = 0;
   if (::waitpid(made, &status, 0) != made || status != 0) throw std::runtime_error("initdb: " + endOfLog());
   start();
@@ -111,7 +111,8 @@ void PostgresServer::start() {
     if (postmaster_ <= 0) {
       // Only what this test must fix is set: fsync and synchronous_commit are as a real server has them.
       postmaster_ = spawn({binaries() + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
-                           "listen_addresses=", "-c", "max_connections=40"});
+                           reach_ == Reach::socket ? "listen_addresses=" : "listen_addresses=127.0.0.1", "-c",
+                           "max_connections=40"});
     }
     std::this_thread::sleep_for(milliseconds(50));
     if (PQping(database("postgres").c_str()) == PQPING_OK) return;
@@ -119,6 +120,10 @@ void PostgresServer::start() {
     if (::waitpid(postmaster_, nullptr, WNOHANG) == postmaster_) postmaster_ = -1;
   }
   throw std::runtime_error("PostgreSQL does not start: " + endOfLog());
+}
+
+void PostgresServer::setPassword(const std::string& password) const {
+  run(database("postgres"), "ALTER ROLE cloister PASSWORD '" + password + "'");
 }
 
 std::string PostgresServer::endOfLog() const {

@@ -1,5 +1,5 @@
 // A real PostgreSQL server of the tests' own: its data and its socket in a scratch directory, its processes those of a
-// user without privileges, no TCP; gone with the object.
+// user without privileges; gone with the object. By its socket it trusts everyone; by TCP it wants the password.
 //
 // Threads: one. Failures: std::runtime_error.
 #pragma once
@@ -13,7 +13,9 @@ namespace cloister::test {
 
 class PostgresServer {
  public:
-  PostgresServer();
+  // `loopback`: also at 127.0.0.1:5432, so the test has a network namespace of its own.
+  enum class Reach { socket, loopback };
+  explicit PostgresServer(Reach reach = Reach::socket);
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -22,6 +24,8 @@ class PostgresServer {
   [[nodiscard]] static std::string binaries();
 
   void start();
+  // For TCP; kept as SCRAM-SHA-256 wants it.
+  void setPassword(const std::string& password) const;
   // kill -9 of the postmaster; its children end by themselves.
   void crash();
   // SIGSTOP and SIGCONT of all its processes.
@@ -45,6 +49,7 @@ class PostgresServer {
   [[nodiscard]] std::string endOfLog() const;
   [[nodiscard]] pid_t spawn(const std::vector<std::string>& command) const;
 
+  const Reach reach_;
   std::string directory_;
   pid_t postmaster_ = -1;
   unsigned places_ = 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "controlplane/reconcile/node_work.h"
@@ -151,6 +152,19 @@ TEST_F(SpendingTest, aUsedUpTransferStopsWhereThePlanSaysSo) {
   use(Meter::networkExternalOut, 5'000'000'000);
   spending_->watch(now_);
   EXPECT_EQ(state(), TenantState::suspended);
+}
+
+TEST_F(SpendingTest, aLedgerThatIsAwayIsToldOnceAndWhatItIsOwedStays) {
+  const std::string nobody = "postgresql://me@127.0.0.1:1/x";
+  auto ledger = metering::Ledger::open(nobody).value();
+  auto billing = metering::Billing::open(nobody).value();
+  Spending spending(store_, *ledger, *billing, deployments_);
+  testing::internal::CaptureStdout();
+  for (int i = 0; i < 30; ++i) spending.step(now_ + i);
+  const auto text = testing::internal::GetCapturedStdout();
+  EXPECT_NE(text.find("no connection to the database"), std::string::npos) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  EXPECT_FALSE(store_.billingEvents().oldest(1).empty());
 }
 
 }  // namespace

@@ -55,6 +55,16 @@ TEST_F(ExpositionTest, WaitingTimesAreTheNodesAndGoWithThem) {
   EXPECT_FALSE(has(text(exposition), line)) << "a node that is silent for a minute says nothing";
 }
 
+// Zeros would be resets of counters that go on where they were as soon as the server is back.
+TEST_F(ExpositionTest, ALedgerThatWasNeverReadHasNoSeries) {
+  const auto away = Ledger::open("postgresql://me@127.0.0.1:1/x");
+  ASSERT_TRUE(away.ok()) << away.error().message();
+  Exposition exposition(**away, [this] { return now; });
+  exposition.setPlan("tn-1", "small");
+  exposition.setLive("tn-1", {1, 2, 3});
+  EXPECT_EQ(text(exposition), "");
+}
+
 TEST_F(ExpositionTest, TotalsAreTheLedgersInBaseUnits) {
   record(1,
          {row(Meter::cpu, 2'500'000'000), row(Meter::cpuThrottled, 1'000'000'000), row(Meter::memoryByteSeconds, 4000),
