@@ -77,8 +77,20 @@ write_rules() {
   done
 }
 
+# What the provider added to a file of ours: all but the settings that standard input, the new text, has itself.
+with_own_settings() { # FILE
+  local text
+  text=$(cat)
+  echo "$text"
+  [ -e "$1" ] || return 0
+  awk '{key = $0; sub(/[ \t]*=.*/, "", key)}
+       FNR == NR {ours[key] = 1; next}
+       /^[ \t]*\[/ {table = 1}
+       table || !(key in ours)' <(echo "$text") "$1"
+}
+
 write_configuration() {
-  write_file "$etc/cloisterd.toml" 644 root:root <<TOML
+  with_own_settings "$etc/cloisterd.toml" <<TOML | write_file "$etc/cloisterd.toml" 644 root:root
 state = "$state"
 run = "$run"
 listen = "127.0.0.1:$api_port"
@@ -88,7 +100,7 @@ edge_url = "http://localhost:$edge_port"
 edge_socket = "$run/haproxy.sock"
 edge_maps = "$state/edge"
 TOML
-  write_file "$etc/node.toml" 644 root:root <<TOML
+  with_own_settings "$etc/node.toml" <<TOML | write_file "$etc/node.toml" 644 root:root
 state = "$state"
 run = "$run"
 name = "$(hostname)"
