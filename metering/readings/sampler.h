@@ -22,11 +22,10 @@
 //
 // All rows of a tenant come under a seal of the host (seal.h): that of the hour in which the segment began, behind its
 // last window and before any row of the next hour, so that no seal spans two months unless one window does. Signing
-// takes some 30 us a tenant: kSealsAtOnce at the hour's end, as many with each flush() after it, and what is left
-// before the next window's rows. Threads: one thread (any, but one at a
-// time). Failures: add() fails when no counter can be read; sample() goes on over a group that failed (its life-cycle
-// meters still count) and reports the number; commit errors come back from flush(), add() and finish() and lose
-// nothing: the next one writes all.
+// takes some 50 us a tenant: kSealsAtOnce at the hour's end, as many with each flush() after it, and what is left
+// before the next window's rows. Threads: one thread (any, but one at a time). Failures: add() fails when no counter
+// can be read; sample() goes on over a group that failed (its life-cycle meters still count) and reports the number;
+// commit errors come back from flush(), add() and finish() and lose nothing: the next one writes all.
 #pragma once
 
 #include <array>
@@ -57,7 +56,7 @@ struct Subject {
   Allocation allocation;          // the limits it was launched with
 };
 
-inline constexpr std::size_t kSealsAtOnce = 2'000;  // what others wait for meanwhile stays below 100 ms
+inline constexpr std::size_t kSealsAtOnce = 1'000;  // what others wait for meanwhile stays below 100 ms
 
 enum class Origin { launched, recovered };
 enum class Flush { whenDue, all };
