@@ -136,6 +136,7 @@ struct Daemon::Parts {
         edge({config.edgeSocketPath(), madeDirectory(config.edgeMapsPath())}),
         spending(store, *ledger, *billing, deployments),
         reconciler(store, reconcilerOptions(), [this](const edge::Routes& routes) { return applyRoutes(routes); }) {
+    store.idempotencyKeys().abandonAll();
     closeOrphanedRuns(store, deployments);
     announcePlans(store, *exposition);
     const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);

@@ -20,8 +20,9 @@ enum class Access {
   node,      // a node's token
 };
 // json: read, bounded and handed over as Request::body, with idempotency and audit around the handler.
+// ledger: the same for what changes the ledger and not the store, which waits for neither (writeApart()).
 // stream: the handler reads it.
-enum class Payload { none, json, stream };
+enum class Payload { none, json, ledger, stream };
 
 using Handler = std::function<Answer(Request&)>;
 

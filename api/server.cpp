@@ -215,14 +215,15 @@ Answer Server::answer(Request& request) {
   const Route& route = router_.match(request);
   authenticate(request, route);
   if (route.access != Access::open && route.access != Access::node) chooseTenant(request, route);
-  if (route.payload != Payload::json) {
+  if (route.payload == Payload::none || route.payload == Payload::stream) {
     if (route.payload == Payload::stream) listener_->deadlines->expect(socketOf(request.raw), kStreamDeadline);
     Answer answer = route.handler(request);
     if (route.payload == Payload::stream) listener_->deadlines->met(socketOf(request.raw));
     return answer;
   }
   readBody(request);
-  return write(store_, request, request.body, [&] { return route.handler(request); });
+  const auto writes = route.payload == Payload::ledger ? writeApart : write;
+  return writes(store_, request, request.body, [&] { return route.handler(request); });
 }
 
 void Server::authenticate(Request& request, const Route& route) {

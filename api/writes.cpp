@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <string_view>
 
@@ -143,24 +144,56 @@ void audit(store::Store& store, const Request& request, int status) {
   store.audit().append(std::move(entry));
 }
 
+namespace {
+
+// The answer of the first request with this key.
+std::optional<Answer> reserve(store::Store& store, const Request& request, const std::string& key,
+                              const std::string& content) {
+  if (key.empty()) return std::nullopt;
+  const auto print = store::sha256(request.method + " " + request.target() + "\n" + content);
+  const auto known = store.idempotencyKeys().begin(request.caller->id, key, print);
+  return known ? std::optional(unpack(store, *known)) : std::nullopt;
+}
+
+void finish(store::Store& store, const Request& request, const std::string& key, const Answer& answer) {
+  audit(store, request, answer.status);
+  if (!key.empty()) store.idempotencyKeys().finish(request.caller->id, key, pack(store, answer));
+}
+
+}  // namespace
+
 Answer write(store::Store& store, Request& request, const std::string& content, const std::function<Answer()>& change) {
   const auto key = request.header("Idempotency-Key");
   checkKey(key);
   try {
     return store.transact([&] {
-      if (!key.empty()) {
-        const auto print = store::sha256(request.method + " " + request.target() + "\n" + content);
-        if (const auto known = store.idempotencyKeys().begin(request.caller->id, key, print)) {
-          return unpack(store, *known);
-        }
-      }
+      if (auto known = reserve(store, request, key, content)) return *known;
       Answer answer = change();
-      audit(store, request, answer.status);
-      if (!key.empty()) store.idempotencyKeys().finish(request.caller->id, key, pack(store, answer));
+      finish(store, request, key, answer);
       return answer;
     });
   } catch (const std::exception& error) {
     audit(store, request, toProblem(error).status);
+    throw;
+  }
+}
+
+Answer writeApart(store::Store& store, Request& request, const std::string& content,
+                  const std::function<Answer()>& change) {
+  const auto key = request.header("Idempotency-Key");
+  checkKey(key);
+  bool reserved = false;
+  try {
+    if (auto known = reserve(store, request, key, content)) return *known;
+    reserved = !key.empty();
+    Answer answer = change();
+    store.transact([&] { finish(store, request, key, answer); });
+    return answer;
+  } catch (const std::exception& error) {
+    store.transact([&] {
+      if (reserved) store.idempotencyKeys().abandon(request.caller->id, key);
+      audit(store, request, toProblem(error).status);
+    });
     throw;
   }
 }

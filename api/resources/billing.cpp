@@ -87,7 +87,9 @@ Answer createCredit(const Services& services, const Request& request) {
   body.finish();
   if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
   if (text.empty() || text.size() > kMostText) throw invalidField("text", "must have 1 to 200 bytes");
-  const auto id = good(services.billing.addCredit(request.tenant->id, text, *amount, store::now()));
+  const auto key = request.header("Idempotency-Key");
+  const std::string once = key.empty() ? "" : request.caller->id + '/' + key;
+  const auto id = good(services.billing.addCredit(request.tenant->id, text, *amount, store::now(), once));
   auto out = newObject();
   out->set("id", id);
   out->set("text", text);
@@ -148,26 +150,26 @@ void addBilling(Router& router, const Services& services) {
     for (const auto& list : good(services.billing.priceBook())) items.push_back(show(list));
     return answerList(items);
   });
-  router.add("POST", "/v1/prices", Access::provider,
+  router.add("POST", "/v1/prices", Access::provider, Payload::ledger,
              [services](Request& request) { return createPrices(services, request); });
   router.add("GET", "/v1/invoices", Access::any,
              [services](Request& request) { return listInvoices(services, request); });
-  router.add("POST", "/v1/periods/{period}/rating", Access::tenant,
+  router.add("POST", "/v1/periods/{period}/rating", Access::tenant, Payload::ledger,
              [services](Request& request) { return dryRun(services, request); });
-  // Repeating it changes nothing, and it may take seconds: outside of the store's transactions.
+  // Repeating it changes nothing, and it may take minutes: no key is held for it.
   router.add("POST", "/v1/periods/{period}/close", Access::provider, Payload::stream,
              [services](Request& request) { return close(services, request); });
   router.add("GET", "/v1/credits", Access::tenant,
              [services](Request& request) { return listCredits(services, request); });
-  router.add("POST", "/v1/credits", Access::provider, [services](Request& request) {
+  router.add("POST", "/v1/credits", Access::provider, Payload::ledger, [services](Request& request) {
     request.tenant = services.store.tenants().get(request.query("tenant").value_or(""));
     return createCredit(services, request);
   });
   router.add("GET", "/v1/budget", Access::tenant,
              [services](Request& request) { return showBudget(services, request); });
-  router.add("PUT", "/v1/budget", Access::tenant,
+  router.add("PUT", "/v1/budget", Access::tenant, Payload::ledger,
              [services](Request& request) { return putBudget(services, request); });
-  router.add("DELETE", "/v1/budget", Access::tenant,
+  router.add("DELETE", "/v1/budget", Access::tenant, Payload::ledger,
              [services](Request& request) { return dropBudget(services, request); });
   addBillingExports(router, services);
 }

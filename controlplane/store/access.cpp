@@ -240,6 +240,10 @@ void IdempotencyKeys::abandon(const std::string& tokenId, const std::string& key
   });
 }
 
+void IdempotencyKeys::abandonAll() {
+  store_.transact([&] { store_.database().run("DELETE FROM idempotency_keys WHERE status = 0"); });
+}
+
 void IdempotencyKeys::dropBefore(model::Micros time) {
   store_.transact([&] { store_.database().run("DELETE FROM idempotency_keys WHERE created_at < ?1", time); });
 }

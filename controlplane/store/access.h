@@ -81,6 +81,7 @@ class IdempotencyKeys {
                                       const std::string& fingerprint);
   void finish(const std::string& tokenId, const std::string& key, const StoredResponse& response);
   void abandon(const std::string& tokenId, const std::string& key);  // it may be tried again (5xx)
+  void abandonAll();                                                 // those of a process that is no more
   void dropBefore(model::Micros time);
 
  private:

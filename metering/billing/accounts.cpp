@@ -33,7 +33,7 @@ Status putList(Connection& database, const PriceList& list) {
 }
 
 Status putCredit(Connection& database, const std::string& tenantId, const GivenCredit& credit) {
-  auto put = database.prepare("INSERT INTO credits VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+  auto put = database.prepare("INSERT INTO credits VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(id) DO NOTHING");
   if (!put) return put.error();
   put->bind(1, std::string_view(credit.credit.id)).bind(2, std::string_view(tenantId));
   put->bind(3, std::string_view(credit.credit.text)).bind(4, credit.amount).bind(5, credit.credit.remaining);

@@ -16,6 +16,7 @@ namespace cloister::metering {
 [[nodiscard]] Result<PriceBook> loadBook(Connection& database);
 [[nodiscard]] Status putList(Connection& database, const PriceList& list);
 
+// One that is there stays as it is.
 [[nodiscard]] Status putCredit(Connection& database, const std::string& tenantId, const GivenCredit& credit);
 [[nodiscard]] Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::string& tenantId);
 

@@ -220,15 +220,15 @@ Result<std::map<std::string, Quantity>> Billing::used(const Period& period, Mete
 }
 
 Result<std::string> Billing::addCredit(const std::string& tenantId, const std::string& text, Money amount,
-                                       std::int64_t now) {
+                                       std::int64_t now, const std::string& once) {
   if (amount <= 0) return refused("a credit must be above zero", "amount");
   const auto held = database_->hold();
   if (!held) return held.error();
   GivenCredit credit;
   const auto present = listCredits(database_->sql, tenantId);
   if (!present) return present.error();
-  credit.credit.id =
-      "cr-" + sha256Hex(tenantId + '/' + std::to_string(present->size()) + '/' + std::to_string(now)).substr(0, 16);
+  const auto name = once.empty() ? std::to_string(present->size()) + '/' + std::to_string(now) : "once/" + once;
+  credit.credit.id = "cr-" + sha256Hex(tenantId + '/' + name).substr(0, 16);
   credit.credit.text = text;
   credit.credit.remaining = amount;
   credit.amount = amount;

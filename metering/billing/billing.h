@@ -100,8 +100,9 @@ class Billing {
   // What each tenant has used of a meter in a month, as far as it is rolled up.
   [[nodiscard]] Result<std::map<std::string, Quantity>> used(const Period& period, Meter meter);
 
+  // `once` names the request that asks for it, so that it is given once however often that comes; empty: each is new.
   [[nodiscard]] Result<std::string> addCredit(const std::string& tenantId, const std::string& text, Money amount,
-                                              std::int64_t now);
+                                              std::int64_t now, const std::string& once = "");
   [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
 
   // An amount of 0 takes the budget away. What was told of the one before counts no more.

@@ -2,10 +2,14 @@
 #include <Poco/Thread.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "daemon_process.h"
 #include "fake_node.h"
 #include "http_client.h"
 #include "tests/integration/metering/postgres_server.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::testing {
 namespace {
@@ -130,6 +134,42 @@ TEST(LedgerOnPostgres, TheDaemonStartsWithoutItAndEverythingElseIsServed) {
   server.start();
   for (int i = 0; i < 100 && !hasTotal(page().body, "7200"); ++i) Poco::Thread::sleep(100);
   EXPECT_TRUE(hasTotal(page().body, "7200")) << page().body;
+}
+
+TEST(LedgerOnPostgres, AServerThatHangsHoldsUpNobodyElseAndACreditIsGivenOnce) {
+  if (test::PostgresServer::binaries().empty()) GTEST_SKIP() << "no PostgreSQL server is installed";
+  test::PostgresServer server;
+  DaemonProcess daemon("ledger = \"" + server.location(server.createPlace()) + "\"");
+  const HttpClient admin(daemon.port(), daemon.adminToken());
+  const auto alice = makeTenant(admin, "alice");
+  const auto credit = [&] {
+    return admin.send("POST", "/v1/credits?tenant=alice", R"({"amount": "5", "text": "outage"})",
+                      {{"Idempotency-Key", "c1"}});
+  };
+
+  server.pause();
+  int status = 0;
+  std::thread slow([&] { status = credit().status; });
+  Poco::Thread::sleep(500);
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(alice.send("POST", "/v1/apps", R"({"name": "shop"})").status, 201);
+  EXPECT_EQ(admin.send("GET", "/v1/plans").status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(test::patient(3)));
+  slow.join();
+  EXPECT_EQ(status, 503);
+  server.resume();
+
+  auto given = credit();
+  for (int i = 0; i < 100 && given.status != 201; ++i) {
+    Poco::Thread::sleep(100);
+    given = credit();
+  }
+  ASSERT_EQ(given.status, 201) << given.body;
+  EXPECT_EQ(credit().text("id"), given.text("id"));
+  daemon.kill();
+  daemon.start();
+  EXPECT_EQ(credit().text("id"), given.text("id"));
+  EXPECT_EQ(alice.send("GET", "/v1/credits").json()->getArray("items")->size(), 1U);
 }
 
 }  // namespace

@@ -264,6 +264,9 @@ TEST_F(StoreTest, AnswersARepeatedRequestLikeTheFirst) {
   EXPECT_FALSE(keys.begin("tk", "k2", "x"));
   keys.abandon("tk", "k2");
   EXPECT_FALSE(keys.begin("tk", "k2", "y"));
+  keys.abandonAll();
+  EXPECT_FALSE(keys.begin("tk", "k2", "z")) << "the process that had it is no more";
+  EXPECT_TRUE(keys.begin("tk", "k1", "POST /a {}")) << "one that was answered stays";
 }
 
 TEST_F(StoreTest, PagesThroughLists) {

@@ -178,6 +178,16 @@ TEST_F(BillingTest, awkwardTenantsAreTenants) {
   EXPECT_EQ(close(kJanuary).closed, 5U);
 }
 
+TEST_F(BillingTest, aCreditThatOneRequestAsksForTwiceIsGivenOnce) {
+  const auto first = billing_->addCredit("tn-1", "outage", kMicros, 1, "tk/key");
+  const auto again = billing_->addCredit("tn-1", "outage", kMicros, 2, "tk/key");
+  ASSERT_TRUE(first && again);
+  EXPECT_EQ(*first, *again);
+  ASSERT_TRUE(billing_->addCredit("tn-1", "outage", kMicros, 3));
+  ASSERT_TRUE(billing_->addCredit("tn-2", "outage", kMicros, 3, "tk/key"));
+  EXPECT_EQ(billing_->credits("tn-1")->size(), 2U);
+}
+
 TEST_F(BillingTest, aHostHasRowsAndNoInvoice) {
   PriceList list;
   list.name = "2026";
