@@ -6,7 +6,6 @@
 #include <chrono>
 #include <csignal>
 
-#include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
 
 namespace cloister::node {

@@ -1,10 +1,8 @@
 #include "controlplane/node/tenants.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <array>
-#include <cerrno>
 
 #include "metering/readings/cgroup_reader.h"
 #include "metering/readings/pressure.h"
@@ -19,26 +17,10 @@ namespace {
 std::optional<std::uint64_t> usageOf(const UniqueFd& cpuStat) {
   constexpr std::uint64_t kNanosAMicro = 1000;
   if (!cpuStat) return std::nullopt;
-  std::array<char, 1024> buffer;
+  std::array<char, 1024> buffer{};
   const auto text = counters::readAgain(cpuStat.get(), buffer.data(), buffer.size());
   const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
   return micros ? std::optional(*micros * kNanosAMicro) : std::nullopt;
-}
-
-// A file of the hierarchy's root, which is as far up as the file system goes.
-Result<UniqueFd> openAtRoot(int group, const char* name) {
-  constexpr int kDeepest = 32;
-  auto at = files::openAt(group, ".", O_DIRECTORY | O_PATH);
-  for (int depth = 0; at && depth < kDeepest; ++depth) {
-    auto above = files::openAt(at->get(), "..", O_DIRECTORY | O_PATH);
-    if (!above) return above.error();
-    struct stat here {};
-    struct stat there {};
-    if (::fstat(at->get(), &here) != 0 || ::fstat(above->get(), &there) != 0) return errnoError("node", "fstat", name);
-    if (here.st_dev != there.st_dev) return files::openAt(at->get(), name, O_RDONLY);
-    at = std::move(above);
-  }
-  return at ? Error{"node", "find the root of the groups", name, ELOOP} : at.error();
 }
 
 }  // namespace
@@ -89,17 +71,20 @@ void Tenants::forget() {
 }
 
 void Tenants::findHost(int group) {
-  const auto parent = files::openAt(group, "..", O_DIRECTORY | O_PATH);
-  const auto inode = parent ? counters::inodeOf(parent->get()) : Result<std::uint64_t>(parent.error());
-  if (!inode || (host_ && host_->inode == *inode)) return;
+  // Upwards as long as there are groups: the first above the tenant's is that of all tenants, the last one the host's.
+  // O_PATH and no look at the directories themselves, which AppArmor would have to know by their names.
+  constexpr int kDeepest = 32;
   Host host;
-  host.inode = *inode;
-  auto groups = files::openAt(parent->get(), "cpu.stat", O_RDONLY);
-  auto total = openAtRoot(parent->get(), "cpu.stat");
-  if (!groups || !total) return;
-  host.groups = std::move(groups).value();
-  host.total = std::move(total).value();
-  host_ = std::move(host);
+  auto at = files::openAt(group, "..", O_DIRECTORY | O_PATH);
+  for (int depth = 0; at && depth < kDeepest; ++depth) {
+    auto cpuStat = files::openAt(at->get(), "cpu.stat", O_RDONLY);
+    if (!cpuStat) break;
+    (host.groups ? host.total : host.groups) = std::move(cpuStat).value();
+    at = files::openAt(at->get(), "..", O_DIRECTORY | O_PATH);
+  }
+  if (!host.groups || !host.total) return;
+  if (const auto inode = counters::inodeOf(host.groups.get())) host.inode = *inode;
+  if (host.inode != 0 && (!host_ || host_->inode != host.inode)) host_ = std::move(host);
 }
 
 Tenants::CpuOfGroups Tenants::groupCpu() {

@@ -58,7 +58,7 @@ class Tenants {
   // cpu.stat of the group that the tenants' groups are in, and of all there is.
   struct Host {
     UniqueFd groups;
-    std::uint64_t inode = 0;
+    std::uint64_t inode = 0;  // of that file
     UniqueFd total;
   };
   std::optional<Host> host_;

@@ -66,7 +66,7 @@ void forEachField(R& reading, Visit&& visit) {
 
 // CPU of a whole host, at one moment.
 struct HostCpu {
-  std::uint64_t groupsInode = 0;  // of the group that all tenants' groups are in
+  std::uint64_t groupsInode = 0;  // tells the group that all tenants' groups are in from the next one
   std::uint64_t groupsNanos = 0;  // since it was made, with what groups spent that are gone
   std::uint64_t totalNanos = 0;   // of all there is on the host, since it booted
 };

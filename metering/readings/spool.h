@@ -66,7 +66,7 @@ struct ClockState {
 // CPU counters of the host at the last look.
 struct HostState {
   std::string bootId;             // empty: no look yet
-  std::uint64_t groupsInode = 0;  // of the group that all tenants' groups are in
+  std::uint64_t groupsInode = 0;  // as HostCpu has it
   std::uint64_t groupsNanos = 0;
   std::uint64_t totalNanos = 0;
   friend bool operator==(const HostState&, const HostState&) = default;

@@ -222,6 +222,36 @@ TEST_F(TenantGroups, SayWhatTheirOwnGroupSpent) {
   EXPECT_NE(told[0].inode, 0U);
 }
 
+TEST_F(TenantGroups, SayWhatAllOfThemAndTheirHostSpent) {
+  fs::create_directories(root_ + "/cloister/t7");
+  write("cpu.stat", "usage_usec 900\n");
+  write("cloister/cpu.stat", "usage_usec 50\n");
+  write("cloister/t7/cpu.stat", "usage_usec 12\n");
+  FakeLauncher launcher;
+  launcher.group = root_ + "/cloister/t7";
+  Tenants tenants(launcher);
+  model::DesiredTenant tenant;
+  tenant.id = "tn-1";
+  tenant.index = 7;
+  ASSERT_TRUE(tenants.ensure(tenant).ok());
+  auto host = tenants.groupCpu().host;
+  ASSERT_TRUE(host);
+  EXPECT_EQ(host->groupsNanos, 50'000U);
+  EXPECT_EQ(host->totalNanos, 900'000U);
+  const auto inode = host->groupsInode;
+  // The launcher made all groups anew.
+  tenants.forget();
+  fs::rename(root_ + "/cloister", root_ + "/old");
+  fs::create_directories(root_ + "/cloister/t7");
+  write("cloister/cpu.stat", "usage_usec 3\n");
+  write("cloister/t7/cpu.stat", "usage_usec 1\n");
+  ASSERT_TRUE(tenants.ensure(tenant).ok());
+  host = tenants.groupCpu().host;
+  ASSERT_TRUE(host);
+  EXPECT_EQ(host->groupsNanos, 3'000U);
+  EXPECT_NE(host->groupsInode, inode);
+}
+
 TEST(TenantsTest, ToldOnceAndAgainWhenLimitsChangeOrTheLauncherRestarted) {
   FakeLauncher launcher;
   Tenants tenants(launcher);
