@@ -72,7 +72,7 @@ neighbour_served "a memory hog"
 
 # Disk and inodes
 wait_for 60 "the hog runs again" has_running "$hog" hog web 1 || true
-expect_match "96 MiB of disk are not passed" 'No space left|quota exceeded' "$(in_hog sh -c 'head -c 1G /dev/zero >/app/fill' 2>&1 | tail -n 1)"
+expect_match "96 MiB of disk are not passed" 'No space left|quota exceeded' "$(in_hog sh -c 'head -c 1G /dev/zero >/app/fill; sleep 2' 2>&1 | tail -n 1)"
 size=$(in_hog sh -c 'wc -c </app/fill; rm -f /app/fill' 2>/dev/null)
 expect_within "what was written is within the plan" "${size:-none}" 0 100663296
 made=$(in_hog perl -e 'my $n = 0; mkdir "/app/many"; for (1 .. 20000) { open my $f, ">", "/app/many/$_" or last; $n++ } print "$n\n"; unlink glob "/app/many/*"' 2>/dev/null)
@@ -83,6 +83,11 @@ neighbour_served "a disk hog"
 wait_for 60 "the hog runs again" has_running "$hog" hog web 1 || true
 expect_equal "the hog serves again" 200 "$(status_of "$(app_url "$hog" hog)/")"
 expect_equal "the neighbour's instance never restarted" 0 "$(json_of '[.items[].restarts] | add' --tenant "$quiet" ps neighbour)"
+hits() { cloister --tenant "$hog" -o json usage --app hog --meter "$1" 2>/dev/null | jq '[.items[].quantity | tonumber] | add // 0'; } # METER
+hit() { [ "$(hits "$1")" -gt 0 ]; }
+for meter in cpu_throttles pids_refused oom_kills disk_full; do
+  expect "the hog's usage says that it met its limit: $meter" wait_for 30 "a hit of $meter" hit "$meter"
+done
 oom_seen() {
   { json_of '.items[].kind' --tenant "$hog" events
     json_of '.items[] | select(.meter == "oom_kills" and .quantity != "0") | .meter' --tenant "$hog" usage
