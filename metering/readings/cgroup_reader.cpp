@@ -157,7 +157,6 @@ Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
       {blkio >= 0 ? -1 : unified, "io.stat", reader.ioStat_},
       {blkio, "blkio.throttle.io_service_bytes_recursive", reader.blkio_},
       {blkio, "blkio.throttle.io_serviced_recursive", reader.blkioCount_},
-      {pids >= 0 ? pids : unified, "pids.current", reader.pids_},
       {pids >= 0 ? pids : unified, "pids.peak", reader.pidsPeak_},
       {pids >= 0 ? pids : unified, "pids.events", reader.pidsEvents_},
   };
@@ -165,6 +164,10 @@ Result<CgroupReader> CgroupReader::open(const GroupDescriptors& descriptors) {
     if (auto opened = openFile(file.dir, file.name, file.fd); !opened) return opened.error();
   }
   if (reader.cpuStat_) reader.cpuUsage_.reset();
+  if (!reader.pidsPeak_) {
+    if (auto opened = openFile(pids >= 0 ? pids : unified, "pids.current", reader.pids_); !opened)
+      return opened.error();
+  }
   if (const int upper = directory(descriptors, DescriptorKind::upper); upper >= 0) {
     auto copy = counters::duplicate(upper);
     if (!copy) return copy.error();

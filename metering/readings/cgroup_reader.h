@@ -16,12 +16,12 @@
 //   oom kills        memory.events oom_kill          memory.oom_control oom_kill
 //   block            io.stat rbytes, wbytes          blkio.throttle.io_service_bytes_recursive
 //   operations       io.stat rios, wios              blkio.throttle.io_serviced_recursive
-//   pids, peak       pids.current, pids.peak         the same
+//   pids, peak       pids.peak, or pids.current      the same; older kernels have no peak of them
 //   forks refused    pids.events max                 the same
 //
 // A reading of `usual` depth has CPU, memory and disk (and on v2 the throttled time, which is in the same file): what
 // is integrated or matters by the second. The others only grow or keep their own peak, so that they lose nothing when
-// they are read more seldom: a read of a file costs one to three microseconds, and there are ten.
+// they are read more seldom: a read of a file costs one to three microseconds, and there are nine.
 // Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
 #pragma once
 

@@ -32,7 +32,7 @@ TEST(CgroupReader, ReadsAUnifiedGroup) {
   EXPECT_EQ(reading->oomKills, 2U);
   EXPECT_EQ(reading->blockReadBytes, 101U);
   EXPECT_EQ(reading->blockWrittenBytes, 202U);
-  EXPECT_EQ(reading->pids, 4U);
+  EXPECT_FALSE(reading->pids) << "the peak says more";
   EXPECT_EQ(reading->pidsPeak, 9U);
   EXPECT_EQ(reading->throttles, 2U);
   EXPECT_EQ(reading->pidsRefused, 6U);
@@ -74,12 +74,23 @@ TEST(CgroupReader, OnAHybridTheCpuIsThatOfTheGroupItIsBornIn) {
   EXPECT_EQ(reading->oomKills, 1U);
   EXPECT_EQ(reading->blockReadBytes, 5U);
   EXPECT_EQ(reading->blockWrittenBytes, 6U);
-  EXPECT_EQ(reading->pids, 2U);
   EXPECT_EQ(reading->pidsPeak, 3U);
   EXPECT_EQ(reading->throttles, 1U);
   EXPECT_EQ(reading->pidsRefused, 4U);
   EXPECT_EQ(reading->blockReads, 4U);
   EXPECT_EQ(reading->blockWrites, 2U);
+}
+
+TEST(CgroupReader, WithoutAPeakOfItsProcessesTheirNumberServes) {
+  const ScratchDirectory scratch;
+  FakeGroup group(scratch.file("g"));
+  group.put("cpu.stat", "usage_usec 1\n").put("pids.current", "4\n");
+  auto reader = CgroupReader::open(group.descriptors());
+  ASSERT_TRUE(reader.ok());
+  const auto reading = reader->read();
+  ASSERT_TRUE(reading.ok());
+  EXPECT_EQ(reading->pids, 4U);
+  EXPECT_FALSE(reading->pidsPeak);
 }
 
 TEST(CgroupReader, WithoutAUnifiedGroupCpuacctServes) {
