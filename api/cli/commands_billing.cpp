@@ -11,6 +11,7 @@
 #include "metering/base/calendar.h"
 #include "metering/export/focus_check.h"
 #include "metering/export/verify.h"
+#include "sandbox/base/identity.h"
 
 namespace cloister::cli {
 namespace {
@@ -114,14 +115,9 @@ int dryRun(Context& context, const BillingOptions& options) {
   return 0;
 }
 
-bool isKey(const std::string& text) {
-  constexpr std::size_t kDigits = 64;
-  return text.size() == kDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-// The key as digits, or a file that holds them.
+// The key as digits, which are those of a digest, or a file that holds them.
 std::string keyIn(const std::string& option) {
-  if (isKey(option)) return option;
+  if (validDigest(option)) return option;
   std::string text = contentsOf(option);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
@@ -131,10 +127,10 @@ std::string keyIn(const std::string& option) {
 std::vector<std::string> nodeKeysIn(const std::vector<std::string>& options) {
   std::vector<std::string> keys;
   for (const auto& option : options) {
-    std::istringstream words(isKey(option) ? option : contentsOf(option));
+    std::istringstream words(validDigest(option) ? option : contentsOf(option));
     const auto before = keys.size();
     for (std::string word; words >> word;) {
-      if (isKey(word)) keys.push_back(word);
+      if (validDigest(word)) keys.push_back(word);
     }
     if (keys.size() == before) throw std::runtime_error(option + ": has no key");
   }

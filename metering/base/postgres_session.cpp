@@ -55,6 +55,27 @@ struct Parameters {
   std::vector<const char*> values = {"cloister", "5", "1", "5", "2", "3", "11000"};
 };
 
+// libpq reads these when it connects, and what is wrong with them would look like a server that is away.
+constexpr const char* kNumbers[] = {"connect_timeout",     "keepalives",       "keepalives_idle",
+                                    "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
+
+bool isNumber(std::string_view text, int least, int most) {
+  int value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failed == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
+}
+
+// One, or one for each host; empty: the usual one.
+bool arePorts(std::string_view text) {
+  for (;;) {
+    const auto comma = text.find(',');
+    const auto port = text.substr(0, comma);
+    if (!port.empty() && !isNumber(port, 1, 65535)) return false;
+    if (comma == std::string_view::npos) return true;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 // libpq's texts end in a newline, and may have more.
 std::string line(const char* text) {
   std::string_view all = text == nullptr ? "" : text;
@@ -307,31 +328,6 @@ void PostgresSession::rollback() {
   if (drained) static_cast<void>(answer(PQsendQuery(handle_, "ROLLBACK")));
   error_ = first;
 }
-
-namespace {
-
-// libpq reads these when it connects, and what is wrong with them would look like a server that is away.
-constexpr const char* kNumbers[] = {"connect_timeout",     "keepalives",       "keepalives_idle",
-                                    "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
-
-bool isNumber(std::string_view text, int least, int most) {
-  int value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failed == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
-}
-
-// One, or one for each host; empty: the usual one.
-bool arePorts(std::string_view text) {
-  for (;;) {
-    const auto comma = text.find(',');
-    const auto port = text.substr(0, comma);
-    if (!port.empty() && !isNumber(port, 1, 65535)) return false;
-    if (comma == std::string_view::npos) return true;
-    text.remove_prefix(comma + 1);
-  }
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Session>> openPostgres(const std::string& location, std::string stage, Connection::Mode mode) {
   char* reason = nullptr;

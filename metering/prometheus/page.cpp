@@ -114,8 +114,7 @@ const std::vector<Family>& families() {
        {{"", [](const Row& row) { return Quantity{row.levels.instances}; }}}},
       {"cloister_tenant_limit_hits_total",
        "Times at a limit. memory: processes killed; cpu: periods in which work was held back; pids: forks refused; "
-       "disk: "
-       "readings, one a second, that found it full; network: packets dropped.",
+       "disk: readings, one a second, that found it full; network: packets dropped.",
        "counter",
        0,
        Shown::whileLive,
