@@ -38,12 +38,24 @@ UsageRow getRow(wire::Reader& reader) {
   return row;
 }
 
-std::string encodeRows(const std::vector<UsageRow>& rows) {
-  wire::Writer writer;
-  writer.put(kVersion);
-  writer.put(static_cast<std::uint32_t>(rows.size()));
-  for (const auto& row : rows) putRow(writer, row);
-  return writer.bytes();
+std::string_view RowLists::add(const UsageRow& row) {
+  if (lists_.empty() || lists_.back().rows == rowsOfAList_) lists_.emplace_back();
+  auto& list = lists_.back();
+  const auto before = list.writer.bytes().size();
+  putRow(list.writer, row);
+  ++list.rows;
+  return std::string_view(list.writer.bytes()).substr(before);
+}
+
+std::vector<std::string> RowLists::encoded() const {
+  std::vector<std::string> all;
+  for (const auto& list : lists_) {
+    wire::Writer front;
+    front.put(kVersion);
+    front.put(list.rows);
+    all.push_back(front.bytes() + list.writer.bytes());
+  }
+  return all;
 }
 
 bool decodeRows(std::string_view bytes, std::vector<UsageRow>& rows) {

@@ -5,6 +5,7 @@
 // but exact bytes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,24 @@ void putSigned(wire::Writer& writer, std::int64_t value);
 void putRow(wire::Writer& writer, const UsageRow& row);
 [[nodiscard]] UsageRow getRow(wire::Reader& reader);
 
-[[nodiscard]] std::string encodeRows(const std::vector<UsageRow>& rows);
+// Rows in lists of a fixed length, encoded as they come.
+class RowLists {
+ public:
+  explicit RowLists(std::size_t rowsOfAList) : rowsOfAList_(rowsOfAList) {}
+  // The value, until the next add(): the row as putRow() writes it.
+  std::string_view add(const UsageRow& row);
+  // As decodeRows() takes them.
+  [[nodiscard]] std::vector<std::string> encoded() const;
+  void clear() { lists_.clear(); }
+
+ private:
+  struct List {
+    std::uint32_t rows = 0;
+    wire::Writer writer;
+  };
+  std::size_t rowsOfAList_;
+  std::vector<List> lists_;
+};
 [[nodiscard]] bool decodeRows(std::string_view bytes, std::vector<UsageRow>& rows);
 
 }  // namespace cloister::metering

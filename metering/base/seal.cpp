@@ -34,13 +34,17 @@ Hash sealHash(Sha256& sha, const Hash& previous, std::string_view encodedRow) {
   return sha.begin().add(view(previous)).add(encodedRow).end();
 }
 
-void cover(Sha256& sha, Segment& segment, const UsageRow& row) {
-  wire::Writer writer;
-  putRow(writer, row);
-  segment.hash = sealHash(sha, segment.hash, writer.bytes());
+void cover(Sha256& sha, Segment& segment, const UsageRow& row, std::string_view encodedRow) {
+  segment.hash = sealHash(sha, segment.hash, encodedRow);
   segment.from = segment.rows == 0 ? row.from : std::min(segment.from, row.from);
   segment.to = segment.rows == 0 ? row.to : std::max(segment.to, row.to);
   ++segment.rows;
+}
+
+void cover(Sha256& sha, Segment& segment, const UsageRow& row) {
+  wire::Writer writer;
+  putRow(writer, row);
+  cover(sha, segment, row, writer.bytes());
 }
 
 UsageRow sealRow(const SigningKey& key, const std::string& source, const std::string& tenantId,

@@ -47,7 +47,8 @@ struct NodeKey {
 
 // hash(n) of hash(n-1) and a row as putRow() encodes it.
 [[nodiscard]] Hash sealHash(Sha256& sha, const Hash& previous, std::string_view encodedRow);
-// Takes the row into the segment.
+// Takes the row into the segment. `encodedRow`: as putRow() writes it.
+void cover(Sha256& sha, Segment& segment, const UsageRow& row, std::string_view encodedRow);
 void cover(Sha256& sha, Segment& segment, const UsageRow& row);
 
 [[nodiscard]] UsageRow sealRow(const SigningKey& key, const std::string& source, const std::string& tenantId,

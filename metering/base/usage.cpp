@@ -13,7 +13,7 @@ struct Description {
 };
 constexpr std::string_view kHostPrefix = "host:";
 
-constexpr std::array<Description, static_cast<std::size_t>(kLastMeter) + 1> kDescriptions{{
+constexpr std::array<Description, kMeters> kDescriptions{{
     {"cpu", "ns", Kind::billable},
     {"cpu_throttled", "ns", Kind::billable},
     {"memory", "byte-ms", Kind::billable},

@@ -6,6 +6,7 @@
 // Threads and failures: values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,6 +44,7 @@ enum class Meter : std::uint8_t {
   seal,            // rows before it, of its source and tenant, that a host's seal covers; `note` is the seal (seal.h)
 };
 inline constexpr Meter kLastMeter = Meter::seal;
+inline constexpr std::size_t kMeters = static_cast<std::size_t>(kLastMeter) + 1;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...
 [[nodiscard]] const char* meterName(Meter);

@@ -44,7 +44,6 @@
 
 namespace cloister::metering {
 
-inline constexpr std::size_t kMeters = static_cast<std::size_t>(kLastMeter) + 1;
 // Indexed by Meter. Levels hold the highest value ever, the others the sum.
 using Totals = std::array<Quantity, kMeters>;
 

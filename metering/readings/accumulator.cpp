@@ -1,22 +1,11 @@
 #include "metering/readings/accumulator.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
-
-#include "metering/base/quantity.h"
 
 namespace cloister::metering {
 namespace {
 
 constexpr std::uint64_t kNanosPerMilli = 1'000'000;
-
-void add(Amounts& amounts, Meter meter, Quantity quantity, const char* note = "") {
-  if (quantity == 0) return;
-  // A single interval cannot reach 2^64 with real hardware; a forged or broken counter is held at the ceiling.
-  const auto ceiling = std::numeric_limits<std::uint64_t>::max();
-  amounts.push_back({meter, quantity > ceiling ? ceiling : static_cast<std::uint64_t>(quantity), note});
-}
 
 struct Difference {
   std::uint64_t amount = 0;
@@ -39,7 +28,12 @@ Difference move(std::optional<std::uint64_t>& last, const std::optional<std::uin
 // Trapezoid in byte-nanoseconds times two; whole byte-milliseconds come out, the rest stays in `remainder`.
 Quantity integrate(std::uint64_t before, std::uint64_t after, std::uint64_t nanos, std::uint64_t& remainder) {
   const Quantity doubled = (Quantity{before} + after) * nanos + remainder;
-  constexpr Quantity kUnit = 2U * kNanosPerMilli;
+  constexpr std::uint64_t kUnit = 2U * kNanosPerMilli;
+  // Below 8 GiB and a second: a division of 64 bits takes a tenth of the other.
+  if (const auto narrow = static_cast<std::uint64_t>(doubled); narrow == doubled) {
+    remainder = narrow % kUnit;
+    return narrow / kUnit;
+  }
   remainder = static_cast<std::uint64_t>(doubled % kUnit);
   return doubled / kUnit;
 }
@@ -61,16 +55,14 @@ Progress bornAt(std::uint64_t bootNanos) {
   return progress;
 }
 
-Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation) {
-  Amounts amounts;
-  amounts.reserve(8);  // of a group that runs: growing costs more than all else here
+Gaps advance(Progress& progress, const Reading& reading, const Allocation& allocation, Sums& sums) {
   Reading& last = progress.last;
   const std::uint64_t nanos = reading.bootNanos > last.bootNanos ? reading.bootNanos - last.bootNanos : 0;
   bool anew = false;
   const auto count = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
     const auto moved = move(before, after);
     anew = anew || moved.anew;
-    add(amounts, meter, moved.amount);
+    sums.add(meter, moved.amount);
   };
   count(Meter::cpu, last.cpuNanos, reading.cpuNanos);
   count(Meter::cpuThrottled, last.throttledNanos, reading.throttledNanos);
@@ -81,10 +73,10 @@ Amounts advance(Progress& progress, const Reading& reading, const Allocation& al
   count(Meter::blockWrites, last.blockWrites, reading.blockWrites);
   count(Meter::cpuThrottles, last.throttles, reading.throttles);
   count(Meter::pidsRefused, last.pidsRefused, reading.pidsRefused);
-  add(amounts, Meter::diskFull, reading.diskFull ? 1 : 0);
+  sums.add(Meter::diskFull, reading.diskFull ? 1 : 0);
 
-  add(amounts, Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
-  add(amounts, Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
+  sums.raise(Meter::memoryPeak, highest(last.memoryPeakBytes, reading.memoryPeakBytes, reading.memoryBytes));
+  sums.raise(Meter::pidsPeak, highest(last.pidsPeak, reading.pidsPeak, reading.pids));
   const auto raise = [](std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after) {
     if (after) before = std::max(before.value_or(0), *after);
   };
@@ -96,7 +88,7 @@ Amounts advance(Progress& progress, const Reading& reading, const Allocation& al
   const auto level = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after,
                          std::uint64_t& remainder) {
     if (before && after && nanos <= kLongestInterval) {
-      add(amounts, meter, integrate(*before, *after, nanos, remainder));
+      sums.add(meter, integrate(*before, *after, nanos, remainder));
     } else if (before && (after || *before > 0)) {
       // A level that was never there (no such controller, no upper) starts at zero and is no gap.
       unread = true;
@@ -106,22 +98,23 @@ Amounts advance(Progress& progress, const Reading& reading, const Allocation& al
   level(Meter::memoryByteSeconds, last.memoryBytes, reading.memoryBytes, progress.memoryRemainder);
   level(Meter::diskByteSeconds, last.diskBytes, reading.diskBytes, progress.diskRemainder);
 
-  const Quantity life = Quantity{nanos} + progress.lifeRemainder;
-  const auto millis = static_cast<std::uint64_t>(life / kNanosPerMilli);
-  progress.lifeRemainder = static_cast<std::uint64_t>(life % kNanosPerMilli);
-  add(amounts, Meter::instanceSeconds, millis);
-  add(amounts, Meter::memoryAllocated, Quantity{allocation.memoryBytes} * millis);
+  // The remainder is below a millisecond, and so is what each part leaves: no sum of them is near 64 bits.
+  const std::uint64_t rest = nanos % kNanosPerMilli + progress.lifeRemainder;
+  const std::uint64_t millis = nanos / kNanosPerMilli + rest / kNanosPerMilli;
+  progress.lifeRemainder = rest % kNanosPerMilli;
+  sums.add(Meter::instanceSeconds, millis);
+  sums.add(Meter::memoryAllocated, Quantity{allocation.memoryBytes} * millis);
 
   // A gap shorter than a millisecond still is a row.
   const std::uint64_t gapMillis = std::max<std::uint64_t>(nanos / kNanosPerMilli, 1);
-  if (anew) add(amounts, Meter::gap, gapMillis, gap::kCounterReset);
-  if (unread) add(amounts, Meter::gap, gapMillis, gap::kNotRead);
+  Gaps gaps;
+  if (anew) gaps.push_back({gapMillis, gap::kCounterReset});
+  if (unread) gaps.push_back({gapMillis, gap::kNotRead});
   last.bootNanos = std::max(last.bootNanos, reading.bootNanos);
-  return amounts;
+  return gaps;
 }
 
-Amounts advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds) {
-  Amounts amounts;
+Gaps advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds, Sums& sums) {
   bool anew = false;
   for (const auto& [meter, field] : {std::pair{Meter::networkExternalIn, &TrafficCounters::externalIn},
                                      {Meter::networkExternalOut, &TrafficCounters::externalOut},
@@ -129,23 +122,18 @@ Amounts advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::u
                                      {Meter::networkInternalOut, &TrafficCounters::internalOut}}) {
     const auto moved = difference(last.*field, now.*field);
     anew = anew || moved.anew;
-    add(amounts, meter, moved.amount);
+    sums.add(meter, moved.amount);
   }
-  add(amounts, Meter::networkDropped, difference(last.droppedPackets, now.droppedPackets).amount);
+  sums.add(Meter::networkDropped, difference(last.droppedPackets, now.droppedPackets).amount);
   last = now;
-  if (anew) add(amounts, Meter::gap, std::max<std::uint64_t>(milliseconds, 1), gap::kCounterReset);
-  return amounts;
+  if (!anew) return {};
+  return {{std::max<std::uint64_t>(milliseconds, 1), gap::kCounterReset}};
 }
 
 std::uint64_t combined(Meter meter, std::uint64_t held, std::uint64_t quantity) {
   if (isLevel(meter)) return std::max(held, quantity);
   const auto ceiling = std::numeric_limits<std::uint64_t>::max();
   return quantity > ceiling - held ? ceiling : held + quantity;
-}
-
-void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity) {
-  auto& held = window[key];
-  held = combined(key.meter, held, quantity);
 }
 
 }  // namespace cloister::metering

@@ -10,12 +10,14 @@
 // values and pure functions.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
-#include <map>
+#include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
+#include "metering/base/quantity.h"
 #include "metering/base/usage.h"
 #include "metering/readings/reading.h"
 
@@ -23,14 +25,46 @@ namespace cloister::metering {
 
 inline constexpr std::uint64_t kLongestInterval = 30'000'000'000;  // nanoseconds
 
-// What a reading adds for one instance (or for a tenant's network).
-struct Amount {
-  Meter meter = Meter::cpu;
-  std::uint64_t quantity = 0;
-  std::string note;
-  friend bool operator==(const Amount&, const Amount&) = default;
+// Levels by maximum, all others by addition, held at the ceiling of 64 bits.
+[[nodiscard]] std::uint64_t combined(Meter meter, std::uint64_t held, std::uint64_t quantity);
+
+// What readings add up to, by meter, without what has a note. No real hardware reaches 2^64 in a window: a forged or
+// broken counter is held at that ceiling.
+class Sums {
+ public:
+  void add(Meter meter, Quantity quantity) {
+    auto& held = at(meter);
+    const auto sum = Quantity{held} + quantity;
+    held = sum > kCeiling ? kCeiling : static_cast<std::uint64_t>(sum);
+  }
+  // Of a meter that is a level.
+  void raise(Meter meter, std::uint64_t level) { at(meter) = std::max(at(meter), level); }
+  void set(Meter meter, std::uint64_t quantity) { at(meter) = quantity; }
+  [[nodiscard]] std::uint64_t of(Meter meter) const { return values_[static_cast<std::size_t>(meter)]; }
+  // With each meter that is not zero, and its quantity.
+  template <typename Visit>
+  void each(Visit&& visit) const {
+    for (std::size_t i = 0; i < kMeters; ++i) {
+      if (values_[i] != 0) visit(static_cast<Meter>(i), values_[i]);
+    }
+  }
+  [[nodiscard]] bool empty() const {
+    return std::all_of(values_.begin(), values_.end(), [](std::uint64_t value) { return value == 0; });
+  }
+  friend bool operator==(const Sums&, const Sums&) = default;
+
+ private:
+  static constexpr std::uint64_t kCeiling = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t& at(Meter meter) { return values_[static_cast<std::size_t>(meter)]; }
+  std::array<std::uint64_t, kMeters> values_{};
 };
-using Amounts = std::vector<Amount>;
+
+// A stretch of milliseconds in which something is missing, and what.
+struct Gap {
+  std::uint64_t milliseconds = 0;
+  const char* note = "";
+};
+using Gaps = std::vector<Gap>;
 
 // The last reading, and what an interval left over: sub-millisecond remainders go on from here.
 struct Progress {
@@ -49,9 +83,8 @@ struct Allocation {
   friend bool operator==(const Allocation&, const Allocation&) = default;
 };
 
-// Moves `progress` on to `reading` (whose absent counters keep their last value) and returns what came in between; zero
-// amounts are left out.
-[[nodiscard]] Amounts advance(Progress& progress, const Reading& reading, const Allocation& allocation);
+// Moves `progress` on to `reading` (whose absent counters keep their last value) and adds what came in between.
+[[nodiscard]] Gaps advance(Progress& progress, const Reading& reading, const Allocation& allocation, Sums& sums);
 
 // A tenant's traffic as the launcher counts it: bytes of IP packets since its counters were made, and packets over its
 // rate. The latter is a 32-bit counter of the kernel's that begins anew with the rate: that is no gap in what is
@@ -65,19 +98,7 @@ struct TrafficCounters {
   friend bool operator==(const TrafficCounters&, const TrafficCounters&) = default;
 };
 // `milliseconds` since the last call: the length of a gap, should a counter go backwards.
-[[nodiscard]] Amounts advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds);
-
-// Sums of a window, by what a row is keyed with. Levels by maximum, all others by addition.
-struct AmountKey {
-  std::string tenantId;
-  std::string appId;
-  std::string instanceId;
-  Meter meter = Meter::cpu;
-  std::string note;
-  friend auto operator<=>(const AmountKey&, const AmountKey&) = default;
-};
-using WindowAmounts = std::map<AmountKey, std::uint64_t>;
-[[nodiscard]] std::uint64_t combined(Meter meter, std::uint64_t held, std::uint64_t quantity);
-void combine(WindowAmounts& window, const AmountKey& key, std::uint64_t quantity);
+[[nodiscard]] Gaps advanceNetwork(TrafficCounters& last, const TrafficCounters& now, std::uint64_t milliseconds,
+                                  Sums& sums);
 
 }  // namespace cloister::metering

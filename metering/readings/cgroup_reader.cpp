@@ -77,11 +77,13 @@ std::optional<std::uint64_t> parseSingle(std::string_view text) {
 }
 
 std::optional<std::uint64_t> parseKey(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    auto line = takeToken(text, "\n");
-    if (takeToken(line, " ") == key) return number(takeToken(line, " "));
+  for (;;) {
+    const auto end = std::min(text.find('\n'), text.size());
+    if (end > key.size() && text.starts_with(key) && text[key.size()] == ' ')
+      return number(text.substr(key.size() + 1, end - key.size() - 1));
+    if (end == text.size()) return std::nullopt;
+    text.remove_prefix(end + 1);
   }
-  return std::nullopt;
 }
 
 std::optional<BlockSums> parseIoStat(std::string_view text) {
@@ -227,9 +229,14 @@ Result<Reading> CgroupReader::read(Depth depth) {
     SmallBuffer buffer;  // a large one would be set to zero each time
     readUsual(buffer, reading);
   }
-  if (depth == Depth::full) {
+  const auto grew = [&] { return !reading.cpuNanos || reading.cpuNanos != fullCpu_ || ++idle_ == kIdleReadings; };
+  if (depth == Depth::full || (depth == Depth::due && grew())) {
     LargeBuffer buffer;
     readRest(buffer, reading);
+    if (depth == Depth::due) {
+      fullCpu_ = reading.cpuNanos;
+      idle_ = 0;
+    }
   }
   bool any = false;
   forEachField(reading, [&any](const std::optional<std::uint64_t>& field) { any = any || field.has_value(); });

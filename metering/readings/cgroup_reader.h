@@ -21,7 +21,9 @@
 //
 // A reading of `usual` depth has CPU, memory and disk (and on v2 the throttled time, which is in the same file): what
 // is integrated or matters by the second. The others only grow or keep their own peak, so that they lose nothing when
-// they are read more seldom: a read of a file costs one to three microseconds, and there are nine.
+// they are read more seldom: a read of a file costs three to five microseconds, and there are nine. One of `due` depth
+// is a full one, unless the group spent no CPU since the last due one that was: then nothing of it grew but what the
+// kernel wrote back for it, and only each kIdleReadings-th is full.
 // Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
 #pragma once
 
@@ -43,7 +45,8 @@ class CgroupReader {
   // Borrows the directories only while it runs; the files (and a duplicate of `upper`) stay open.
   [[nodiscard]] static Result<CgroupReader> open(const GroupDescriptors& descriptors);
 
-  enum class Depth { usual, full };
+  enum class Depth { usual, due, full };
+  static constexpr unsigned kIdleReadings = 6;
   [[nodiscard]] Result<Reading> read(Depth depth = Depth::full);
 
  private:
@@ -65,6 +68,8 @@ class CgroupReader {
   UniqueFd pidsPeak_;
   UniqueFd pidsEvents_;
   UniqueFd upper_;
+  std::optional<std::uint64_t> fullCpu_;  // CPU at the last due reading that was a full one
+  unsigned idle_ = 0;                     // those since that were not
 };
 
 // Parsers of the kernel's formats; no value when the text is not of that shape.

@@ -28,7 +28,6 @@
 // commit errors come back from flush(), add() and finish() and lose nothing: the next one writes all.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,6 +42,10 @@
 namespace cloister::metering {
 
 inline constexpr std::int64_t kWindowMicros = 10'000'000;
+[[nodiscard]] constexpr std::int64_t windowStart(std::int64_t utcMicros) {
+  const auto rest = utcMicros % kWindowMicros;
+  return utcMicros - (rest < 0 ? rest + kWindowMicros : rest);
+}
 inline constexpr unsigned kFullEvery = 10;  // readings: once a window
 
 // Whose group it is. `group` is the launcher's container id ("<instance id>-<attempt>", "<build id>"), unique on the
@@ -111,23 +114,25 @@ class Sampler {
  private:
   Sampler(Spool& spool, std::string bootId, const SigningKey& key, SpoolState state);
   enum class Reason { periodic, last };
-  static constexpr std::size_t kAmounts = static_cast<std::size_t>(kLastMeter) + 1;
-  // A group with its reader, and what it added since the last fold(): apart from the window's sums, so that a commit
-  // for another group need not write this one too.
+  // A group with its reader. What is read goes into its state, which is stored when the window ends, or before with
+  // what needs it: a commit for another group need not write this one too.
   struct Running {
     CgroupReader reader;
+    const std::string* name;              // in running_
     GroupState* state;                    // in state_.groups
     unsigned turn;                        // of full readings
     std::uint64_t endNanos = UINT64_MAX;  // of the boot clock, when it is known
-    std::array<std::uint64_t, kAmounts> added{};
-    Amounts gaps{};
   };
-  void take(const std::string& tenantId, const std::string& appId, const std::string& instanceId,
-            const Amounts& amounts);
+  using Groups = Kept<std::string, GroupState>;
+  void take(const AmountKey& key, std::uint64_t quantity);
+  // Gaps or sums of a group or tenant; the key's meter and note do not matter. The caller sees to it that the readings
+  // that they follow are stored with them.
+  void takeGaps(const AmountKey& whose, const Gaps& gaps);
+  void takeSums(const AmountKey& whose, const Sums& sums);
+  // What it has of the open window stays.
+  Groups::Iterator eraseGroup(Groups::Iterator group);
   // False when the group could not be read; its life-cycle meters go on.
-  static bool readGroup(Running& running, Moment at, Reason reason);
-  // Into the window's sums, with what the commits from now on must have of it.
-  void fold(const std::string& name, Running& running);
+  bool readGroup(Running& running, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
   void noteState(const GroupState& group, const std::string& previous, const std::string& current,
                  std::int64_t utcMicros);
@@ -135,13 +140,16 @@ class Sampler {
   void noteClockStep(Moment at);
   // The open window's sums as rows, in their segments.
   [[nodiscard]] std::size_t closeWindow(std::int64_t to);
-  using Segments = std::map<std::string, Segment>;
-  Segments::iterator seal(Segments::iterator segment);
+  void closeRow(const UsageRow& row);
+  void seal(const std::string& tenantId);
   // Those whose hour ended before the open window began. The value: how many.
   std::size_t sealEnded(std::size_t most);
-  [[nodiscard]] Status commitTouched();
+  [[nodiscard]] Status commit();
+  // With all readings.
   [[nodiscard]] Status commitAll();
-  [[nodiscard]] Status committed(Status done);
+
+  // Until their window is over, changes of state have their moment at the note's end: each is a row, at that moment.
+  static constexpr char kMomentMark = '@';
 
   Spool& spool_;
   std::string bootId_;
@@ -149,14 +157,15 @@ class Sampler {
   Sha256 sha_;
   SpoolState state_;
   std::map<std::string, Running> running_;
-  std::set<std::string> touched_;  // groups that the next commit must write
-  std::set<std::string> young_;    // groups launched since the last commit of a sample of them
+  std::vector<Running*> order_;  // of running_, in which they are read; empty: to be made
+  std::set<std::string> young_;  // groups launched since the last commit of a sample of them
   bool youngSampled_ = false;
-  std::set<std::string> leaving_;        // tenants that were forgotten since the last window
-  std::vector<UsageRow> sealed_;         // of a window that is over, until a commit succeeded
-  std::set<std::string> unknownPast_;    // tenants whose network counters began before this spool did
-  std::set<std::string> unknownGroups_;  // tenants whose own groups did, or were not read by a former version
-  std::uint64_t groupsTaken_ = 0;        // nanoseconds that tenantGroup() took since the last host()
+  std::set<std::string> leaving_;          // tenants that were forgotten since the last window
+  RowLists sealed_{Spool::kRowsPerBatch};  // of a window that is over, until a commit succeeded
+  std::int64_t onlyHour_ = INT64_MIN;      // no segment began in another hour; INT64_MIN: one may have
+  std::set<std::string> unknownPast_;      // tenants whose network counters began before this spool did
+  std::set<std::string> unknownGroups_;    // tenants whose own groups did, or were not read by a former version
+  std::uint64_t groupsTaken_ = 0;          // nanoseconds that tenantGroup() took since the last host()
 };
 
 }  // namespace cloister::metering

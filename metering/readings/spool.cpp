@@ -25,15 +25,8 @@ CREATE TABLE IF NOT EXISTS batches(sequence INTEGER PRIMARY KEY, boot TEXT NOT N
 CREATE TABLE IF NOT EXISTS clock(boot TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hosts(boot TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 )";
-constexpr std::int64_t kFormat = 2;
-constexpr const char* kSetFormat = "PRAGMA user_version = 2";
-
-template <typename State>
-StateTable::Rows encodeAll(const std::map<std::string, State>& states) {
-  StateTable::Rows rows;
-  for (const auto& [name, state] : states) rows.emplace_hint(rows.end(), name, encode(state));
-  return rows;
-}
+constexpr std::int64_t kFormat = 3;
+constexpr const char* kSetFormat = "PRAGMA user_version = 3";
 
 }  // namespace
 
@@ -72,8 +65,9 @@ class Spool::Database {
     for (auto& [statement, sql] :
          {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
           std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
-          std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropClock_, "DELETE FROM clock"},
-          std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
+          std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropAmounts_, "DELETE FROM amounts"},
+          std::pair{&dropClock_, "DELETE FROM clock"}, std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
+          std::pair{&dropHosts_, "DELETE FROM hosts"}, std::pair{&putHost_, "INSERT INTO hosts VALUES(?, ?)"},
           std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
           std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
       auto prepared = sqlite_.prepare(sql);
@@ -83,7 +77,6 @@ class Spool::Database {
     if (auto prepared = groups_.prepare(sqlite_, "groups", "name"); !prepared) return note(prepared);
     if (auto prepared = networks_.prepare(sqlite_, "networks", "tenant"); !prepared) return note(prepared);
     if (auto prepared = segments_.prepare(sqlite_, "segments", "tenant"); !prepared) return note(prepared);
-    if (auto prepared = hosts_.prepare(sqlite_, "hosts", "boot"); !prepared) return note(prepared);
     auto last = meta("sequence");
     if (!last) return last.error();
     // Also a spool that lost its end, or all of itself, must not give a sequence again: the calendar is ahead of any
@@ -102,22 +95,27 @@ class Spool::Database {
     auto window = meta("window_from");
     if (!window) return window.error();
     state.windowFrom = *window;
-    if (auto read = loadAll(groups_, state.groups); !read) return read.error();
-    if (auto read = loadAll(networks_, state.networks); !read) return read.error();
-    if (auto read = loadAll(segments_, state.segments); !read) return read.error();
-    std::map<std::string, HostState> hosts;  // one at most
-    if (auto read = loadAll(hosts_, hosts); !read) return read.error();
-    if (!hosts.empty()) state.host = hosts.begin()->second;
+    if (auto read = groups_.load(sqlite_, state.groups); !read) return read.error();
+    if (auto read = networks_.load(sqlite_, state.networks); !read) return read.error();
+    if (auto read = segments_.load(sqlite_, state.segments); !read) return read.error();
     auto rows = sqlite_.prepare("SELECT key, quantity FROM amounts");
     if (!rows) return rows.error();
     Statement::Step step{};
+    std::map<AmountKey, std::uint64_t> amounts;
     while ((step = rows->step()) == Statement::Step::row) {
       AmountKey key;
       if (!decode(rows->bytes(0), key)) return Error{"spool", "decode an amount", path_, EBADMSG};
-      state.amounts.emplace(std::move(key), rows->bits(1));
+      amounts.emplace(std::move(key), rows->bits(1));
     }
     if (step == Statement::Step::failed) return sqlite_.error();
-    amounts_ = state.amounts;
+    state.amounts.load(std::move(amounts));
+    auto host = sqlite_.prepare("SELECT state FROM hosts");
+    if (!host) return host.error();
+    step = host->step();
+    if (step == Statement::Step::failed) return sqlite_.error();
+    if (step == Statement::Step::row && !decode(host->bytes(0), state.host))
+      return Error{"spool", "decode the state of the host", path_, EBADMSG};
+    host_ = state.host;
     auto clock = sqlite_.prepare("SELECT boot, micros FROM clock");
     if (!clock) return clock.error();
     step = clock->step();
@@ -127,51 +125,23 @@ class Spool::Database {
     return state;
   }
 
-  Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
-                const std::set<std::string>* touched) {
+  Status commit(const SpoolState& state, const std::string& bootId, const RowLists& sealed) {
     const std::lock_guard lock(mutex_);
-    StateTable::Rows groups;
-    if (touched == nullptr) {
-      groups = encodeAll(state.groups);
-    } else {
-      groups = groups_.rows();
-      for (const auto& name : *touched) {
-        const auto group = state.groups.find(name);
-        if (group == state.groups.end()) {
-          groups.erase(name);
-        } else {
-          groups.insert_or_assign(name, encode(group->second));
-        }
-      }
-    }
-    auto networks = encodeAll(state.networks);
-    auto segments = encodeAll(state.segments);
-
-    StateTable::Rows hosts;
-    if (!state.host.bootId.empty()) hosts.emplace(state.host.bootId, encode(state.host));
-
     auto sequence = sequence_;
     Transaction transaction(sqlite_);
     if (auto begun = transaction.begin(); !begun) return begun;
-    bool good = groups_.write(groups) && networks_.write(networks) && segments_.write(segments) &&
-                writeAmounts(state.amounts) && writeClock(state.clock) && hosts_.write(hosts);
-    for (std::size_t first = 0; good && first < sealed.size(); first += kRowsPerBatch) {
-      const auto begin = sealed.begin() + static_cast<std::ptrdiff_t>(first);
-      const auto end = sealed.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRowsPerBatch, sealed.size()));
-      const auto rows = encodeRows({begin, end});
-      good = putBatch_.bind(1, ++sequence).bind(2, bootId).bindBlob(3, rows).run();
+    bool good = groups_.write(state.groups) && networks_.write(state.networks) && segments_.write(state.segments) &&
+                writeAmounts(state.amounts) && writeClock(state.clock) && writeHost(state.host);
+    for (const auto& rows : sealed.encoded()) {
+      good = good && putBatch_.bind(1, ++sequence).bind(2, bootId).bindBlob(3, rows).run();
     }
     good = good && putMeta_.bind(1, std::string_view("sequence")).bind(2, sequence).run() &&
            putMeta_.bind(1, std::string_view("window_from")).bind(2, state.windowFrom).run();
     if (!good) return failed();
     if (auto done = transaction.commit(); !done) return done;
     sequence_ = sequence;
-    groups_.committed(std::move(groups));
-    networks_.committed(std::move(networks));
-    segments_.committed(std::move(segments));
-    amounts_ = state.amounts;
     clock_ = state.clock;
-    hosts_.committed(std::move(hosts));
+    host_ = state.host;
     return {};
   }
 
@@ -260,8 +230,9 @@ class Spool::Database {
   // The error of the statement that failed, then all of them ready for the next commit.
   Error failed() {
     auto error = sqlite_.error();
-    for (auto* table : {&groups_, &networks_, &segments_, &hosts_}) table->reset();
-    for (auto* statement : {&putMeta_, &putAmount_, &dropAmount_, &dropClock_, &putClock_, &putBatch_, &dropBatch_}) {
+    for (auto* table : {&groups_, &networks_, &segments_}) table->reset();
+    for (auto* statement : {&putMeta_, &putAmount_, &dropAmount_, &dropAmounts_, &dropClock_, &putClock_, &dropHosts_,
+                            &putHost_, &putBatch_, &dropBatch_}) {
       statement->reset();
     }
     return error;
@@ -281,35 +252,22 @@ class Spool::Database {
     return sqlite_.error();
   }
 
-  template <typename State>
-  Status loadAll(StateTable& table, std::map<std::string, State>& states) {
-    if (auto loaded = table.load(sqlite_); !loaded) return loaded;
-    for (const auto& [name, bytes] : table.rows()) {
-      State state;
-      if (!decode(bytes, state)) return Error{"spool", "decode the state of " + name, path_, EBADMSG};
-      states.emplace(name, std::move(state));
-    }
-    return {};
-  }
-
-  bool writeAmounts(const WindowAmounts& wanted) {
-    for (const auto& [key, quantity] : wanted) {
-      const auto found = amounts_.find(key);
-      if (found != amounts_.end() && found->second == quantity) continue;
-      const auto bytes = encode(key);
-      if (!putAmount_.bindBlob(1, bytes).bind(2, quantity).run()) return false;
-    }
-    for (const auto& [key, quantity] : amounts_) {
-      if (wanted.contains(key)) continue;
-      const auto bytes = encode(key);
-      if (!dropAmount_.bindBlob(1, bytes).run()) return false;
-    }
-    return true;
+  bool writeAmounts(const Kept<AmountKey, std::uint64_t>& amounts) {
+    return amounts.store([this] { return dropAmounts_.run(); },
+                         [this](const AmountKey& key, std::uint64_t quantity) {
+                           return putAmount_.bindBlob(1, encode(key)).bind(2, quantity).run();
+                         },
+                         [this](const AmountKey& key) { return dropAmount_.bindBlob(1, encode(key)).run(); });
   }
 
   bool writeClock(const ClockState& wanted) {
     if (wanted == clock_) return true;
     return dropClock_.run() && putClock_.bind(1, wanted.bootId).bind(2, wanted.offsetMicros).run();
+  }
+
+  bool writeHost(const HostState& wanted) {
+    if (wanted == host_) return true;
+    return dropHosts_.run() && putHost_.bind(1, wanted.bootId).bindBlob(2, encode(wanted)).run();
   }
 
   std::mutex mutex_;
@@ -318,21 +276,30 @@ class Spool::Database {
   Past past_ = Past::none;
   bool damaged_ = false;
   std::uint64_t sequence_ = 0;
-  WindowAmounts amounts_;  // as stored
-  ClockState clock_;
+  ClockState clock_;  // as stored
+  HostState host_;
   Connection sqlite_;
   Statement putMeta_;  // statements go before their connection: they stand after it
   StateTable groups_;
   StateTable networks_;
   StateTable segments_;
-  StateTable hosts_;
   Statement putAmount_;
   Statement dropAmount_;
+  Statement dropAmounts_;
   Statement dropClock_;
   Statement putClock_;
+  Statement dropHosts_;
+  Statement putHost_;
   Statement putBatch_;
   Statement dropBatch_;
 };
+
+void SpoolState::stored() {
+  groups.stored();
+  networks.stored();
+  segments.stored();
+  amounts.stored();
+}
 
 Spool::Spool(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 Spool::~Spool() = default;
@@ -382,9 +349,8 @@ const std::string& Spool::source() const {
 Result<SpoolState> Spool::load() {
   return database_->load();
 }
-Status Spool::commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
-                     const std::set<std::string>* touched) {
-  return database_->commit(state, bootId, sealed, touched);
+Status Spool::commit(const SpoolState& state, const std::string& bootId, const RowLists& sealed) {
+  return database_->commit(state, bootId, sealed);
 }
 Result<std::vector<UsageBatch>> Spool::pending(std::size_t limit) {
   return database_->pending(limit);

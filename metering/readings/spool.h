@@ -1,10 +1,11 @@
 // Spool: the node's durable memory of metering, one SQLite file (WAL, synchronous FULL).
 //
 //   $STATE/node/spool.db   meta(key, value)               last sequence given, start of the open window
-//                          groups(name, state)            a running group: whose it is, identity, last reading
-//                          networks(tenant, state)        a tenant's last network counters
-//                          amounts(key, quantity)         the open window's sums
-//                          segments(tenant, state)        rows that the host's next seal is to cover (seal.h)
+//                          groups(name, state)            a running group: whose it is, identity, last reading, and
+//                                                         what it added to the open window
+//                          networks(tenant, state)        a tenant's last network counters, likewise
+//                          amounts(key, quantity)         what else the open window has: with a note, or of what is
+//                          gone segments(tenant, state)        rows that the host's next seal is to cover (seal.h)
 //                          batches(sequence, boot, rows)  of windows that are over, not yet acknowledged
 //                          clock(boot, micros)            how the calendar stood to the boot clock
 //                          hosts(boot, state)             last CPU counters of the host and of all tenants
@@ -13,21 +14,21 @@
 // return: after kill -9 at any moment the next start finds readings, sums and segments of the same instant and goes on
 // from there; the kernel's counters went on meanwhile, so nothing is lost or doubled. A sequence is never given twice:
 // it grows over restarts and, by starting at the calendar's microseconds, also over a lost or cut file. Batches keep
-// their order, which seals rest on. Format 2; 1 had no segments, and opens as 2. Threads: the meter thread commits, an
-// uplink thread may call pending() and acknowledge(); a mutex serialises them. Failures: Error{stage "spool",
-// operation, path, SQLite's text in operation}; a failed commit changed nothing.
+// their order, which seals rest on. Format 3; 2 had all sums in amounts, 1 no segments, and both open as 3.
+// Threads: the meter thread commits, an uplink thread may call pending() and acknowledge(); a mutex serialises them.
+// Failures: Error{stage "spool", operation, path, SQLite's text in operation}; a failed commit changed nothing.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "metering/base/encoding.h"
 #include "metering/base/seal.h"
 #include "metering/base/usage.h"
 #include "metering/readings/accumulator.h"
+#include "metering/readings/kept.h"
 #include "sandbox/base/result.h"
 
 namespace cloister::metering {
@@ -44,6 +45,7 @@ struct GroupState {
   std::int64_t lastUtcMicros = 0;    // calendar time of the last reading
   std::int64_t closedUtcMicros = 0;  // not 0: it was missing then, and its gap row is written; or finished
   bool finished = false;             // its last reading was then: it is counted, but perhaps not removed yet
+  Sums sums{};                       // of the open window
   friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 
@@ -53,6 +55,7 @@ struct TenantCounters {
   std::uint64_t lastBootNanos = 0;
   std::uint64_t groupInode = 0;  // of its own group; 0: not seen yet
   std::uint64_t groupCpu = 0;    // nanoseconds, likewise
+  Sums sums{};                   // of the open window
   friend bool operator==(const TenantCounters&, const TenantCounters&) = default;
 };
 
@@ -72,15 +75,28 @@ struct HostState {
   friend bool operator==(const HostState&, const HostState&) = default;
 };
 
+// What a row is keyed with.
+struct AmountKey {
+  std::string tenantId;
+  std::string appId;
+  std::string instanceId;
+  Meter meter = Meter::cpu;
+  std::string note;
+  friend auto operator<=>(const AmountKey&, const AmountKey&) = default;
+};
+
 // The whole of what continues after a restart.
 struct SpoolState {
-  std::map<std::string, GroupState> groups;        // by group name (the launcher's container id)
-  std::map<std::string, TenantCounters> networks;  // by tenant id
-  std::map<std::string, Segment> segments;         // likewise; only those with rows
-  std::int64_t windowFrom = 0;                     // 0: no window open yet
-  WindowAmounts amounts;
+  Kept<std::string, GroupState> groups;        // by group name (the launcher's container id)
+  Kept<std::string, TenantCounters> networks;  // by tenant id
+  Kept<std::string, Segment> segments;         // likewise; only those with rows
+  std::int64_t windowFrom = 0;                 // 0: no window open yet
+  Kept<AmountKey, std::uint64_t> amounts;      // of the open window, beside the former's sums
   ClockState clock;
   HostState host;
+
+  // A commit of it succeeded.
+  void stored();
 };
 
 class Spool {
@@ -98,10 +114,8 @@ class Spool {
   [[nodiscard]] Past past() const;
   [[nodiscard]] const std::string& source() const;
   [[nodiscard]] Result<SpoolState> load();
-  // `state` replaces what is stored; `sealed` rows become batches of at most kRowsPerBatch rows. With `touched`, groups
-  // of other names stay as they are stored: nothing of them may be in the sums that is not in their stored readings.
-  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const std::vector<UsageRow>& sealed,
-                              const std::set<std::string>* touched = nullptr);
+  // Stores what changed in `state`; each list of `sealed` becomes a batch. On success the caller calls state.stored().
+  [[nodiscard]] Status commit(const SpoolState& state, const std::string& bootId, const RowLists& sealed);
 
   static constexpr std::size_t kRowsPerBatch = 1000;
 

@@ -8,8 +8,9 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kGroupVersion = 2;   // 1 had a link and its counters, and no `finished`
-constexpr std::uint8_t kTenantVersion = 4;  // 1 had what the links had counted, 2 no group, 3 no dropped packets
+constexpr std::uint8_t kGroupVersion = 3;  // 1 had a link and its counters, and no `finished`; 2 no sums
+constexpr std::uint8_t kTenantVersion =
+    5;  // 1 had what the links had counted, 2 no group, 3 no dropped packets, 4 no sums
 
 void putReading(wire::Writer& writer, const Reading& reading) {
   writer.put(reading.bootNanos);
@@ -45,6 +46,24 @@ Reading getReading(wire::Reader& reader, std::uint8_t version) {
   return reading;
 }
 
+void putSums(wire::Writer& writer, const Sums& sums) {
+  static_assert(kMeters <= 32);
+  std::uint32_t present = 0;
+  sums.each([&](Meter meter, std::uint64_t) { present |= 1U << static_cast<unsigned>(meter); });
+  writer.put(present);
+  sums.each([&](Meter, std::uint64_t quantity) { writer.put(quantity); });
+}
+
+Sums getSums(wire::Reader& reader) {
+  Sums sums;
+  const auto present = reader.get<std::uint32_t>();
+  if (present >> (kMeters - 1) > 1) return reader.reject<Sums>();
+  for (unsigned i = 0; i < kMeters; ++i) {
+    if ((present >> i & 1U) != 0) sums.set(static_cast<Meter>(i), reader.get<std::uint64_t>());
+  }
+  return sums;
+}
+
 }  // namespace
 
 std::string encode(const GroupState& state) {
@@ -63,6 +82,7 @@ std::string encode(const GroupState& state) {
   putSigned(writer, state.lastUtcMicros);
   putSigned(writer, state.closedUtcMicros);
   writer.put(static_cast<std::uint8_t>(state.finished));
+  putSums(writer, state.sums);
   return writer.bytes();
 }
 
@@ -84,6 +104,7 @@ bool decode(std::string_view bytes, GroupState& state) {
   state.lastUtcMicros = getSigned(reader);
   state.closedUtcMicros = getSigned(reader);
   state.finished = version >= 2 && reader.get<std::uint8_t>() != 0;
+  if (version >= 3) state.sums = getSums(reader);
   return reader.finish();
 }
 
@@ -99,6 +120,7 @@ std::string encode(const TenantCounters& state) {
   writer.put(state.groupInode);
   writer.put(state.groupCpu);
   writer.put(state.bytes.droppedPackets);
+  putSums(writer, state.sums);
   return writer.bytes();
 }
 
@@ -123,6 +145,7 @@ bool decode(std::string_view bytes, TenantCounters& state) {
     state.groupCpu = reader.get<std::uint64_t>();
   }
   if (version >= 4) state.bytes.droppedPackets = reader.get<std::uint64_t>();
+  if (version >= 5) state.sums = getSums(reader);
   return reader.finish();
 }
 

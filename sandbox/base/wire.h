@@ -6,6 +6,7 @@
 // Threads: a Reader or Writer belongs to one thread. Failures: Reader::failed().
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,7 +25,9 @@ class Writer {
   requires std::is_unsigned_v<T> || std::is_enum_v<T>
   void put(T value) {
     auto bits = static_cast<std::uint64_t>(value);
-    for (std::size_t i = 0; i < sizeof(T); ++i, bits >>= 8U) bytes_.push_back(static_cast<char>(bits & 0xffU));
+    std::array<char, sizeof(T)> raw{};
+    for (std::size_t i = 0; i < sizeof(T); ++i, bits >>= 8U) raw[i] = static_cast<char>(bits & 0xffU);
+    bytes_.append(raw.data(), raw.size());
   }
   void put(std::string_view text) {
     put(static_cast<std::uint32_t>(text.size()));

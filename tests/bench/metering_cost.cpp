@@ -1,12 +1,15 @@
 // What reading all groups each second costs: the node's own Sampler over real groups, made as the launcher makes them,
 // in real time and with its windows and commits, beside a plain pread of the same files.
 //
-// One instance a tenant; each group has memory charged and CPU spent, but no process in it now. What is counted is the
-// CPU of the reading process; the launcher's answer about the network is not in it. A process of a node may have 65,536
-// descriptors, and a machine may allow fewer: sizes beyond that are read by several processes side by side, and their
-// CPU is added up. Where the machine does not give so many groups, the table ends before them.
+// One instance a tenant; each group has memory charged and CPU spent, and an upper whose use is asked for. They are
+// idle, as most are; the smallest number is measured once more with a process that goes through all groups each second
+// and spends CPU in each, for those that work are read in full more often. What is counted is the CPU of the reading
+// process; the launcher's answer about the network is not in it. A process of a node may have 65,536 descriptors, and a
+// machine may allow fewer: sizes beyond that are read by several processes side by side, and their CPU is added up.
+// Where the machine does not give so many groups, the table ends before them.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +27,7 @@
 #include <map>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "metering/readings/sampler.h"
@@ -40,9 +44,10 @@ using launcher::DescriptorKind;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kOfATenantGroup = 250;  // instances below one tenant's group: the tree of 40 tenants is deep enough
-constexpr double kMostOfACore = 1.5;       // percent, for a thousand
-constexpr rlim_t kOpenFiles = 65'536;      // as in the systemd units
-constexpr unsigned kFilesOfAGroup = 9;     // at most, that a reader keeps open
+constexpr unsigned kHeld = 1000;
+constexpr double kMostOfACore = 1.5;     // percent, for as many
+constexpr rlim_t kOpenFiles = 65'536;    // as in the systemd units
+constexpr unsigned kFilesOfAGroup = 10;  // at most, that a reader keeps open
 constexpr unsigned kSpareFiles = 100;
 constexpr double kMostOfPread = 3;   // on an emulated machine, whose times are not a core's
 constexpr double kMostGrowth = 1.5;  // of the cost a group, from the smallest size to the largest
@@ -77,10 +82,8 @@ class Groups {
     }
   }
   ~Groups() {
-    if (holder_ > 0) {
-      ::kill(holder_, SIGKILL);
-      ::waitpid(holder_, nullptr, 0);
-    }
+    rest();
+    end(holder_);
     for (unsigned i = 0; i < inodes_.size(); ++i) (void)tree_->removeInstance(1 + i / kOfATenantGroup, nameOf(i), 1000);
     if (auto gone = tree_->removeAll(); !gone) std::fprintf(stderr, "%s\n", gone.error().message().c_str());
   }
@@ -95,6 +98,7 @@ class Groups {
     UniqueFd writeEnd(done[1]);
     holder_ = ::fork();
     if (holder_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (unsigned i = 0; i < inodes_.size(); ++i) {
         (void)tree_->join(open(i), ::getpid(), cgroups::Tree::Born::elsewhere);
         auto* page =
@@ -109,6 +113,32 @@ class Groups {
     char byte = 0;
     if (holder_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error("groups cannot be joined");
   }
+  // A process goes through the first `count` groups each second and spends some CPU in each, until rest().
+  void work(unsigned count, std::chrono::milliseconds second) {
+    std::vector<UniqueFd> doors;
+    for (unsigned i = 0; i < count; ++i) {
+      for (const auto& [kind, directory] : open(i).directories) {
+        if (kind != DescriptorKind::unified) continue;
+        auto door = files::openAt(directory.get(), "cgroup.procs", O_WRONLY);
+        if (!door) throw std::runtime_error(door.error().message());
+        doors.push_back(std::move(door).value());
+      }
+    }
+    worker_ = ::fork();
+    if (worker_ < 0) throw std::runtime_error("fork failed");
+    if (worker_ > 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (auto next = Clock::now();; std::this_thread::sleep_until(next)) {
+      next += second;
+      for (const auto& door : doors) {
+        if (::write(door.get(), "0", 1) != 1) ::_exit(1);
+        const auto until = Clock::now() + std::chrono::microseconds(20);
+        while (Clock::now() < until) {
+        }
+      }
+    }
+  }
+  void rest() { end(std::exchange(worker_, -1)); }
   [[nodiscard]] std::size_t count() const { return inodes_.size(); }
   [[nodiscard]] std::uint64_t inode(unsigned i) const { return inodes_.at(i); }
   [[nodiscard]] cgroups::Group open(unsigned i) const {
@@ -116,17 +146,24 @@ class Groups {
     if (!group) throw std::runtime_error(group.error().message());
     return std::move(group).value();
   }
-  [[nodiscard]] const std::string& end() const { return end_; }
+  [[nodiscard]] const std::string& whyNoMore() const { return end_; }
   [[nodiscard]] const char* layout() const {
     return tree_->layout() == cgroups::Layout::unified ? "v2" : "v1 beside v2";
   }
   [[nodiscard]] static std::string nameOf(unsigned i) { return "in-" + std::to_string(i) + "-1"; }
 
  private:
+  static void end(pid_t child) {
+    if (child <= 0) return;
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+
   std::unique_ptr<cgroups::Tree> tree_;
   std::vector<std::uint64_t> inodes_;
   std::string end_;  // why there are no more
   pid_t holder_ = -1;
+  pid_t worker_ = -1;
 };
 
 enum class Files { eachSecond, all };
@@ -167,6 +204,7 @@ std::vector<UniqueFd> filesOf(const Groups& groups, unsigned first, unsigned end
 }
 
 struct Cost {
+  double adding = 0;   // microseconds a group, durable
   double percent = 0;  // of a core
   double sampling = 0;
   double floorUsual = 0;
@@ -213,13 +251,21 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
   // Seconds of the bench's own clocks, so that a window ends each tenth round whatever the pause.
   auto at = metering::now();
   at.utcMicros -= at.utcMicros % metering::kWindowMicros;
+  double adding = 0;
   for (unsigned i = first; i < end; ++i) {
     const std::string tail = std::to_string(i) + "-0123456789ab";
     const metering::Subject subject{Groups::nameOf(i), "tn-" + tail,    "ap-" + tail,
                                     "in-" + tail,      groups.inode(i), {64ULL << 20U}};
-    auto added = (*sampler)->add(subject, groups.open(i).directories, metering::Origin::launched, at);
+    auto descriptors = groups.open(i).directories;
+    auto upper = files::openDirectory(scratch.path());
+    if (!upper) throw std::runtime_error(upper.error().message());
+    descriptors.emplace_back(DescriptorKind::upper, std::move(upper).value());
+    const double before = ownCpu();
+    auto added = (*sampler)->add(subject, descriptors, metering::Origin::launched, at);
     if (!added) throw std::runtime_error(added.error().message());
+    adding += ownCpu() - before;
   }
+  cost.adding = adding / (end - first) * 1e6;
   double sampling = 0;
   std::size_t rows = 0;
   const auto round = [&] {
@@ -270,6 +316,7 @@ Cost measure(const Groups& groups, unsigned count, unsigned processes, const Pac
   Cost sum;
   unsigned came = 0;
   for (Cost one; ::read(readEnd.get(), &one, sizeof one) == static_cast<ssize_t>(sizeof one); ++came) {
+    sum.adding += one.adding / processes;
     sum.percent += one.percent;
     sum.sampling += one.sampling;
     sum.floorUsual += one.floorUsual;
@@ -279,6 +326,13 @@ Cost measure(const Groups& groups, unsigned count, unsigned processes, const Pac
   for (const pid_t child : children) ::waitpid(child, nullptr, 0);
   if (came != processes) throw std::runtime_error("a reader failed");
   return sum;
+}
+
+void print(const char* groups, unsigned count, unsigned processes, const Cost& cost) {
+  std::printf("%8s %10u %14.2f %12.2f %14.2f %16.2f %16.2f %10.0f %12.0f\n", groups, processes, cost.percent,
+              cost.percent / count * 1e4, cost.sampling / count * 1e4, cost.floorUsual, cost.floorAll, cost.rows,
+              cost.adding);
+  std::fflush(stdout);
 }
 
 // As many descriptors as a node may have, or as this machine gives.
@@ -298,29 +352,34 @@ bool meterCost(Size size) {
   const rlim_t descriptors = raiseDescriptors();
   const bool quick = size == Size::quick;
   const std::vector<unsigned> sizes =
-      quick ? std::vector<unsigned>{200, 400} : std::vector<unsigned>{1000, 2000, 5000, 10'000};
+      quick ? std::vector<unsigned>{200, 400} : std::vector<unsigned>{kHeld, 2000, 5000, 10'000};
   Pace pace;
   if (quick) pace = {10, std::chrono::milliseconds(100)};
   Groups groups(sizes.back());
   groups.charge();
-  std::printf("reading each second, cgroups %s, %llu descriptors a process\n%8s %10s %14s %12s %14s %16s %16s %10s\n",
-              groups.layout(), static_cast<unsigned long long>(descriptors), "groups", "processes", "% of a core",
-              "us a group", "of it reading", "pread, usual %", "pread, all %", "rows/10 s");
+  std::printf(
+      "reading each second, cgroups %s, %llu descriptors a process\n%8s %10s %14s %12s %14s %16s %16s %10s %12s\n",
+      groups.layout(), static_cast<unsigned long long>(descriptors), "groups", "processes", "% of a core", "us a group",
+      "of it reading", "pread, usual %", "pread, all %", "rows/10 s", "us to add 1");
   std::vector<double> each;
   bool good = true;
   for (const unsigned count : sizes) {
     if (groups.count() < count) {
-      std::printf("%8u not made: the machine gave %zu groups: %s\n", count, groups.count(), groups.end().c_str());
+      std::printf("%8u not made: the machine gave %zu groups: %s\n", count, groups.count(), groups.whyNoMore().c_str());
       continue;
     }
     unsigned processes = 1;
     while (count / processes * kFilesOfAGroup + kSpareFiles > descriptors) ++processes;
     const Cost cost = measure(groups, count, processes, pace);
     each.push_back(cost.percent / count * 1e4);
-    std::printf("%8u %10u %14.2f %12.2f %14.2f %16.2f %16.2f %10.0f\n", count, processes, cost.percent, each.back(),
-                cost.sampling / count * 1e4, cost.floorUsual, cost.floorAll, cost.rows);
-    std::fflush(stdout);
-    if (count == 1000) good = cost.percent < (emulated() ? kMostOfPread * cost.floorAll : kMostOfACore);
+    print(std::to_string(count).c_str(), count, processes, cost);
+    if (count == kHeld) good = cost.percent < (emulated() ? kMostOfPread * cost.floorAll : kMostOfACore);
+    if (count == sizes.front()) {
+      groups.work(count, pace.pause);
+      const Cost busy = measure(groups, count, processes, pace);
+      groups.rest();
+      print("busy", count, processes, busy);
+    }
   }
   if (each.size() > 1) {
     std::printf("cost a group, largest to smallest size: %.2f\n", each.back() / each.front());

@@ -44,9 +44,10 @@ std::uint64_t cpuOf(Spool& spool) {
   return sum;
 }
 
-std::uint64_t heldIn(const WindowAmounts& amounts) {
+std::uint64_t heldIn(const SpoolState& state) {
   std::uint64_t sum = 0;
-  for (const auto& [key, quantity] : amounts) sum += key.meter == Meter::cpu ? quantity : 0;
+  for (const auto& [name, group] : state.groups.all()) sum += group.sums.of(Meter::cpu);
+  for (const auto& [key, quantity] : state.amounts.all()) sum += key.meter == Meter::cpu ? quantity : 0;
   return sum;
 }
 
@@ -125,9 +126,9 @@ TEST(MeterFaults, KilledAtAnySystemCallItGoesOnWithoutLossOrRepetition) {
     const auto state = (*spool)->load();
     ASSERT_TRUE(state.ok()) << death;
     std::uint64_t read = 0;
-    for (const auto& [name, group] : state->groups) read += group.progress.last.cpuNanos.value_or(0);
-    const bool forgotten = !state->groups.contains("in-3-1");
-    const auto counted = cpuOf(**spool) + heldIn(state->amounts);
+    for (const auto& [name, group] : state->groups.all()) read += group.progress.last.cpuNanos.value_or(0);
+    const bool forgotten = !state->groups.all().contains("in-3-1");
+    const auto counted = cpuOf(**spool) + heldIn(*state);
     // A third that was forgotten after its last reading is in the sums alone.
     EXPECT_TRUE(counted == read || (forgotten && counted == read + 17 * kSecondMicros * 1000))
         << "death " << death << ": " << counted << " counted, " << read << " read";
@@ -140,9 +141,9 @@ TEST(MeterFaults, KilledAtAnySystemCallItGoesOnWithoutLossOrRepetition) {
     for (auto* group : {&one, &two}) {
       group->unified(60 * kSecondMicros, 10);
       const std::string id = group == &one ? "in-1" : "in-2";
-      const auto known = state->groups.find(id + "-1");
+      const auto known = state->groups.all().find(id + "-1");
       expected += 60 * kSecondMicros * 1000;
-      if (known != state->groups.end()) expected -= known->second.progress.last.cpuNanos.value_or(0);
+      if (known != state->groups.all().end()) expected -= known->second.progress.last.cpuNanos.value_or(0);
       const auto past = (*spool)->past();
       const auto origin = past == Spool::Past::known ? Origin::recovered : Origin::launched;
       ASSERT_TRUE((*sampler)->add(subject(id, group == &one ? 1 : 2), group->descriptors(), origin, at(40)).ok());

@@ -178,5 +178,41 @@ TEST(Counters, ClocksAndBootId) {
   EXPECT_EQ(boot->size(), 36U);
 }
 
+// Whether a due reading was a full one.
+bool isFull(CgroupReader& reader) {
+  const auto reading = reader.read(CgroupReader::Depth::due);
+  EXPECT_TRUE(reading.ok());
+  return reading.ok() && reading->pidsPeak.has_value();
+}
+
+TEST(CgroupReader, AnIdleGroupIsReadInFullMoreSeldom) {
+  const ScratchDirectory scratch;
+  FakeGroup group(scratch.file("group"));
+  group.put("cpu.stat", "usage_usec 1\n").put("pids.peak", "4\n");
+  auto reader = CgroupReader::open(group.descriptors());
+  ASSERT_TRUE(reader.ok());
+  EXPECT_TRUE(isFull(*reader)) << "nobody knows what it did before";
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned i = 1; i < CgroupReader::kIdleReadings; ++i) EXPECT_FALSE(isFull(*reader)) << i;
+    EXPECT_TRUE(isFull(*reader)) << "what is written back for it needs no CPU of its own";
+  }
+  group.put("cpu.stat", "usage_usec 2\n");
+  EXPECT_FALSE(reader->read(CgroupReader::Depth::usual)->pidsPeak);
+  EXPECT_TRUE(isFull(*reader)) << "since the last full one, not since the last one";
+  EXPECT_FALSE(isFull(*reader));
+  group.put("cpu.stat", "usage_usec 3\n");
+  EXPECT_TRUE(reader->read()->pidsPeak);
+  EXPECT_TRUE(isFull(*reader)) << "what somebody else looked at is not counted yet";
+}
+
+TEST(CgroupReader, WithoutACpuCounterNoGroupIsTakenForIdle) {
+  const ScratchDirectory scratch;
+  FakeGroup group(scratch.file("group"));
+  group.put("memory.current", "1\n").put("pids.peak", "4\n");
+  auto reader = CgroupReader::open(group.descriptors());
+  ASSERT_TRUE(reader.ok());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(isFull(*reader));
+}
+
 }  // namespace
 }  // namespace cloister::metering

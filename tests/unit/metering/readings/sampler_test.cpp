@@ -1,65 +1,10 @@
 #include "metering/readings/sampler.h"
 
-#include <set>
-
 #include "metering/base/sql.h"
-#include "metering/readings/clock_step.h"
-#include "tests/unit/metering/readings/fake_groups.h"
+#include "tests/unit/metering/readings/sampler_fixture.h"
 
 namespace cloister::metering {
 namespace {
-
-constexpr std::int64_t kStart = 1'700'000'000'000'000;  // a multiple of ten seconds
-
-// Both clocks, `seconds` after the start; `step` moves the calendar only.
-Moment at(double seconds, std::int64_t step = 0) {
-  const auto micros = static_cast<std::int64_t>(seconds * 1e6);
-  return {1'000'000'000'000U + static_cast<std::uint64_t>(micros) * 1000U, kStart + micros + step};
-}
-
-Subject subject(const std::string& group = "in-1-1", std::uint64_t inode = 11) {
-  return {group, "tn-1", "ap-1", "in-1", inode, {1000}};
-}
-
-class SamplerTest : public testing::Test {
- protected:
-  void SetUp() override { restart(); }
-  // A new process: the spool's file is all that it knows.
-  void restart(const std::string& bootId = "boot-a") {
-    sampler.reset();
-    spool.reset();
-    auto opened = Spool::open(scratch.file("spool.db"), "nd-1");
-    ASSERT_TRUE(opened.ok()) << opened.error().message();
-    spool = std::move(opened).value();
-    auto made = Sampler::open(*spool, bootId, hostKey());
-    ASSERT_TRUE(made.ok()) << made.error().message();
-    sampler = std::move(made).value();
-  }
-  // subject() with 100 bytes in use, and what it spent since its birth.
-  void launch(std::uint64_t cpuMicros) {
-    group.unified(cpuMicros, 100);
-    ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::launched, at(0)).ok());
-  }
-  std::vector<UsageRow> rows() {
-    std::vector<UsageRow> all;
-    const auto batches = spool->pending(1000);
-    EXPECT_TRUE(batches.ok());
-    for (const auto& batch : *batches) all.insert(all.end(), batch.rows.begin(), batch.rows.end());
-    return all;
-  }
-  std::uint64_t sum(Meter meter, const std::string& note = "") {
-    std::uint64_t total = 0;
-    for (const auto& one : rows()) {
-      if (one.meter == meter && one.note == note) total += one.quantity;
-    }
-    return total;
-  }
-
-  ScratchDirectory scratch;
-  FakeGroup group{scratch.file("group")};
-  std::unique_ptr<Spool> spool;
-  std::unique_ptr<Sampler> sampler;
-};
 
 TEST_F(SamplerTest, WindowsAreAlignedAndCarryWhatCameInBetween) {
   group.unified(0, 500);
@@ -142,6 +87,31 @@ TEST_F(SamplerTest, AGroupThatEndedWhileNobodyLookedLivedNoLonger) {
     }
     EXPECT_EQ(lived, cases[i].lived) << cases[i].end;
   }
+}
+
+TEST_F(SamplerTest, ACommitForOneGroupHasNothingOfAnother) {
+  launch(0);
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  group.unified(3'000'000, 100);
+  sampler->network("tn-1", {100, 0, 0, 0}, at(15));
+  EXPECT_EQ(sampler->sample(at(15)), 0U);
+  FakeGroup other(scratch.file("other"));
+  other.unified(20, 100);
+  auto two = subject("in-2-1", 12);
+  two.instanceId = "in-2";
+  ASSERT_TRUE(sampler->add(two, other.descriptors(), Origin::launched, at(16)).ok());
+  ASSERT_TRUE(sampler->finish("in-2-1", at(17)).ok());
+  restart();  // killed: of the first group the kernel has all, the spool what it had at the window's end
+  sampler->network("tn-1", {130, 0, 0, 0}, at(18));
+  group.unified(4'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(18)).ok());
+  ASSERT_TRUE(sampler->closeMissing(at(18)).ok());
+  EXPECT_EQ(sampler->sample(at(20)), 0U);
+  ASSERT_TRUE(sampler->flush(at(20)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 4'000'020'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 21'000U);
+  EXPECT_EQ(sum(Meter::networkExternalIn), 130U);
+  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 0U);
 }
 
 TEST_F(SamplerTest, AFinishedGroupThatIsRemovedMeanwhileLeavesNoGap) {
@@ -283,89 +253,6 @@ TEST_F(SamplerTest, AddRefusesAGroupWithoutCounters) {
   EXPECT_EQ(added.error().path, "in-1-1");
 }
 
-TEST_F(SamplerTest, StepsOfTheCalendarMoveLabelsNotQuantities) {
-  constexpr std::int64_t kHour = 3'600'000'000;
-  launch(0);
-  std::int64_t step = 0;
-  for (int second = 1; second <= 60; ++second) {
-    if (second == 15) step = kHour;       // an hour forward
-    if (second == 35) step = -2 * kHour;  // three hours back
-    group.unified(static_cast<std::uint64_t>(second) * 1'000'000, 100);
-    EXPECT_EQ(sampler->sample(at(second, step)), 0U);
-    ASSERT_TRUE(sampler->flush(at(second, step)).ok());
-  }
-  EXPECT_EQ(sum(Meter::cpu), 60'000'000'000U);
-  EXPECT_EQ(sum(Meter::instanceSeconds), 60'000U);
-  EXPECT_EQ(sum(Meter::memoryByteSeconds), 50'000U + 5'900'000U);
-  for (const auto& one : rows()) {
-    EXPECT_LT(one.from, one.to);
-    if (one.meter == Meter::instanceState) continue;
-    EXPECT_EQ(one.from % kWindowMicros, 0);
-    EXPECT_EQ(one.to % kWindowMicros, 0);
-  }
-  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 1 h"), 1U);
-  EXPECT_EQ(sum(Meter::gap, "clock stepped back by 3 h"), 1U);
-}
-
-TEST_F(SamplerTest, AStepOfTheCalendarIsEveryTenantsToKnowAlsoWhenTheNodeWasAway) {
-  constexpr std::int64_t kHour = 3'600'000'000;
-  launch(0);
-  auto other = subject("in-2-1", 12);
-  other.tenantId = "tn-2";
-  ASSERT_TRUE(sampler->add(other, group.descriptors(), Origin::launched, at(0)).ok());
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  restart();
-  ASSERT_TRUE(sampler->flush(at(20, -kHour)).ok());
-  ASSERT_TRUE(sampler->flush(at(30, -kHour)).ok());
-  std::set<std::string> tenants;
-  for (const auto& one : rows()) {
-    if (one.meter != Meter::gap) continue;
-    EXPECT_EQ(one.note, "clock stepped back by 1 h");
-    EXPECT_EQ(one.quantity, 1U);
-    EXPECT_TRUE(tenants.insert(one.tenantId).second) << "told once";
-  }
-  EXPECT_EQ(tenants, (std::set<std::string>{"tn-1", "tn-2"}));
-  restart("boot-b");  // another boot clock says nothing of the calendar
-  ASSERT_TRUE(sampler->add(subject("in-3-1", 13), group.descriptors(), Origin::launched, at(0, kHour)).ok());
-  ASSERT_TRUE(sampler->flush(at(50, kHour)).ok());
-  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 1 h"), 0U);
-  EXPECT_EQ(sum(Meter::gap, "clock stepped forward by 2 h"), 0U);
-}
-
-TEST(ClockStep, ItsNoteIsRoundedSoThatThereAreFew) {
-  EXPECT_EQ(clockStepNote(1'000'000), "clock stepped forward by 1 s");
-  EXPECT_EQ(clockStepNote(-1'499'999), "clock stepped back by 1 s");
-  EXPECT_EQ(clockStepNote(59'499'999), "clock stepped forward by 59 s");
-  EXPECT_EQ(clockStepNote(59'500'000), "clock stepped forward by 1 min");
-  EXPECT_EQ(clockStepNote(-3'600'000'000), "clock stepped back by 1 h");
-  EXPECT_EQ(clockStepNote(86'400'000'000 * 20), "clock stepped forward by 20 d");
-  EXPECT_EQ(clockStepNote(INT64_MAX), "clock stepped forward by more than a year");
-  EXPECT_EQ(clockStepNote(INT64_MIN), "clock stepped back by more than a year");
-}
-
-TEST_F(SamplerTest, NetworkIsTheTenantsAndSurvivesARestart) {
-  sampler->network("tn-1", {100, 200, 0, 0}, at(1));
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  sampler->network("tn-1", {150, 200, 0, 0}, at(11));
-  restart();
-  sampler->network("tn-1", {170, 260, 0, 0}, at(15));
-  ASSERT_TRUE(sampler->flush(at(20)).ok());
-  EXPECT_EQ(sum(Meter::networkExternalIn), 170U);
-  EXPECT_EQ(sum(Meter::networkExternalOut), 260U);
-  for (const auto& one : rows()) EXPECT_EQ(one.instanceId, "");
-  // After a boot the counters are new ones, whatever they say.
-  restart("boot-b");
-  sampler->network("tn-1", {171, 1, 0, 0}, at(65));
-  ASSERT_TRUE(sampler->flush(at(70)).ok());
-  EXPECT_EQ(sum(Meter::networkExternalIn), 341U);
-  EXPECT_EQ(sum(Meter::networkExternalOut), 261U);
-  sampler->forgetTenant("tn-1");
-  sampler->network("tn-1", {5, 5, 0, 0}, at(71));
-  ASSERT_TRUE(sampler->flush(at(80)).ok());
-  EXPECT_EQ(sum(Meter::networkExternalIn), 346U);
-  EXPECT_EQ(sum(Meter::gap, gap::kCounterReset), 0U);
-}
-
 TEST_F(SamplerTest, AFailedCommitLosesNothing) {
   launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
@@ -382,107 +269,6 @@ TEST_F(SamplerTest, AFailedCommitLosesNothing) {
   ASSERT_TRUE(sampler->flush(at(20)).ok());
   EXPECT_EQ(sum(Meter::cpu), 3'000'000'000U);
   EXPECT_EQ(sum(Meter::instanceSeconds), 15'000U);
-}
-
-TEST_F(SamplerTest, ATenantsOwnGroupCountsOnceOverRestartsAndAnew) {
-  sampler->tenantGroup("tn-1", 7, 1'000, at(1));
-  sampler->tenantGroup("tn-1", 7, 5'000, at(2));
-  ASSERT_TRUE(sampler->flush(at(30), Flush::all).ok());
-  restart();
-  sampler->tenantGroup("tn-1", 7, 6'000, at(31));
-  sampler->tenantGroup("tn-1", 8, 300, at(32));  // the group was removed and made again
-  ASSERT_TRUE(sampler->flush(at(60), Flush::all).ok());
-  EXPECT_EQ(sum(Meter::groupCpu), 6'300U);
-}
-
-// "from note" of each change of state, the former in milliseconds since the start.
-class InstanceStates : public SamplerTest {
- protected:
-  std::vector<std::string> told() {
-    std::vector<std::string> list;
-    for (const auto& one : rows()) {
-      if (one.meter != Meter::instanceState) continue;
-      EXPECT_EQ(one.quantity, 1U);
-      EXPECT_EQ(one.to, one.from + 1);
-      EXPECT_EQ(one.instanceId, "in-1");
-      list.push_back(std::to_string((one.from - kStart) / 1000) + " " + one.note);
-    }
-    return list;
-  }
-  using Told = std::vector<std::string>;
-};
-
-TEST_F(InstanceStates, BeginAndEndHaveTheirMoments) {
-  launch(0);
-  ASSERT_TRUE(sampler->finish("in-1-1", at(2.5)).ok());
-  sampler->forget("in-1-1");
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "2500 instance running -> ended"}));
-  EXPECT_EQ(sum(Meter::memoryAllocated), 2'500'000U) << "the limit, for as long as they say";
-}
-
-TEST_F(InstanceStates, AreToldOnceThoughTheNodeIsKilledInBetween) {
-  launch(0);
-  restart();
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(1)).ok());
-  ASSERT_TRUE(sampler->closeMissing(at(1)).ok());
-  ASSERT_TRUE(sampler->finish("in-1-1", at(2)).ok());
-  restart();  // before the launcher had removed it
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(3)).ok());
-  ASSERT_TRUE(sampler->closeMissing(at(3)).ok());
-  ASSERT_TRUE(sampler->finish("in-1-1", at(4)).ok());
-  restart();
-  ASSERT_TRUE(sampler->closeMissing(at(5)).ok()) << "it is gone, and that is no loss";
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "2000 instance running -> ended"}));
-  EXPECT_EQ(sum(Meter::gap, gap::kVanished), 0U);
-}
-
-TEST_F(InstanceStates, OneThatWasLostMayComeBack) {
-  launch(0);
-  restart();
-  ASSERT_TRUE(sampler->closeMissing(at(3)).ok());
-  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(5)).ok());
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  EXPECT_EQ(told(), (Told{"0 instance - -> running/1000", "5000 instance lost -> running/1000",
-                          "3000 instance running -> lost"}));
-}
-
-TEST_F(InstanceStates, AnEndThatNobodySawWasWhenItWas) {
-  launch(0);
-  sampler->ended("in-1-1", kStart + 4'000'000, at(9));
-  ASSERT_TRUE(sampler->finish("in-1-1", at(9)).ok());
-  ASSERT_TRUE(sampler->flush(at(10)).ok());
-  EXPECT_EQ(told().back(), "4000 instance running -> ended");
-}
-
-TEST_F(SamplerTest, TheHostsChainBeginsWithWhatItsTenantsRowsHave) {
-  const auto ofHost = [this](Meter meter) {
-    std::uint64_t total = 0;
-    for (const auto& one : rows()) {
-      if (one.tenantId == hostChain("nd-1") && one.meter == meter) total += one.quantity;
-    }
-    return total;
-  };
-  // Groups that are gone spent 900 before anybody looked.
-  sampler->tenantGroup("tn-1", 7, 100, at(1));
-  sampler->host({3, 1'000, 50'000}, at(1));
-  sampler->tenantGroup("tn-1", 7, 150, at(2));
-  sampler->host({3, 1'050, 50'300}, at(2));
-  ASSERT_TRUE(sampler->flush(at(10), Flush::all).ok());
-  EXPECT_EQ(ofHost(Meter::groupCpu), 150U);
-  EXPECT_EQ(ofHost(Meter::hostCpu), 300U);
-  restart();
-  sampler->host({3, 1'060, 50'400}, at(11));
-  sampler->host({4, 5, 50'450}, at(12));  // all groups were removed and made again
-  ASSERT_TRUE(sampler->flush(at(20), Flush::all).ok());
-  EXPECT_EQ(ofHost(Meter::groupCpu), 165U);
-  EXPECT_EQ(ofHost(Meter::hostCpu), 450U);
-  restart("boot-b");
-  sampler->host({3, 2, 9}, at(30));
-  ASSERT_TRUE(sampler->flush(at(40), Flush::all).ok());
-  EXPECT_EQ(ofHost(Meter::groupCpu), 167U);
-  EXPECT_EQ(ofHost(Meter::hostCpu), 459U) << "a boot begins at zero";
 }
 
 }  // namespace

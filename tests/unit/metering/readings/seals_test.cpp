@@ -195,9 +195,9 @@ TEST_F(SealsTest, ALongSegmentEndsAndBatchesMayCutIt) {
   state.windowFrom = kHourStart;
   constexpr std::uint64_t kRows = 2 * kMostSealed + 5;
   for (std::uint64_t i = 0; i < kRows; ++i) {
-    state.amounts[{"tn-1", "ap-1", "in-" + std::to_string(i), Meter::cpu, ""}] = i + 1;
+    state.amounts.change({"tn-1", "ap-1", "in-" + std::to_string(i), Meter::cpu, ""}) = i + 1;
   }
-  ASSERT_TRUE(spool->commit(state, "boot", {}));
+  ASSERT_TRUE(spool->commit(state, "boot", RowLists(1)));
   restart();
   EXPECT_EQ(*sampler->flush(at(10)), kRows);
   EXPECT_EQ(batches().size(), kRows / Spool::kRowsPerBatch + 1);
@@ -207,6 +207,38 @@ TEST_F(SealsTest, ALongSegmentEndsAndBatchesMayCutIt) {
   EXPECT_EQ(counts().sealed, kRows);
   EXPECT_EQ(counts().seals, 3U);
   EXPECT_EQ(counts().open, 2U);
+}
+
+// A ledger goes from chain to chain with the rows, so those of one stand together whatever they are of.
+TEST_F(SealsTest, RowsOfATenantStandTogether) {
+  FakeGroup group(scratch.file("group"));
+  group.unified(7, 100);
+  for (int i = 0; i < 6; ++i) {
+    const auto name = "in-" + std::to_string(i);
+    const Subject one{name + "-1", "tn-" + std::to_string(i % 3), "ap", name, 10U + static_cast<unsigned>(i), {1000}};
+    ASSERT_TRUE(sampler->add(one, group.descriptors(), Origin::launched, at(1)).ok());
+    use(one.tenantId, 2);
+  }
+  EXPECT_EQ(sampler->sample(at(3)), 0U);
+  ASSERT_TRUE(sampler->finish("in-4-1", at(4)).ok());
+  sampler->forget("in-4-1");
+  sampler->forgetTenant("tn-2");
+  flush(10);
+  std::vector<std::string> tenants;
+  std::set<std::string> kinds;
+  for (const auto& batch : batches()) {
+    for (const auto& row : batch.rows) {
+      if (row.meter == Meter::seal) continue;
+      if (tenants.empty() || tenants.back() != row.tenantId) tenants.push_back(row.tenantId);
+      kinds.insert(row.tenantId + ' ' + row.instanceId + ' ' + meterName(row.meter));
+    }
+  }
+  EXPECT_EQ(tenants, (std::vector<std::string>{"tn-0", "tn-1", "tn-2"}));
+  for (const char* kind : {"tn-0 in-3 memory", "tn-1 in-4 cpu", "tn-1 in-4 instance_state", "tn-1  network_external_in",
+                           "tn-2 in-5 instance", "tn-2  network_internal_in"}) {
+    EXPECT_TRUE(kinds.contains(kind)) << kind;
+  }
+  EXPECT_EQ(seals().size(), 1U);
 }
 
 // Batches that went under new sequences keep their order, or no seal over them would hold.

@@ -20,30 +20,46 @@ namespace {
 
 const AmountKey kCpu{"t", "a", "i", Meter::cpu, ""};
 
-// A state whose last reading says `counted` in all, of which `open` are in the open window.
+// Whatever is stored, a state whose last reading says `counted` in all, of which `open` are in the open window: half
+// of them with the group, the others apart.
 SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   SpoolState state;
   GroupState group{"t", "a", "i", "boot", 99, {1024}, bornAt(5), 1};
   group.progress.last.cpuNanos = counted;
   group.progress.last.memoryBytes.reset();
-  state.groups.emplace("g", group);
   group.finished = true;
-  state.groups.emplace("over", group);
-  state.networks.emplace("t", TenantCounters{"boot", {counted, 2, 3, 4}, 5});
+  state.groups.change("over") = group;
+  group.finished = false;
+  group.sums.add(Meter::cpu, open / 2);
+  state.groups.change("g") = group;
+  state.networks.change("t") = TenantCounters{"boot", {counted, 2, 3, 4}, 5};
   state.windowFrom = static_cast<std::int64_t>(counted);
   state.clock = {"boot", -5};
-  if (open != 0) state.amounts.emplace(kCpu, open);
+  state.amounts.clear();
+  if (open != 0) state.amounts.change(kCpu) = open - open / 2;
   return state;
+}
+
+RowLists lists(const std::vector<UsageRow>& rows = {}) {
+  RowLists made(Spool::kRowsPerBatch);
+  for (const auto& row : rows) (void)made.add(row);
+  return made;
 }
 
 UsageRow row(std::uint64_t quantity) {
   return {"t", "a", "i", Meter::cpu, quantity, 10, 20, ""};
 }
 
+std::uint64_t openIn(const SpoolState& state) {
+  std::uint64_t sum = 0;
+  for (const auto& [key, quantity] : state.amounts.all()) sum += quantity;
+  for (const auto& [name, group] : state.groups.all()) sum += group.sums.of(Meter::cpu);
+  return sum;
+}
+
 // What batches and the open window hold together.
 std::uint64_t held(Spool& spool, const SpoolState& state) {
-  std::uint64_t sum = 0;
-  for (const auto& [key, quantity] : state.amounts) sum += quantity;
+  std::uint64_t sum = openIn(state);
   const auto batches = spool.pending(1'000'000);
   EXPECT_TRUE(batches.ok());
   for (const auto& batch : *batches) {
@@ -53,39 +69,46 @@ std::uint64_t held(Spool& spool, const SpoolState& state) {
 }
 
 std::uint64_t counted(const SpoolState& state) {
-  const auto group = state.groups.find("g");
-  return group == state.groups.end() ? 0 : group->second.progress.last.cpuNanos.value_or(0);
+  const auto group = state.groups.all().find("g");
+  return group == state.groups.all().end() ? 0 : group->second.progress.last.cpuNanos.value_or(0);
 }
 
 TEST(Spool, StateSurvivesAnotherOpen) {
   const ScratchDirectory scratch;
   const auto path = scratch.file("spool.db");
   auto state = stateAt(1'000'000'000'000'000'000, 7);
-  state.amounts[{"t", "", "", Meter::gap, gap::kVanished}] = UINT64_MAX;
+  state.amounts.change({"t", "", "", Meter::gap, gap::kVanished}) = UINT64_MAX;
+  state.host = {"boot", 1, 2, 3};
   {
     auto spool = Spool::open(path, "nd-1");
     ASSERT_TRUE(spool.ok()) << spool.error().message();
     EXPECT_EQ((*spool)->past(), Spool::Past::none);
     ASSERT_TRUE((*spool)->load().ok());
-    ASSERT_TRUE((*spool)->commit(state, "boot", {}).ok());
+    ASSERT_TRUE((*spool)->commit(state, "boot", lists()).ok());
   }
   auto spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok());
   EXPECT_EQ((*spool)->past(), Spool::Past::known);
   auto back = (*spool)->load();
   ASSERT_TRUE(back.ok());
-  EXPECT_EQ(back->groups, state.groups);
-  EXPECT_EQ(back->networks, state.networks);
-  EXPECT_EQ(back->amounts, state.amounts);
+  EXPECT_EQ(back->groups.all(), state.groups.all());
+  EXPECT_EQ(back->networks.all(), state.networks.all());
+  EXPECT_EQ(back->amounts.all(), state.amounts.all());
   EXPECT_EQ(back->windowFrom, state.windowFrom);
   EXPECT_EQ(back->clock, state.clock);
-  // What is gone from the state goes from the file.
-  ASSERT_TRUE((*spool)->commit(SpoolState{}, "boot", {}).ok());
-  back = (*spool)->load();
-  ASSERT_TRUE(back.ok());
-  EXPECT_TRUE(back->groups.empty());
-  EXPECT_TRUE(back->networks.empty());
-  EXPECT_TRUE(back->amounts.empty());
+  EXPECT_EQ(back->host, state.host);
+  // What is gone from the state goes from the file, and what did not change stays.
+  back->groups.erase(back->groups.find("over"));
+  back->networks.clear();
+  back->amounts.clear();
+  back->amounts.change(kCpu) = 11;
+  ASSERT_TRUE((*spool)->commit(*back, "boot", lists()).ok());
+  const auto last = (*spool)->load();
+  ASSERT_TRUE(last.ok());
+  EXPECT_EQ(last->groups.all(), back->groups.all());
+  EXPECT_EQ(last->groups.all().size(), 1U);
+  EXPECT_TRUE(last->networks.all().empty());
+  EXPECT_EQ(last->amounts.all(), back->amounts.all());
 }
 
 TEST(Spool, BatchesAreCutAcknowledgedAndTheirSequencesNeverReturn) {
@@ -96,7 +119,7 @@ TEST(Spool, BatchesAreCutAcknowledgedAndTheirSequencesNeverReturn) {
     auto spool = Spool::open(path, "nd-1");
     ASSERT_TRUE(spool.ok());
     const std::vector<UsageRow> rows(Spool::kRowsPerBatch + 1, row(1));
-    ASSERT_TRUE((*spool)->commit({}, "boot-" + std::to_string(open), rows).ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot-" + std::to_string(open), lists(rows)).ok());
     const auto batches = (*spool)->pending();
     ASSERT_TRUE(batches.ok());
     ASSERT_EQ(batches->size(), 2U);
@@ -120,7 +143,7 @@ TEST(Spool, ALostFileDoesNotGiveASequenceAgain) {
   for (const char* name : {"one.db", "two.db"}) {
     auto spool = Spool::open(scratch.file(name), "nd-1");
     ASSERT_TRUE(spool.ok());
-    ASSERT_TRUE((*spool)->commit({}, "boot", {row(1)}).ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot", lists({row(1)})).ok());
     const auto batches = (*spool)->pending();
     ASSERT_TRUE(batches.ok());
     EXPECT_GT(batches->front().sequence, last);
@@ -150,7 +173,7 @@ TEST(Spool, AFileCutMidPageGivesItsBatchesToTheNewOne) {
     auto spool = Spool::open(path, "nd-1");
     ASSERT_TRUE(spool.ok());
     for (std::uint64_t i = 1; i <= 40; ++i) {
-      ASSERT_TRUE((*spool)->commit(stateAt(i, 0), "boot", std::vector<UsageRow>(100, row(i))).ok());
+      ASSERT_TRUE((*spool)->commit(stateAt(i, 0), "boot", lists(std::vector<UsageRow>(100, row(i)))).ok());
     }
     last = (*spool)->pending(100)->back().sequence;
   }
@@ -161,7 +184,7 @@ TEST(Spool, AFileCutMidPageGivesItsBatchesToTheNewOne) {
   auto spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok()) << spool.error().message();
   EXPECT_EQ((*spool)->past(), Spool::Past::none);
-  EXPECT_TRUE((*spool)->load()->groups.empty()) << "readings are of one instant or of none";
+  EXPECT_TRUE((*spool)->load()->groups.all().empty()) << "readings are of one instant or of none";
   const auto batches = (*spool)->pending(100);
   ASSERT_TRUE(batches.ok());
   EXPECT_GE(batches->size(), 30U) << "a few pages are gone, not all";
@@ -170,7 +193,7 @@ TEST(Spool, AFileCutMidPageGivesItsBatchesToTheNewOne) {
     EXPECT_EQ(batch.bootId, "boot");
   }
   // And none of their sequences is given again.
-  ASSERT_TRUE((*spool)->commit({}, "boot", {row(7)}).ok());
+  ASSERT_TRUE((*spool)->commit({}, "boot", lists({row(7)})).ok());
   EXPECT_GT((*spool)->pending(100)->back().sequence, last);
 }
 
@@ -181,8 +204,8 @@ TEST(Spool, ARefusedBatchGoesUnderAnotherSequence) {
   {
     auto spool = Spool::open(path, "nd-1");
     ASSERT_TRUE(spool.ok());
-    ASSERT_TRUE((*spool)->commit({}, "boot", {row(1)}).ok());
-    ASSERT_TRUE((*spool)->commit({}, "boot", {row(2)}).ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot", lists({row(1)})).ok());
+    ASSERT_TRUE((*spool)->commit({}, "boot", lists({row(2)})).ok());
     const auto before = (*spool)->pending();
     ASSERT_EQ(before->size(), 2U);
     ASSERT_TRUE((*spool)->renumber(before->front().sequence).ok());
@@ -196,7 +219,7 @@ TEST(Spool, ARefusedBatchGoesUnderAnotherSequence) {
   }
   auto spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok());
-  ASSERT_TRUE((*spool)->commit({}, "boot", {row(3)}).ok());
+  ASSERT_TRUE((*spool)->commit({}, "boot", lists({row(3)})).ok());
   EXPECT_GT((*spool)->pending()->back().sequence, fresh);
 }
 
@@ -222,7 +245,7 @@ TEST(Spool, AFileOfTheFirstFormatGoesOnWithoutSegments) {
   {
     auto spool = Spool::open(path, "nd-1");
     ASSERT_TRUE(spool.ok());
-    ASSERT_TRUE((*spool)->commit(stateAt(7, 3), "boot", {row(1)}).ok());
+    ASSERT_TRUE((*spool)->commit(stateAt(7, 3), "boot", lists({row(1)})).ok());
   }
   {
     auto sqlite = Connection::openFile(path, "test");
@@ -236,14 +259,14 @@ TEST(Spool, AFileOfTheFirstFormatGoesOnWithoutSegments) {
   auto state = (*spool)->load();
   ASSERT_TRUE(state.ok());
   EXPECT_EQ(counted(*state), 7U);
-  EXPECT_TRUE(state->segments.empty());
+  EXPECT_TRUE(state->segments.all().empty());
   EXPECT_EQ((*spool)->pending()->size(), 1U);
-  state->segments["t"] = {4, {}, 10, 20};
-  ASSERT_TRUE((*spool)->commit(*state, "boot", {}).ok());
+  state->segments.change("t") = {4, {}, 10, 20};
+  ASSERT_TRUE((*spool)->commit(*state, "boot", lists()).ok());
   spool->reset();
   spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok());
-  EXPECT_EQ((*spool)->load()->segments, state->segments);
+  EXPECT_EQ((*spool)->load()->segments.all(), state->segments.all());
 }
 
 TEST(Spool, ADirectoryThatIsNotThereIsAnErrorThatNamesThePath) {
@@ -262,13 +285,12 @@ TEST(Spool, ADirectoryThatIsNotThereIsAnErrorThatNamesThePath) {
   auto loaded = (*spool)->load();
   if (!loaded) ::_exit(2);
   auto total = counted(*loaded);
-  std::uint64_t open = 0;
-  for (const auto& [key, quantity] : loaded->amounts) open += quantity;
+  auto open = openIn(*loaded);
   for (;;) {
     ++total;
     ++open;
-    std::vector<UsageRow> sealed;
-    if (total % 3 == 0) sealed.push_back(row(std::exchange(open, 0)));
+    RowLists sealed(Spool::kRowsPerBatch);
+    if (total % 3 == 0) (void)sealed.add(row(std::exchange(open, 0)));
     if (!(*spool)->commit(stateAt(total, open), "boot", sealed)) ::_exit(3);
     if (committed >= 0 && ::write(std::exchange(committed, -1), "c", 1) != 1) ::_exit(4);
   }
@@ -316,7 +338,7 @@ TEST(Spool, AWriteAheadLogCutMidPageLeavesAWholeEarlierState) {
   auto spool = Spool::open(path, "nd-1");
   ASSERT_TRUE(spool.ok());
   for (std::uint64_t total = 1; total <= 20; ++total) {
-    ASSERT_TRUE((*spool)->commit(stateAt(total, total), "boot", {}).ok());
+    ASSERT_TRUE((*spool)->commit(stateAt(total, total), "boot", lists()).ok());
   }
   const auto wal = std::filesystem::file_size(path + "-wal");
   ASSERT_GT(wal, 20'000U);
@@ -337,7 +359,7 @@ TEST(Spool, AWriteAheadLogCutMidPageLeavesAWholeEarlierState) {
     }
     rolledBack = rolledBack || counted(*state) < 20;
     // It goes on from there, with a sequence beyond all that were given.
-    ASSERT_TRUE((*copy)->commit(stateAt(30, 30), "boot", {row(1)}).ok());
+    ASSERT_TRUE((*copy)->commit(stateAt(30, 30), "boot", lists({row(1)})).ok());
   }
   EXPECT_TRUE(rolledBack);
 }

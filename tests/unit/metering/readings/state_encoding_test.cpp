@@ -57,22 +57,57 @@ TEST(Encoding, ANetworkOfTheFirstVersionKeepsItsExternalCounters) {
   EXPECT_EQ(network, (TenantCounters{"boot", {1, 2, 0, 0}, 5}));
 }
 
-TEST(Encoding, ATenantOfTheThirdVersionHasNoDroppedPackets) {
-  const TenantCounters counters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8};
+// What sums the open window has, and how many bytes they take.
+Sums openSums() {
+  Sums sums;
+  sums.add(Meter::cpu, 9);
+  sums.add(kLastMeter, kHuge);
+  return sums;
+}
+constexpr std::size_t kSumsBytes = sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
+
+TEST(Encoding, TenantsOfFormerVersionsLackWhatCameLater) {
+  const TenantCounters counters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8, openSums()};
   auto bytes = encode(counters);
   TenantCounters back;
   ASSERT_TRUE(decode(bytes, back));
   EXPECT_EQ(back, counters);
-  bytes.front() = '\3';
+  bytes.front() = '\4';
   EXPECT_FALSE(decode(bytes, back)) << "it is longer than one";
+  bytes.resize(bytes.size() - kSumsBytes);
+  TenantCounters fourth;
+  ASSERT_TRUE(decode(bytes, fourth));
+  EXPECT_EQ(fourth, (TenantCounters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8}));
+  bytes.front() = '\3';
   bytes.resize(bytes.size() - sizeof(std::uint64_t));
   TenantCounters third;
   ASSERT_TRUE(decode(bytes, third));
   EXPECT_EQ(third, (TenantCounters{"boot", {1, 2, 3, 4, 0}, 6, 7, 8}));
 }
 
+TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
+  const GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
+  auto bytes = encode(group);
+  bytes.resize(bytes.size() - kSumsBytes);
+  bytes.front() = '\2';
+  GroupState second;
+  ASSERT_TRUE(decode(bytes, second));
+  EXPECT_TRUE(second.sums.empty());
+  second.sums = group.sums;
+  EXPECT_EQ(second, group);
+}
+
+TEST(Encoding, SumsOfAMeterThatIsNotKnownAreRefused) {
+  auto bytes = encode(GroupState{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, {}});
+  const auto mask = bytes.size() - sizeof(std::uint32_t);
+  GroupState back;
+  ASSERT_TRUE(decode(bytes, back));
+  bytes[mask + kMeters / 8] = static_cast<char>(1U << kMeters % 8);
+  EXPECT_FALSE(decode(bytes + std::string(sizeof(std::uint64_t), '\0'), back));
+}
+
 TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
-  GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true};
+  GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
   group.progress.last.memoryBytes.reset();
   const auto bytes = encode(group);
   GroupState back;
@@ -81,7 +116,7 @@ TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
   for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode(bytes.substr(0, size), back)) << size;
   EXPECT_FALSE(decode(bytes + "x", back));
   auto later = bytes;
-  later.front() = '\3';
+  later.front() = '\4';
   EXPECT_FALSE(decode(later, back));
 }
 
