@@ -243,10 +243,12 @@ Result<Reading> CgroupReader::read(Depth depth) {
   // The upper outlives the group; alone it says nothing about the group being there.
   if (!any) return Error{"metering", "read", "cgroup", ENODEV};
   if (upper_) {
-    if (const auto use = counters::diskUse(upper_.get())) {
-      reading.diskBytes = use->bytes;
-      reading.diskFull = use->full;
+    if (depth != Depth::usual || !reading.cpuNanos || reading.cpuNanos != disk_.cpuNanos) {
+      const auto use = counters::diskUse(upper_.get());
+      disk_ = use ? Disk{use->bytes, use->full, reading.cpuNanos} : Disk{};
     }
+    reading.diskBytes = disk_.bytes;
+    reading.diskFull = disk_.full;
   }
   return reading;
 }

@@ -23,7 +23,8 @@
 // is integrated or matters by the second. The others only grow or keep their own peak, so that they lose nothing when
 // they are read more seldom: a read of a file costs three to five microseconds, and there are nine. One of `due` depth
 // is a full one, unless the group spent no CPU since the last due one that was: then nothing of it grew but what the
-// kernel wrote back for it, and only each kIdleReadings-th is full.
+// kernel wrote back for it, and only each kIdleReadings-th is full. Neither did its disk's use change since the last
+// reading then, and a usual one has that of the last.
 // Threads: one thread uses a reader at a time. Failures: Error{stage "metering", operation, path, errno}.
 #pragma once
 
@@ -70,6 +71,12 @@ class CgroupReader {
   UniqueFd upper_;
   std::optional<std::uint64_t> fullCpu_;  // CPU at the last due reading that was a full one
   unsigned idle_ = 0;                     // those since that were not
+  struct Disk {
+    std::optional<std::uint64_t> bytes;
+    bool full = false;
+    std::optional<std::uint64_t> cpuNanos;  // the group's, when it was so
+  };
+  Disk disk_;
 };
 
 // Parsers of the kernel's formats; no value when the text is not of that shape.

@@ -205,6 +205,27 @@ TEST(CgroupReader, AnIdleGroupIsReadInFullMoreSeldom) {
   EXPECT_TRUE(isFull(*reader)) << "what somebody else looked at is not counted yet";
 }
 
+TEST(CgroupReader, AnIdleGroupsDiskIsAskedForMoreSeldom) {
+  const ScratchDirectory scratch;
+  FakeGroup group(scratch.file("group"));
+  group.put("cpu.stat", "usage_usec 1\n");
+  auto descriptors = group.descriptors();
+  descriptors.push_back(std::move(group.descriptors(DescriptorKind::upper).front()));
+  auto reader = CgroupReader::open(descriptors);
+  ASSERT_TRUE(reader.ok());
+  const auto use = [&](CgroupReader::Depth depth) { return reader->read(depth)->diskBytes.value_or(0); };
+  using Depth = CgroupReader::Depth;
+  std::uint64_t known = use(Depth::usual);
+  for (const auto depth : {Depth::due, Depth::full}) {
+    group.put("file-" + std::to_string(static_cast<int>(depth)), std::string(8UL << 20U, 'x'));
+    EXPECT_EQ(use(Depth::usual), known);
+    EXPECT_NE(use(depth), known);
+    known = use(Depth::usual);
+  }
+  group.put("cpu.stat", "usage_usec 2\n").put("file", std::string(8UL << 20U, 'x'));
+  EXPECT_NE(use(Depth::usual), known);
+}
+
 TEST(CgroupReader, WithoutACpuCounterNoGroupIsTakenForIdle) {
   const ScratchDirectory scratch;
   FakeGroup group(scratch.file("group"));
