@@ -12,11 +12,11 @@ namespace cloister::api {
 
 class LedgerFailure : public std::runtime_error {
  public:
-  explicit LedgerFailure(const Error& error) : std::runtime_error(error.message()), code_(error.code) {}
-  [[nodiscard]] int code() const { return code_; }
+  explicit LedgerFailure(const Error& error) : std::runtime_error(error.message()), error_(error) {}
+  [[nodiscard]] const Error& error() const { return error_; }
 
  private:
-  int code_;
+  Error error_;
 };
 
 }  // namespace cloister::api

@@ -16,6 +16,7 @@
 #include "controlplane/builds/archive.h"
 #include "controlplane/builds/blobs.h"
 #include "controlplane/builds/manifest.h"
+#include "metering/base/sql.h"
 
 namespace cloister::api {
 namespace {
@@ -118,9 +119,9 @@ Problem toProblem(const std::exception& error) {
     if (blob->code() == ENOSPC || blob->code() == EDQUOT) return {507, "storage_full", "the server's storage is full"};
   }
   if (const auto* ledger = dynamic_cast<const LedgerFailure*>(&error)) {
-    if (ledger->code() == ENOSPC) return {507, "storage_full", "the ledger's storage is full"};
+    if (ledger->error().code == ENOSPC) return {507, "storage_full", "the ledger's storage is full"};
     // Refused by a server that came back as another one: the provider mends that, not the caller.
-    if (ledger->code() == ENOTCONN || ledger->code() == ETIMEDOUT || ledger->code() == EACCES) {
+    if (metering::isAway(ledger->error()) || ledger->error().code == EACCES) {
       return {503, "ledger_unavailable", "the ledger does not answer; nothing was taken for good, ask again"};
     }
   }

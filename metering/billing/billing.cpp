@@ -105,8 +105,11 @@ class Billing::Database {
       }
       const auto name = names.find(tenant);
       auto invoice = drafts->make(*book, tenant, name == names.end() ? tenant : name->second, period);
-      if (!invoice)
-        return Error{invoice.error().stage, invoice.error().operation, tenant + ": " + invoice.error().path};
+      if (!invoice) {
+        auto error = invoice.error();
+        error.path = tenant + ": " + error.path;
+        return error;
+      }
       if (invoice->lines.empty()) continue;
       invoice->closedAt = now;
       invoices.push_back(std::move(invoice).value());

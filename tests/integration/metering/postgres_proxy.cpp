@@ -81,7 +81,7 @@ void PostgresProxy::accept() {
 bool PostgresProxy::fromClient(Pair& pair) {
   std::array<char, 65536> buffer;
   const auto bytes = take(pair.client, buffer);
-  if (bytes.empty()) return false;
+  if (bytes.empty() || --messagesLeft_ == 0) return false;
   const bool hit = at_ != At::nothing && bytes.find(kCommit) != std::string_view::npos;
   const auto at = hit ? at_.exchange(At::nothing) : At::nothing;
   if (at == At::beforeCommit || !relay(pair.server, bytes)) return false;

@@ -1,9 +1,10 @@
-// A relay in front of a PostgreSQL server's socket that breaks a connection at the one moment that matters.
+// A relay in front of a PostgreSQL server's socket that breaks a connection at the one moment that matters, or at each.
 //
 // Threads: the relay has its own; act() may be called at any time. Failures: std::runtime_error from the constructor.
 #pragma once
 
 #include <atomic>
+#include <climits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,6 +27,9 @@ class PostgresProxy {
 
   void act(At at) { at_ = at; }
   [[nodiscard]] bool acted() const { return at_ == At::nothing; }
+  // Once: both sides are closed where a client sends for the `messages`th time from now, and the server never hears it.
+  void breakAfter(int messages) { messagesLeft_ = messages; }
+  [[nodiscard]] bool broke() const { return messagesLeft_ <= 0; }
   // As host=... of a location.
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
@@ -45,6 +49,7 @@ class PostgresProxy {
   std::string directory_;
   int listener_ = -1;
   std::atomic<At> at_{At::nothing};
+  std::atomic<int> messagesLeft_{INT_MAX};
   std::atomic<bool> stopping_{false};
   std::vector<Pair> pairs_;
   std::thread thread_;
