@@ -66,6 +66,7 @@ void Agent::run(int stop) {
     }
     for (const auto token : *tokens) {
       if (token == kStopToken) {
+        meter_->readTenants();
         meter_->stop();
         return;
       }
@@ -221,7 +222,7 @@ void Agent::removeIdleTenants() {
       continue;
     }
     workers_->submit([this, tenant = it->second] {
-      meter_->readNetwork();
+      meter_->readTenants();
       auto done = runtime_->tenants().remove(tenant.index);
       if (done) {
         spdlog::info("tenant {} removed", tenant.id);

@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <set>
+#include <utility>
 
 namespace cloister::node {
 namespace {
@@ -101,7 +103,7 @@ void MeterLoop::stop() {
 }
 
 void MeterLoop::readNetwork() {
-  const std::lock_guard turn(networkMutex_);
+  const std::lock_guard turn(tenantsMutex_);
   auto usage = launcher_.networkUsage();  // outside the other mutex: a slow launcher must not hold up a final reading
   if (!usage) {
     spdlog::debug("network usage: {}", usage.error().message());
@@ -119,15 +121,30 @@ void MeterLoop::readNetwork() {
   }
 }
 
+void MeterLoop::readGroups() {
+  if (!groupCpu_) return;
+  const std::lock_guard turn(tenantsMutex_);
+  const auto groups = groupCpu_();
+  const std::lock_guard lock(mutex_);
+  const auto at = metering::now();
+  for (const auto& group : groups.tenants) sampler_->tenantGroup(group.tenantId, group.inode, group.nanos, at);
+  if (groups.host) sampler_->host(*groups.host, at);
+}
+
+void MeterLoop::readTenants() {
+  readNetwork();
+  readGroups();
+}
+
 void MeterLoop::run() {
   auto next = Clock::now();
+  std::optional<std::int64_t> window;
   for (int round = 0;; ++round) {
     if (round % kNetworkEvery == 0) readNetwork();
-    const auto groups = groupCpu_ ? groupCpu_() : Tenants::CpuOfGroups{};
+    const auto current = metering::windowStart(metering::now().utcMicros);
+    if (std::exchange(window, current) != current) readGroups();
     std::unique_lock lock(mutex_);
     const auto at = metering::now();
-    for (const auto& group : groups.tenants) sampler_->tenantGroup(group.tenantId, group.inode, group.nanos, at);
-    if (groups.host) sampler_->host(*groups.host, at);
     const std::size_t failed = sampler_->sample(at);
     if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
     if (auto done = sampler_->flush(at); !done) warn("flush", done.error());

@@ -1,5 +1,7 @@
 // MeterLoop: the thread that reads every group each second, and the door through which others add and finish groups.
 //
+// Networks are read each five seconds. Tenants' own groups and the host, which are there to be compared with, are read
+// once a window, as it ends: so they are of the same moment as the sums of the instances in it.
 // Threads: any; a mutex guards the sampler. finish() is durable when it returns: call it before the launcher's
 // remove. Failures: add() and finish() return them; the loop logs and goes on.
 #pragma once
@@ -49,7 +51,7 @@ class MeterLoop {
   // What its limits have refused it until now; none of a container that is not metered.
   struct LimitHits {
     std::uint64_t oomKills = 0;
-    std::uint64_t oomKillsBefore = 0;  // at the last full reading, up to ten seconds ago
+    std::uint64_t oomKillsBefore = 0;  // at the last full reading, up to ten seconds ago, or a minute if it was idle
     std::uint64_t pidsRefused = 0;
   };
   [[nodiscard]] LimitHits limitHits(const std::string& container);
@@ -59,18 +61,21 @@ class MeterLoop {
   // Whose network counters the launcher's tenant indexes are.
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
-  // Reads the network counters now: before a tenant's are removed with it.
-  void readNetwork();
+  // Reads the counters of tenants' networks and own groups now: before a tenant's are removed with it, and before the
+  // end.
+  void readTenants();
   // Writes everything down; the loop has ended afterwards.
   void stop();
 
  private:
   MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool, std::unique_ptr<metering::Sampler> sampler);
   void run();
+  void readNetwork();
+  void readGroups();
 
   Launcher& launcher_;
   std::unique_ptr<metering::Spool> spool_;
-  std::mutex networkMutex_;  // from the question to the launcher until its answer is counted, so that none overtakes
+  std::mutex tenantsMutex_;  // from a question about tenants until its answer is counted, so that none overtakes
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<metering::Sampler> sampler_;

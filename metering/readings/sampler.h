@@ -3,8 +3,8 @@
 //
 //   start:    open(); for each recovered container add(Origin::recovered); then closeMissing()
 //   launch:   add(Origin::launched) as soon as the launcher has answered
-//   1 s:      network() with the launcher's networkUsage() for each tenant (as seldom as flush is fine), sample(),
-//             flush()
+//   1 s:      sample(), flush(); before them, as seldom as each window is fine, network() with the launcher's
+//             networkUsage() for each tenant, tenantGroup() and host()
 //   exit:     finish() after the last process ended and BEFORE the launcher's remove: durable when it returns;
 //             forget() after it
 //   stop:     flush(Flush::all) is allowed, not needed: the next process continues from the spool
@@ -90,8 +90,8 @@ class Sampler {
   [[nodiscard]] std::size_t sample(Moment at);
   // Bytes of a tenant since its counters were made (launcher::NetworkUsage). Never older ones after newer ones.
   void network(const std::string& tenantId, const TrafficCounters& bytes, Moment at);
-  // CPU of the tenant's own group since that was made; `inode` tells one group from the next. It is read beside
-  // sample(), so that both are of the same window.
+  // CPU of the tenant's own group since that was made; `inode` tells one group from the next. It is read beside the
+  // sample() that ends a window, so that both are of the same moment.
   void tenantGroup(const std::string& tenantId, std::uint64_t inode, std::uint64_t cpuNanos, Moment at);
   // CPU of the group that all tenants' groups are in, which keeps what those spent that are gone, and of the host.
   // After tenantGroup() of each tenant. Rows of the host's own chain.

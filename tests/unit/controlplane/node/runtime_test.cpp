@@ -5,9 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <functional>
+#include <thread>
 
 #include "sandbox/base/process.h"
 #include "tests/unit/metering/readings/fake_groups.h"
@@ -72,7 +75,8 @@ class RuntimeTest : public testing::Test {
     layers = std::make_unique<LayerCache>(launcher.scratch.file("layers"), FetchBlob(), launcher);
     runtime = std::make_unique<Runtime>(launcher, *layers, *meter);
   }
-  std::uint64_t cpu() {
+  std::uint64_t cpu() { return sumOf(Meter::cpu); }
+  std::uint64_t sumOf(Meter wanted) {
     meter->stop();
     std::uint64_t sum = 0;
     const auto batches = meter->spool().pending(100);
@@ -80,7 +84,7 @@ class RuntimeTest : public testing::Test {
     for (const auto& batch : *batches) {
       for (const auto& row : batch.rows) {
         EXPECT_EQ(row.tenantId, "tn-1");
-        if (row.meter == Meter::cpu) sum += row.quantity;
+        if (row.meter == wanted) sum += row.quantity;
       }
     }
     return sum;
@@ -121,6 +125,24 @@ TEST_F(RuntimeTest, WhatStillRunsIsKilledBeforeItsLastReading) {
   ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
   EXPECT_EQ(::waitpid(launcher.pid, nullptr, 0), launcher.pid);
   EXPECT_EQ(cpu(), 6'000'000U);
+}
+
+TEST_F(RuntimeTest, TenantsOwnGroupsAreReadOnceAWindowAndBeforeTheirEnd) {
+  std::atomic<std::uint64_t> spent{1'000};
+  std::atomic<int> asked{0};
+  meter->setGroupCpu([&] {
+    ++asked;
+    Tenants::CpuOfGroups all;
+    all.tenants.push_back({"tn-1", 7, spent});
+    return all;
+  });
+  meter->start();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'500));
+  EXPECT_GE(asked, 1);
+  EXPECT_LE(asked, 2) << "of three readings";
+  spent = 9'000;
+  meter->readTenants();
+  EXPECT_EQ(sumOf(Meter::groupCpu), 9'000U);
 }
 
 }  // namespace
