@@ -1,24 +1,21 @@
 // What reading all groups each second costs: the node's own Sampler over real groups, made as the launcher makes them,
 // in real time and with its windows and commits, beside a plain pread of the same files.
 //
-// One instance a tenant; each group has memory charged and CPU spent, and an upper whose use is asked for. They are
-// idle, as most are; the smallest number is measured once more with a process that goes through all groups each second
-// and spends CPU in each, for those that work are read in full more often. What is counted is the CPU of the reading
-// process; the launcher's answer about the network is not in it. A process of a node may have 65,536 descriptors, and a
-// machine may allow fewer: sizes beyond that are read by several processes side by side, and their CPU is added up.
-// Where the machine does not give so many groups, the table ends before them.
+// One instance a tenant, in the tenant's group, whose own CPU is read as each window ends; each instance has memory
+// charged and CPU spent, and an upper whose use is asked for. They are idle, as most are; the smallest number is
+// measured once more with a process that goes through all groups each second and spends CPU in each, for those that
+// work are read in full more often. What is counted is the CPU of the reading process; the launcher's answer about the
+// network is not in it. A process of a node may have 65,536 descriptors, and a machine may allow fewer: sizes beyond
+// that are read by several processes side by side, and their CPU is added up. Where the machine does not give so many
+// groups, the table ends before them.
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -33,7 +30,7 @@
 #include "metering/readings/sampler.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
-#include "sandbox/cgroups/cgroups.h"
+#include "tests/bench/metered_groups.h"
 #include "tests/bench/metering_modes.h"
 #include "tests/bench/scratch.h"
 
@@ -43,11 +40,10 @@ namespace {
 using launcher::DescriptorKind;
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned kOfATenantGroup = 250;  // instances below one tenant's group: the tree of 40 tenants is deep enough
 constexpr unsigned kHeld = 1000;
 constexpr double kMostOfACore = 1.5;     // percent, for as many
 constexpr rlim_t kOpenFiles = 65'536;    // as in the systemd units
-constexpr unsigned kFilesOfAGroup = 10;  // at most, that a reader keeps open
+constexpr unsigned kFilesOfAGroup = 11;  // at most, that a reader keeps open, with its tenant's
 constexpr unsigned kSpareFiles = 100;
 constexpr double kMostOfPread = 3;   // on an emulated machine, whose times are not a core's
 constexpr double kMostGrowth = 1.5;  // of the cost a group, from the smallest size to the largest
@@ -63,113 +59,10 @@ double ownCpu() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-// Real groups, as many as were asked for or as the machine gives.
-class Groups {
- public:
-  explicit Groups(unsigned wanted) {
-    auto opened = cgroups::Tree::open("cloister-bench-" + std::to_string(::getpid()), "/tmp");
-    if (!opened) throw std::runtime_error(opened.error().message());
-    tree_ = std::move(opened).value();
-    for (unsigned i = 0; i < wanted; ++i) {
-      const TenantIndex tenant = 1 + i / kOfATenantGroup;
-      if (i % kOfATenantGroup == 0) {
-        if (auto put = tree_->putTenant(tenant, {8ULL << 30U, 2000, 10'000, 0}); !put) end_ = put.error().message();
-      }
-      auto made = tree_->createInstance(tenant, nameOf(i), {64ULL << 20U, 1000, 32, 16ULL << 20U, 1000, 256});
-      if (!made) end_ = made.error().message();
-      if (!end_.empty()) return;
-      inodes_.push_back(made->inode);
-    }
-  }
-  ~Groups() {
-    rest();
-    end(holder_);
-    for (unsigned i = 0; i < inodes_.size(); ++i) (void)tree_->removeInstance(1 + i / kOfATenantGroup, nameOf(i), 1000);
-    if (auto gone = tree_->removeAll(); !gone) std::fprintf(stderr, "%s\n", gone.error().message().c_str());
-  }
-  Groups(const Groups&) = delete;
-  Groups& operator=(const Groups&) = delete;
-
-  // A process goes through all groups and leaves a page charged to each, which it holds.
-  void charge() {
-    std::array<int, 2> done{};
-    if (::pipe2(done.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
-    const UniqueFd readEnd(done[0]);
-    UniqueFd writeEnd(done[1]);
-    holder_ = ::fork();
-    if (holder_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      for (unsigned i = 0; i < inodes_.size(); ++i) {
-        (void)tree_->join(open(i), ::getpid(), cgroups::Tree::Born::elsewhere);
-        auto* page =
-            static_cast<char*>(::mmap(nullptr, 65'536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        if (page == MAP_FAILED) ::_exit(1);
-        for (int at = 0; at < 65'536; at += 4096) page[at] = 1;
-      }
-      if (::write(done[1], "d", 1) != 1) ::_exit(2);
-      for (;;) ::pause();
-    }
-    writeEnd.reset();
-    char byte = 0;
-    if (holder_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error("groups cannot be joined");
-  }
-  // A process goes through the first `count` groups each second and spends some CPU in each, until rest().
-  void work(unsigned count, std::chrono::milliseconds second) {
-    std::vector<UniqueFd> doors;
-    for (unsigned i = 0; i < count; ++i) {
-      for (const auto& [kind, directory] : open(i).directories) {
-        if (kind != DescriptorKind::unified) continue;
-        auto door = files::openAt(directory.get(), "cgroup.procs", O_WRONLY);
-        if (!door) throw std::runtime_error(door.error().message());
-        doors.push_back(std::move(door).value());
-      }
-    }
-    worker_ = ::fork();
-    if (worker_ < 0) throw std::runtime_error("fork failed");
-    if (worker_ > 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (auto next = Clock::now();; std::this_thread::sleep_until(next)) {
-      next += second;
-      for (const auto& door : doors) {
-        if (::write(door.get(), "0", 1) != 1) ::_exit(1);
-        const auto until = Clock::now() + std::chrono::microseconds(20);
-        while (Clock::now() < until) {
-        }
-      }
-    }
-  }
-  void rest() { end(std::exchange(worker_, -1)); }
-  [[nodiscard]] std::size_t count() const { return inodes_.size(); }
-  [[nodiscard]] std::uint64_t inode(unsigned i) const { return inodes_.at(i); }
-  [[nodiscard]] cgroups::Group open(unsigned i) const {
-    auto group = tree_->openInstance(1 + i / kOfATenantGroup, nameOf(i));
-    if (!group) throw std::runtime_error(group.error().message());
-    return std::move(group).value();
-  }
-  [[nodiscard]] const std::string& whyNoMore() const { return end_; }
-  [[nodiscard]] const char* layout() const {
-    return tree_->layout() == cgroups::Layout::unified ? "v2" : "v1 beside v2";
-  }
-  [[nodiscard]] static std::string nameOf(unsigned i) { return "in-" + std::to_string(i) + "-1"; }
-
- private:
-  static void end(pid_t child) {
-    if (child <= 0) return;
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-  }
-
-  std::unique_ptr<cgroups::Tree> tree_;
-  std::vector<std::uint64_t> inodes_;
-  std::string end_;  // why there are no more
-  pid_t holder_ = -1;
-  pid_t worker_ = -1;
-};
-
 enum class Files { eachSecond, all };
 
 // The files that CgroupReader reads, of groups `first` to `end`.
-std::vector<UniqueFd> filesOf(const Groups& groups, unsigned first, unsigned end, Files which) {
+std::vector<UniqueFd> filesOf(const MeteredGroups& groups, unsigned first, unsigned end, Files which) {
   const std::map<DescriptorKind, std::vector<const char*>> legacy = {
       {DescriptorKind::unified, {"cpu.stat"}},
       {DescriptorKind::memory, {"memory.usage_in_bytes"}},
@@ -232,7 +125,7 @@ double paced(const Pace& pace, const Act& act) {
   return cpu / pace.rounds * 100;
 }
 
-double floorOf(const Groups& groups, unsigned first, unsigned end, Files which, const Pace& pace) {
+double floorOf(const MeteredGroups& groups, unsigned first, unsigned end, Files which, const Pace& pace) {
   const auto files = filesOf(groups, first, end, which);
   std::array<char, 1024> buffer{};
   return paced({std::min(pace.rounds, 5U), pace.pause}, [&] {
@@ -240,7 +133,7 @@ double floorOf(const Groups& groups, unsigned first, unsigned end, Files which, 
   });
 }
 
-void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& pace, Cost& cost) {
+void sampleAll(const MeteredGroups& groups, unsigned first, unsigned end, const Pace& pace, Cost& cost) {
   const Scratch scratch;
   auto boot = counters::bootId();
   auto spool = metering::Spool::open(scratch.path() + "/spool.db", "bench");
@@ -251,11 +144,16 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
   // Seconds of the bench's own clocks, so that a window ends each tenth round whatever the pause.
   auto at = metering::now();
   at.utcMicros -= at.utcMicros % metering::kWindowMicros;
+  struct Tenant {
+    std::string id;
+    UniqueFd cpuStat;
+  };
+  std::vector<Tenant> tenants;
   double adding = 0;
   for (unsigned i = first; i < end; ++i) {
     const std::string tail = std::to_string(i) + "-0123456789ab";
-    const metering::Subject subject{Groups::nameOf(i), "tn-" + tail,    "ap-" + tail,
-                                    "in-" + tail,      groups.inode(i), {64ULL << 20U}};
+    const metering::Subject subject{MeteredGroups::nameOf(i), "tn-" + tail,  "ap-" + tail, "in-" + tail,
+                                    groups.inode(i),          {64ULL << 20U}};
     auto descriptors = groups.open(i).directories;
     auto upper = files::openDirectory(scratch.path());
     if (!upper) throw std::runtime_error(upper.error().message());
@@ -264,6 +162,7 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
     auto added = (*sampler)->add(subject, descriptors, metering::Origin::launched, at);
     if (!added) throw std::runtime_error(added.error().message());
     adding += ownCpu() - before;
+    tenants.push_back({subject.tenantId, groups.cpuOfTenant(i)});
   }
   cost.adding = adding / (end - first) * 1e6;
   double sampling = 0;
@@ -271,6 +170,15 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
   const auto round = [&] {
     at.bootNanos += 1'000'000'000;
     at.utcMicros += 1'000'000;
+    if (at.utcMicros % metering::kWindowMicros == 0) {
+      for (const auto& tenant : tenants) {
+        std::array<char, 1024> buffer{};
+        const auto text = counters::readAgain(tenant.cpuStat.get(), buffer.data(), buffer.size());
+        const auto micros = text ? metering::parseKey(*text, "usage_usec") : std::nullopt;
+        if (!micros) throw std::runtime_error("a tenant's group cannot be read");
+        (*sampler)->tenantGroup(tenant.id, 1, *micros * 1000, at);
+      }
+    }
     const double before = ownCpu();
     if ((*sampler)->sample(at) != 0) throw std::runtime_error("groups cannot be read");
     sampling += ownCpu() - before;
@@ -287,7 +195,7 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
 }
 
 // In a process of its own; the cost comes through the pipe.
-[[noreturn]] void readApart(const Groups& groups, unsigned first, unsigned end, const Pace& pace, int pipe) {
+[[noreturn]] void readApart(const MeteredGroups& groups, unsigned first, unsigned end, const Pace& pace, int pipe) {
   Cost cost;
   try {
     sampleAll(groups, first, end, pace, cost);
@@ -300,7 +208,7 @@ void sampleAll(const Groups& groups, unsigned first, unsigned end, const Pace& p
   ::_exit(::write(pipe, &cost, sizeof cost) == static_cast<ssize_t>(sizeof cost) ? 0 : 1);
 }
 
-Cost measure(const Groups& groups, unsigned count, unsigned processes, const Pace& pace) {
+Cost measure(const MeteredGroups& groups, unsigned count, unsigned processes, const Pace& pace) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
   const UniqueFd readEnd(pipe[0]);
@@ -355,7 +263,7 @@ bool meterCost(Size size) {
       quick ? std::vector<unsigned>{200, 400} : std::vector<unsigned>{kHeld, 2000, 5000, 10'000};
   Pace pace;
   if (quick) pace = {10, std::chrono::milliseconds(100)};
-  Groups groups(sizes.back());
+  MeteredGroups groups(sizes.back());
   groups.charge();
   std::printf(
       "reading each second, cgroups %s, %llu descriptors a process\n%8s %10s %14s %12s %14s %16s %16s %10s %12s\n",
