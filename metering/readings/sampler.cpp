@@ -299,7 +299,10 @@ void Sampler::host(const HostCpu& cpu, Moment at) {
 void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = countersOf(tenantId);
-  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) network.bytes = bytes;
+  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
+    network.bytes = bytes;
+    state_.networks.change(tenantId);  // from the next commit on the spool has a past
+  }
   const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
   const auto millis = static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U;
   const auto gaps = advanceNetwork(network.bytes, bytes, millis, network.sums);

@@ -224,6 +224,22 @@ TEST_F(SamplerTest, WithoutAPastARecoveredGroupBeginsAtItsPresentCounters) {
   EXPECT_EQ(sum(Meter::gap, gap::kUnknownPast), 1U);
 }
 
+TEST_F(SamplerTest, WhatATenantHadBeforeTheSpoolIsNotCountedAfterARestartEither) {
+  group.unified(9'000'000, 100);
+  ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
+  sampler->network("tn-1", {5000, 5000, 0, 0}, at(1));
+  sampler->tenantGroup("tn-1", 3, 9'000, at(1));
+  EXPECT_EQ(sampler->sample(at(1)), 0U);
+  ASSERT_TRUE(sampler->flush(at(1)).ok());
+  restart();  // before the window's end
+  sampler->network("tn-1", {5007, 5001, 0, 0}, at(6));
+  sampler->tenantGroup("tn-1", 3, 9'500, at(6));
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::networkExternalIn), 7U);
+  EXPECT_EQ(sum(Meter::networkExternalOut), 1U);
+  EXPECT_EQ(sum(Meter::groupCpu), 500U);
+}
+
 TEST_F(SamplerTest, WithAPastARecoveredGroupThatTheSpoolMissedCountsFromItsBirth) {
   restart();  // the file is there now
   group.unified(700'000, 100);
