@@ -227,10 +227,11 @@ TEST_F(SamplerTest, WithoutAPastARecoveredGroupBeginsAtItsPresentCounters) {
 TEST_F(SamplerTest, WhatATenantHadBeforeTheSpoolIsNotCountedAfterARestartEither) {
   group.unified(9'000'000, 100);
   ASSERT_TRUE(sampler->add(subject(), group.descriptors(), Origin::recovered, at(0)).ok());
-  sampler->network("tn-1", {5000, 5000, 0, 0}, at(1));
   sampler->tenantGroup("tn-1", 3, 9'000, at(1));
   EXPECT_EQ(sampler->sample(at(1)), 0U);
   ASSERT_TRUE(sampler->flush(at(1)).ok());
+  sampler->network("tn-1", {5000, 5000, 0, 0}, at(5));  // the launcher did not answer before
+  ASSERT_TRUE(sampler->finish("in-1-1", at(5)).ok());
   restart();  // before the window's end
   sampler->network("tn-1", {5007, 5001, 0, 0}, at(6));
   sampler->tenantGroup("tn-1", 3, 9'500, at(6));
