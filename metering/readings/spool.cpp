@@ -294,13 +294,6 @@ class Spool::Database {
   Statement dropBatch_;
 };
 
-void SpoolState::stored() {
-  groups.stored();
-  networks.stored();
-  segments.stored();
-  amounts.stored();
-}
-
 Spool::Spool(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 Spool::~Spool() = default;
 

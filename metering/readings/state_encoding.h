@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "metering/readings/spool.h"
+#include "metering/readings/spool_state.h"
 
 namespace cloister::metering {
 
