@@ -222,8 +222,8 @@ void Agent::removeIdleTenants() {
       continue;
     }
     workers_->submit([this, tenant = it->second] {
-      meter_->readTenants();
-      auto done = runtime_->tenants().remove(tenant.index);
+      auto done =
+          meter_->removeTenant(tenant.index, [this, &tenant] { return runtime_->tenants().remove(tenant.index); });
       if (done) {
         spdlog::info("tenant {} removed", tenant.id);
         return;

@@ -82,12 +82,28 @@ MeterLoop::LimitHits MeterLoop::limitHits(const std::string& container) {
 
 void MeterLoop::setTenants(const std::map<TenantIndex, std::string>& tenants) {
   const std::lock_guard lock(mutex_);
-  std::set<std::string> kept;
-  for (const auto& [index, id] : tenants) kept.insert(id);
-  for (const auto& [index, id] : tenants_) {
-    if (!kept.contains(id)) sampler_->forgetTenant(id);
+  for (const auto& [index, id] : tenants) {
+    auto& known = tenants_[index];
+    if (!known.empty() && known != id) sampler_->forgetTenant(known);
+    known = id;
   }
-  tenants_ = tenants;
+}
+
+Status MeterLoop::removeTenant(TenantIndex tenant, const std::function<Status()>& remove) {
+  const std::lock_guard turn(tenantsMutex_);
+  readNetwork();
+  readGroups();
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto done = sampler_->store(); !done) return done;
+  }
+  if (auto done = remove(); !done) return done;
+  const std::lock_guard lock(mutex_);
+  if (const auto known = tenants_.find(tenant); known != tenants_.end()) {
+    sampler_->forgetTenant(known->second);
+    tenants_.erase(known);
+  }
+  return {};
 }
 
 void MeterLoop::stop() {
@@ -103,7 +119,6 @@ void MeterLoop::stop() {
 }
 
 void MeterLoop::readNetwork() {
-  const std::lock_guard turn(tenantsMutex_);
   auto usage = launcher_.networkUsage();  // outside the other mutex: a slow launcher must not hold up a final reading
   if (!usage) {
     spdlog::debug("network usage: {}", usage.error().message());
@@ -123,7 +138,6 @@ void MeterLoop::readNetwork() {
 
 void MeterLoop::readGroups() {
   if (!groupCpu_) return;
-  const std::lock_guard turn(tenantsMutex_);
   const auto groups = groupCpu_();
   const std::lock_guard lock(mutex_);
   const auto at = metering::now();
@@ -132,6 +146,7 @@ void MeterLoop::readGroups() {
 }
 
 void MeterLoop::readTenants() {
+  const std::lock_guard turn(tenantsMutex_);
   readNetwork();
   readGroups();
 }
@@ -140,11 +155,22 @@ void MeterLoop::run() {
   auto next = Clock::now();
   std::optional<std::int64_t> window;
   for (int round = 0;; ++round) {
-    if (round % kNetworkEvery == 0) readNetwork();
-    const auto current = metering::windowStart(metering::now().utcMicros);
-    if (std::exchange(window, current) != current) readGroups();
+    if (round % kNetworkEvery == 0) {
+      const std::lock_guard turn(tenantsMutex_);
+      readNetwork();
+    }
     std::unique_lock lock(mutex_);
-    const auto at = metering::now();
+    auto at = metering::now();
+    while (window != metering::windowStart(at.utcMicros)) {
+      window = metering::windowStart(at.utcMicros);
+      lock.unlock();
+      {
+        const std::lock_guard turn(tenantsMutex_);
+        readGroups();
+      }
+      lock.lock();
+      at = metering::now();
+    }
     const std::size_t failed = sampler_->sample(at);
     if (failed > 0) spdlog::debug("metering: {} groups not read", failed);
     if (auto done = sampler_->flush(at); !done) warn("flush", done.error());

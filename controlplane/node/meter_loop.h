@@ -58,11 +58,13 @@ class MeterLoop {
   // Where the CPU of tenants' own groups and of the host comes from; before start().
   using GroupCpu = std::function<Tenants::CpuOfGroups()>;
   void setGroupCpu(GroupCpu groupCpu) { groupCpu_ = std::move(groupCpu); }
-  // Whose network counters the launcher's tenant indexes are.
+  // Whose network counters the launcher's tenant indexes are; those that were told before stay until removeTenant().
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
+  // Reads the tenant's counters for the last time, which is durable, before `remove` ends them; afterwards it is
+  // forgotten, and what comes under its name counts from zero. Failures: those of the spool, and of `remove`.
+  [[nodiscard]] Status removeTenant(TenantIndex tenant, const std::function<Status()>& remove);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
-  // Reads the counters of tenants' networks and own groups now: before a tenant's are removed with it, and before the
-  // end.
+  // Reads the counters of all tenants' networks and own groups now: before the end.
   void readTenants();
   // Writes everything down; the loop has ended afterwards.
   void stop();
@@ -70,12 +72,14 @@ class MeterLoop {
  private:
   MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool, std::unique_ptr<metering::Sampler> sampler);
   void run();
+  // With tenantsMutex_.
   void readNetwork();
   void readGroups();
 
   Launcher& launcher_;
   std::unique_ptr<metering::Spool> spool_;
-  std::mutex tenantsMutex_;  // from a question about tenants until its answer is counted, so that none overtakes
+  // From a question about tenants until its answer is counted, so that none overtakes, nor comes after a removal.
+  std::mutex tenantsMutex_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<metering::Sampler> sampler_;

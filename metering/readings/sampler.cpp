@@ -49,11 +49,7 @@ void prefetch(const T* what) {
 }  // namespace
 
 Sampler::Sampler(Spool& spool, std::string bootId, const SigningKey& key, SpoolState state)
-    : spool_(spool), bootId_(std::move(bootId)), key_(key), state_(std::move(state)) {
-  for (const auto& [tenant, counters] : state_.networks.all()) {
-    if (counters.groupInode == 0) unknownGroups_.insert(tenant);
-  }
-}
+    : spool_(spool), bootId_(std::move(bootId)), key_(key), state_(std::move(state)) {}
 
 Result<std::unique_ptr<Sampler>> Sampler::open(Spool& spool, std::string bootId, const SigningKey& key) {
   auto state = spool.load();
@@ -84,12 +80,17 @@ Sampler::Groups::Iterator Sampler::eraseGroup(Groups::Iterator group) {
   return state_.groups.erase(group);
 }
 
+Sampler::Networks::Iterator Sampler::eraseCounters(Networks::Iterator tenant) {
+  takeSums({tenant->first, "", "", Meter::cpu, ""}, tenant->second.sums);
+  return state_.networks.erase(tenant);
+}
+
 TenantCounters& Sampler::countersOf(const std::string& tenantId) {
   const auto found = state_.networks.find(tenantId);
   if (found != state_.networks.end() && found->second.bootId == bootId_) return found->second;
   // Links and counters of an earlier boot are gone; these began at zero.
   auto& network = state_.networks.change(tenantId);
-  network = TenantCounters{bootId_, {}, 0, 0, 0, network.sums};
+  network = TenantCounters{bootId_, {}, 0, 0, 0, network.sums, false, false};
   return network;
 }
 
@@ -147,8 +148,10 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
       state.progress.last = *first;
       state.progress.last.bootNanos = at.bootNanos;
-      unknownPast_.insert(subject.tenantId);
-      unknownGroups_.insert(subject.tenantId);
+      auto& counters = countersOf(subject.tenantId);
+      counters.trafficBefore = counters.lastBootNanos == 0;
+      counters.groupBefore = counters.groupInode == 0;
+      state_.networks.change(subject.tenantId);
       take({subject.tenantId, subject.appId, subject.instanceId, Meter::gap, gap::kUnknownPast}, 1);
     }
     noteState(state, "", runningState(state), at.utcMicros);
@@ -181,6 +184,10 @@ Status Sampler::closeMissing(Moment at) {
     }
     const bool old = state.bootId != bootId_ || std::abs(at.utcMicros - state.closedUtcMicros) > kRemembered;
     group = missing && old ? eraseGroup(group) : std::next(group);
+  }
+  // Counters of an earlier boot are gone, and perhaps their tenants with them.
+  for (auto tenant = state_.networks.begin(); tenant != state_.networks.end();) {
+    tenant = tenant->second.bootId != bootId_ ? eraseCounters(tenant) : std::next(tenant);
   }
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   return commitAll();
@@ -260,11 +267,10 @@ std::size_t Sampler::sample(Moment at) {
 
 void Sampler::tenantGroup(const std::string& tenantId, std::uint64_t inode, std::uint64_t cpuNanos, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
-  const bool unknownPast = unknownGroups_.erase(tenantId) > 0;
   auto& counters = countersOf(tenantId);
   // A group that is new to us was made since: all of it counts, but for those from before this spool.
   if (counters.groupInode != inode) {
-    counters.groupCpu = counters.groupInode == 0 && unknownPast ? cpuNanos : 0;
+    counters.groupCpu = std::exchange(counters.groupBefore, false) ? cpuNanos : 0;
     counters.groupInode = inode;
     state_.networks.change(tenantId);
   }
@@ -299,9 +305,9 @@ void Sampler::host(const HostCpu& cpu, Moment at) {
 void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes, Moment at) {
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
   auto& network = countersOf(tenantId);
-  if (unknownPast_.erase(tenantId) > 0 && network.lastBootNanos == 0) {
+  if (std::exchange(network.trafficBefore, false)) {
     network.bytes = bytes;
-    state_.networks.change(tenantId);  // from the next commit on the spool has a past
+    state_.networks.change(tenantId);
   }
   const auto since = network.lastBootNanos == 0 ? at.bootNanos : network.lastBootNanos;
   const auto millis = static_cast<std::uint64_t>(microsBetween(since, at.bootNanos)) / 1000U;
@@ -313,10 +319,7 @@ void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes,
 }
 
 void Sampler::forgetTenant(const std::string& tenantId) {
-  if (const auto found = state_.networks.find(tenantId); found != state_.networks.end()) {
-    takeSums({tenantId, "", "", Meter::cpu, ""}, found->second.sums);
-    state_.networks.erase(found);
-  }
+  if (const auto found = state_.networks.find(tenantId); found != state_.networks.end()) eraseCounters(found);
   leaving_.insert(tenantId);
 }
 

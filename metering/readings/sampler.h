@@ -96,7 +96,9 @@ class Sampler {
   // CPU of the group that all tenants' groups are in, which keeps what those spent that are gone, and of the host.
   // After tenantGroup() of each tenant. Rows of the host's own chain.
   void host(const HostCpu& cpu, Moment at);
-  // Forgets a tenant's network counters: after the launcher's removeTenant. Its rows are sealed with the open window.
+  // All that was read until now, durable when it returns: before the launcher's removeTenant, which ends counters.
+  [[nodiscard]] Status store() { return commitAll(); }
+  // Forgets a tenant's counters: after that. Its rows are sealed with the open window.
   void forgetTenant(const std::string& tenantId);
 
   // Seals the open window when it is over (or always), commits. The value: rows of that window, without the host's
@@ -124,13 +126,15 @@ class Sampler {
     std::uint64_t endNanos = UINT64_MAX;  // of the boot clock, when it is known
   };
   using Groups = Kept<std::string, GroupState>;
+  using Networks = Kept<std::string, TenantCounters>;
   void take(const AmountKey& key, std::uint64_t quantity);
   // Gaps or sums of a group or tenant; the key's meter and note do not matter. The caller sees to it that the readings
   // that they follow are stored with them.
   void takeGaps(const AmountKey& whose, const Gaps& gaps);
   void takeSums(const AmountKey& whose, const Sums& sums);
-  // What it has of the open window stays.
+  // What they have of the open window stays.
   Groups::Iterator eraseGroup(Groups::Iterator group);
+  Networks::Iterator eraseCounters(Networks::Iterator tenant);
   // False when the group could not be read; its life-cycle meters go on.
   bool readGroup(Running& running, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);
@@ -163,8 +167,6 @@ class Sampler {
   std::set<std::string> leaving_;          // tenants that were forgotten since the last window
   RowLists sealed_{Spool::kRowsPerBatch};  // of a window that is over, until a commit succeeded
   std::int64_t onlyHour_ = INT64_MIN;      // no segment began in another hour; INT64_MIN: one may have
-  std::set<std::string> unknownPast_;      // tenants whose network counters began before this spool did
-  std::set<std::string> unknownGroups_;    // tenants whose own groups did, or were not read by a former version
   std::uint64_t groupsTaken_ = 0;          // nanoseconds that tenantGroup() took since the last host()
 };
 

@@ -38,6 +38,9 @@ struct TenantCounters {
   std::uint64_t groupInode = 0;  // of its own group; 0: not seen yet
   std::uint64_t groupCpu = 0;    // nanoseconds, likewise
   Sums sums{};                   // of the open window
+  // What the kernel counted before the first look is not this spool's to count: it may have been counted already.
+  bool trafficBefore = false;
+  bool groupBefore = false;
   friend bool operator==(const TenantCounters&, const TenantCounters&) = default;
 };
 

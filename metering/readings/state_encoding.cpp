@@ -121,6 +121,8 @@ std::string encode(const TenantCounters& state) {
   writer.put(state.groupCpu);
   writer.put(state.bytes.droppedPackets);
   putSums(writer, state.sums);
+  writer.put(static_cast<std::uint8_t>(state.trafficBefore));
+  writer.put(static_cast<std::uint8_t>(state.groupBefore));
   return writer.bytes();
 }
 
@@ -145,7 +147,13 @@ bool decode(std::string_view bytes, TenantCounters& state) {
     state.groupCpu = reader.get<std::uint64_t>();
   }
   if (version >= 4) state.bytes.droppedPackets = reader.get<std::uint64_t>();
-  if (version >= 5) state.sums = getSums(reader);
+  // Until then a group that was not seen yet was one that a former program did not look at.
+  state.groupBefore = version < 5 && state.groupInode == 0;
+  if (version >= 5) {
+    state.sums = getSums(reader);
+    state.trafficBefore = reader.get<std::uint8_t>() != 0;
+    state.groupBefore = reader.get<std::uint8_t>() != 0;
+  }
   return reader.finish();
 }
 

@@ -51,7 +51,7 @@ class OneContainer : public Launcher {
     all.push_back(std::move(container));
     return all;
   }
-  Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return std::vector<launcher::NetworkUsage>(); }
+  Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return usage; }
   Result<std::vector<launcher::PostureCheck>> posture() override { return gone(); }
   Result<std::vector<launcher::Denial>> denials(std::uint64_t) override { return gone(); }
 
@@ -61,6 +61,7 @@ class OneContainer : public Launcher {
   metering::FakeGroup group{scratch.file("group")};
   std::function<void()> onKill;
   std::vector<std::string> removed;
+  std::vector<launcher::NetworkUsage> usage;
   bool answers = true;
   pid_t pid = -1;
 };
@@ -143,6 +144,43 @@ TEST_F(RuntimeTest, TenantsOwnGroupsAreReadOnceAWindowAndBeforeTheirEnd) {
   spent = 9'000;
   meter->readTenants();
   EXPECT_EQ(sumOf(Meter::groupCpu), 9'000U);
+}
+
+TEST_F(RuntimeTest, ATenantsLastReadingIsDurableBeforeItGoesAndItsNextBeginsAtZero) {
+  const auto received = [this](std::uint64_t bytes) {
+    launcher::NetworkUsage one;
+    one.tenant = 7;
+    one.externalReceivedBytes = bytes;
+    launcher.usage = {one};
+  };
+  std::uint64_t inode = 3;
+  std::uint64_t spent = 9'000;
+  meter->setGroupCpu([&] {
+    Tenants::CpuOfGroups all;
+    all.tenants.push_back({"tn-1", inode, spent});
+    return all;
+  });
+  meter->setTenants({{7, "tn-1"}});
+  received(100);
+  EXPECT_FALSE(meter->removeTenant(7, [] { return Status(OneContainer::gone()); }).ok());
+  received(130);
+  meter->setTenants({{8, "tn-2"}});  // it is not wanted any more, and not gone yet
+  const auto done = meter->removeTenant(7, [this] {
+    const auto stored = metering::Spool::open(launcher.scratch.file("spool.db"), "nd-1").value()->load();
+    const auto& sums = stored->networks.all().at("tn-1").sums;
+    EXPECT_EQ(sums.of(Meter::networkExternalIn), 130U);
+    EXPECT_EQ(sums.of(Meter::groupCpu), 9'000U);
+    return Status();
+  });
+  EXPECT_TRUE(done.ok()) << done.error().message();
+  inode = 4;
+  spent = 500;
+  received(20);
+  meter->setTenants({{7, "tn-1"}});
+  meter->readTenants();
+  EXPECT_EQ(sumOf(Meter::networkExternalIn), 150U);
+  EXPECT_EQ(sumOf(Meter::groupCpu), 9'500U);
+  EXPECT_EQ(sumOf(Meter::gap), 0U);
 }
 
 }  // namespace

@@ -130,5 +130,27 @@ TEST_F(SamplerTest, TheHostsChainBeginsWithWhatItsTenantsRowsHave) {
   EXPECT_EQ(ofHost(Meter::hostCpu), 459U) << "a boot begins at zero";
 }
 
+TEST_F(SamplerTest, ATenantsGroupThatWasNotReadYetWhenTheNodeWasKilledCountsWhole) {
+  restart();  // the file is there now
+  sampler->network("tn-1", {100, 0, 0, 0}, at(1));
+  launch(0);
+  restart();
+  sampler->tenantGroup("tn-1", 7, 4'000, at(3));
+  sampler->network("tn-1", {150, 0, 0, 0}, at(3));
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::groupCpu), 4'000U);
+  EXPECT_EQ(sum(Meter::networkExternalIn), 150U);
+}
+
+TEST_F(SamplerTest, TenantsOfAnEarlierBootGoAndWhatTheyUsedStays) {
+  sampler->network("tn-1", {100, 0, 0, 0}, at(1));
+  launch(0);
+  restart("boot-b");
+  ASSERT_TRUE(sampler->closeMissing(at(5)).ok());
+  EXPECT_TRUE(spool->load()->networks.all().empty());
+  ASSERT_TRUE(sampler->flush(at(10)).ok());
+  EXPECT_EQ(sum(Meter::networkExternalIn), 100U);
+}
+
 }  // namespace
 }  // namespace cloister::metering

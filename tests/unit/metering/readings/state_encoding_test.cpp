@@ -54,7 +54,7 @@ TEST(Encoding, ANetworkOfTheFirstVersionKeepsItsExternalCounters) {
   for (std::uint64_t value = 1; value <= 7; ++value) writer.put(value);
   TenantCounters network;
   ASSERT_TRUE(decode(writer.bytes(), network));
-  EXPECT_EQ(network, (TenantCounters{"boot", {1, 2, 0, 0}, 5}));
+  EXPECT_EQ(network, (TenantCounters{"boot", {1, 2, 0, 0}, 5, 0, 0, {}, false, true})) << "no group was looked at";
 }
 
 // What sums the open window has, and how many bytes they take.
@@ -67,22 +67,22 @@ Sums openSums() {
 constexpr std::size_t kSumsBytes = sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
 
 TEST(Encoding, TenantsOfFormerVersionsLackWhatCameLater) {
-  const TenantCounters counters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8, openSums()};
+  const TenantCounters counters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8, openSums(), true, true};
   auto bytes = encode(counters);
   TenantCounters back;
   ASSERT_TRUE(decode(bytes, back));
   EXPECT_EQ(back, counters);
   bytes.front() = '\4';
   EXPECT_FALSE(decode(bytes, back)) << "it is longer than one";
-  bytes.resize(bytes.size() - kSumsBytes);
+  bytes.resize(bytes.size() - kSumsBytes - 2);
   TenantCounters fourth;
   ASSERT_TRUE(decode(bytes, fourth));
-  EXPECT_EQ(fourth, (TenantCounters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8}));
+  EXPECT_EQ(fourth, (TenantCounters{"boot", {1, 2, 3, 4, 5}, 6, 7, 8, {}, false, false}));
   bytes.front() = '\3';
   bytes.resize(bytes.size() - sizeof(std::uint64_t));
   TenantCounters third;
   ASSERT_TRUE(decode(bytes, third));
-  EXPECT_EQ(third, (TenantCounters{"boot", {1, 2, 3, 4, 0}, 6, 7, 8}));
+  EXPECT_EQ(third, (TenantCounters{"boot", {1, 2, 3, 4, 0}, 6, 7, 8, {}, false, false}));
 }
 
 TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
