@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace cloister::node {
@@ -91,7 +90,7 @@ void MeterLoop::setTenants(const std::map<TenantIndex, std::string>& tenants) {
 
 Status MeterLoop::removeTenant(TenantIndex tenant, const std::function<Status()>& remove) {
   const std::lock_guard turn(tenantsMutex_);
-  readNetwork();
+  if (auto read = readNetwork(); !read) return read;
   readGroups();
   {
     const std::lock_guard lock(mutex_);
@@ -118,11 +117,11 @@ void MeterLoop::stop() {
   if (auto done = sampler_->flush(metering::now(), metering::Flush::all); !done) warn("flush", done.error());
 }
 
-void MeterLoop::readNetwork() {
+Status MeterLoop::readNetwork() {
   auto usage = launcher_.networkUsage();  // outside the other mutex: a slow launcher must not hold up a final reading
   if (!usage) {
     spdlog::debug("network usage: {}", usage.error().message());
-    return;
+    return usage.error();
   }
   const std::lock_guard lock(mutex_);
   const auto at = metering::now();
@@ -134,6 +133,7 @@ void MeterLoop::readNetwork() {
                        item.internalSentBytes, item.droppedPackets},
                       at);
   }
+  return {};
 }
 
 void MeterLoop::readGroups() {
@@ -147,7 +147,7 @@ void MeterLoop::readGroups() {
 
 void MeterLoop::readTenants() {
   const std::lock_guard turn(tenantsMutex_);
-  readNetwork();
+  (void)readNetwork();
   readGroups();
 }
 
@@ -157,7 +157,7 @@ void MeterLoop::run() {
   for (int round = 0;; ++round) {
     if (round % kNetworkEvery == 0) {
       const std::lock_guard turn(tenantsMutex_);
-      readNetwork();
+      (void)readNetwork();  // counters wait for the next time
     }
     std::unique_lock lock(mutex_);
     auto at = metering::now();

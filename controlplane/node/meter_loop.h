@@ -61,7 +61,8 @@ class MeterLoop {
   // Whose network counters the launcher's tenant indexes are; those that were told before stay until removeTenant().
   void setTenants(const std::map<TenantIndex, std::string>& tenants);
   // Reads the tenant's counters for the last time, which is durable, before `remove` ends them; afterwards it is
-  // forgotten, and what comes under its name counts from zero. Failures: those of the spool, and of `remove`.
+  // forgotten, and what comes under its name counts from zero. Failures: those of the launcher, the spool, and
+  // `remove`; it is all still there then.
   [[nodiscard]] Status removeTenant(TenantIndex tenant, const std::function<Status()>& remove);
   [[nodiscard]] metering::Spool& spool() { return *spool_; }
   // Reads the counters of all tenants' networks and own groups now: before the end.
@@ -73,7 +74,7 @@ class MeterLoop {
   MeterLoop(Launcher& launcher, std::unique_ptr<metering::Spool> spool, std::unique_ptr<metering::Sampler> sampler);
   void run();
   // With tenantsMutex_.
-  void readNetwork();
+  Status readNetwork();
   void readGroups();
 
   Launcher& launcher_;

@@ -51,7 +51,10 @@ class OneContainer : public Launcher {
     all.push_back(std::move(container));
     return all;
   }
-  Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return usage; }
+  Result<std::vector<launcher::NetworkUsage>> networkUsage() override {
+    if (!answers) return gone();
+    return usage;
+  }
   Result<std::vector<launcher::PostureCheck>> posture() override { return gone(); }
   Result<std::vector<launcher::Denial>> denials(std::uint64_t) override { return gone(); }
 
@@ -163,6 +166,13 @@ TEST_F(RuntimeTest, ATenantsLastReadingIsDurableBeforeItGoesAndItsNextBeginsAtZe
   meter->setTenants({{7, "tn-1"}});
   received(100);
   EXPECT_FALSE(meter->removeTenant(7, [] { return Status(OneContainer::gone()); }).ok());
+  launcher.answers = false;
+  const auto notRead = []() {
+    ADD_FAILURE() << "its last bytes are not known";
+    return Status();
+  };
+  EXPECT_FALSE(meter->removeTenant(7, notRead).ok());
+  launcher.answers = true;
   received(130);
   meter->setTenants({{8, "tn-2"}});  // it is not wanted any more, and not gone yet
   const auto done = meter->removeTenant(7, [this] {
