@@ -118,6 +118,14 @@ Result<Statement> Connection::prepare(std::string_view text) {
   if (!prepared) return prepared.error();
   return Statement(std::move(prepared).value());
 }
+Status Connection::prepare(std::initializer_list<std::pair<Statement*, std::string>> wanted) {
+  for (const auto& [statement, text] : wanted) {
+    auto prepared = prepare(text);
+    if (!prepared) return prepared.error();
+    *statement = std::move(prepared).value();
+  }
+  return {};
+}
 Result<Bulk> Connection::bulk(const BulkTarget& target) {
   auto gathered = session_->bulk(target);
   if (!gathered) return gathered.error();

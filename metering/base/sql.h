@@ -25,10 +25,12 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sandbox/base/result.h"
@@ -134,6 +136,8 @@ class Connection {
   // Any number of statements, without parameters.
   [[nodiscard]] Status exec(std::string_view text);
   [[nodiscard]] Result<Statement> prepare(std::string_view text);
+  // Each into its statement; ends with the first that fails.
+  [[nodiscard]] Status prepare(std::initializer_list<std::pair<Statement*, std::string>> wanted);
   [[nodiscard]] Result<Bulk> bulk(const BulkTarget& target);
   // The format that the owner of the tables recorded, 0 in a new database: user_version, or a table of that purpose.
   [[nodiscard]] Result<std::int64_t> format();

@@ -93,33 +93,28 @@ Result<std::map<std::string, Quantity>> usedByTenant(Connection& database, const
 Result<HoursReader> HoursReader::open(Connection& database) {
   HoursReader reader(database);
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
-  for (const auto& [statement, sql] : {
-           std::pair{&reader.hours_,
-                     "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
-                     " WHERE h.tenant = " +
-                         tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
-           std::pair{&reader.rows_,
-                     "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
-                         " AS hour, r.app AS app, r.meter AS meter, " + kHigh + " AS high, " + kLow +
-                         " AS low FROM spans s JOIN rows r"
-                         " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
-                         tenant +
-                         " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
-                         " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
-                         billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
-           std::pair{&reader.reach_,
-                     "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
-                     " WHERE d.tenant = " +
-                         tenant},
-           std::pair{&reader.late_, "SELECT period_from FROM late WHERE tenant = " + tenant + " ORDER BY period_from"},
-           std::pair{&reader.lifecycle_,
-                     "SELECT e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " + tenant +
-                         " AND e.number <= ?2 ORDER BY e.at, e.number"},
-       }) {
-    auto prepared = database.prepare(sql);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
+  if (auto prepared = database.prepare(
+          {{&reader.hours_,
+            "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
+            " WHERE h.tenant = " +
+                tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
+           {&reader.rows_, "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
+                               " AS hour, r.app AS app, r.meter AS meter, " + kHigh + " AS high, " + kLow +
+                               " AS low FROM spans s JOIN rows r"
+                               " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
+                               tenant +
+                               " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
+                               " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
+                               billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
+           {&reader.reach_,
+            "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
+            " WHERE d.tenant = " +
+                tenant},
+           {&reader.late_, "SELECT period_from FROM late WHERE tenant = " + tenant + " ORDER BY period_from"},
+           {&reader.lifecycle_, "SELECT e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " +
+                                    tenant + " AND e.number <= ?2 ORDER BY e.at, e.number"}});
+      !prepared)
+    return prepared.error();
   return reader;
 }
 

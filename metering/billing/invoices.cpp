@@ -1,7 +1,6 @@
 #include "metering/billing/invoices.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <utility>
 
 namespace cloister::metering {
@@ -9,15 +8,6 @@ namespace {
 
 Error damaged(const std::string& id) {
   return Error{"billing", "an invoice on record cannot be read", id, 0};
-}
-
-Status prepareAll(Connection& database, std::initializer_list<std::pair<Statement*, std::string>> wanted) {
-  for (const auto& [statement, text] : wanted) {
-    auto prepared = database.prepare(text);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
-  return {};
 }
 
 // Whether a statement with these two parameters finds a row.
@@ -67,8 +57,7 @@ Result<Drafts> Drafts::open(Connection& database) {
   auto hours = HoursReader::open(database);
   if (!hours) return hours.error();
   Drafts drafts(database, std::move(hours).value());
-  auto prepared = prepareAll(
-      database,
+  auto prepared = database.prepare(
       {{&drafts.closed_, "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2"},
        {&drafts.bodies_, "SELECT id, body FROM invoices WHERE tenant = ?1 AND period_from >= ?2 ORDER BY id"},
        {&drafts.credits_,
@@ -154,13 +143,13 @@ Result<std::vector<Credit>> Drafts::credits(const std::string& tenantId) {
 Result<Recorder> Recorder::open(Connection& database) {
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
   Recorder recorder(database);
-  auto prepared = prepareAll(
-      database, {{&recorder.moved_, "SELECT 1 FROM rolled WHERE tenant = " + tenant + " AND number <> ?2"},
-                 {&recorder.put_,
-                  "INSERT INTO invoices(id, tenant, period_from, period_to, last_row, total, currency, closed_at, body)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id"},
-                 {&recorder.takeCredit_, "UPDATE credits SET remaining = remaining + ?2 WHERE id = ?1"},
-                 {&recorder.clearLate_, "DELETE FROM late WHERE tenant = " + tenant + " AND period_from = ?2"}});
+  auto prepared = database.prepare(
+      {{&recorder.moved_, "SELECT 1 FROM rolled WHERE tenant = " + tenant + " AND number <> ?2"},
+       {&recorder.put_,
+        "INSERT INTO invoices(id, tenant, period_from, period_to, last_row, total, currency, closed_at, body)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id"},
+       {&recorder.takeCredit_, "UPDATE credits SET remaining = remaining + ?2 WHERE id = ?1"},
+       {&recorder.clearLate_, "DELETE FROM late WHERE tenant = " + tenant + " AND period_from = ?2"}});
   if (!prepared) return prepared.error();
   return recorder;
 }

@@ -232,17 +232,14 @@ Status ChainWalk::prepare() {
       "SELECT number, batch, app, instance, meter, quantity, window_from, window_to, note, hash FROM rows "
       "WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT " +
       std::to_string(kPageRows);
-  for (const auto& [statement, sql] :
-       {std::pair<Statement*, std::string>{
-            &statements_.head,
+  if (auto prepared = database_.prepare(
+          {{&statements_.head,
             "SELECT tenant, rows, hash, totals FROM heads WHERE tenant = (SELECT id FROM names WHERE text = ?1)"},
-        {&statements_.rows, rows},
-        {&statements_.batches, "SELECT id, source, sequence, boot FROM batches WHERE id IN ({list ?1})"},
-        {&statements_.names, "SELECT id, text FROM names WHERE id IN ({list ?1})"}}) {
-    auto prepared = database_.prepare(sql);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
+           {&statements_.rows, rows},
+           {&statements_.batches, "SELECT id, source, sequence, boot FROM batches WHERE id IN ({list ?1})"},
+           {&statements_.names, "SELECT id, text FROM names WHERE id IN ({list ?1})"}});
+      !prepared)
+    return prepared.error();
   prepared_ = true;
   return {};
 }

@@ -31,24 +31,22 @@ Status LedgerWriter::open() {
 }
 
 Status LedgerWriter::prepare() {
-  for (auto& [statement, sql] :
-       {std::pair{&findBatch_,
-                  "SELECT m.last, b.digest FROM (SELECT COALESCE(MAX(id), 0) AS last FROM batches) m "
-                  "LEFT JOIN batches b ON b.source = (SELECT id FROM names WHERE text = ?1) AND b.sequence = ?2"},
-        std::pair{&findName_, "SELECT id FROM names WHERE text = ?1"},
-        std::pair{&putName_,
-                  "INSERT INTO names(id, text) "
-                  "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM names), ?1) RETURNING id"},
-        std::pair{&putBatch_,
-                  "INSERT INTO batches(id, source, sequence, digest, boot, received) "
-                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
-        std::pair{&putAnomaly_,
-                  "INSERT INTO anomalies(id, at, source, sequence, digest, stored) "
-                  "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM anomalies), ?1, ?2, ?3, ?4, ?5)"}}) {
-    auto prepared = database_.prepare(sql);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
+  if (auto prepared = database_.prepare(
+          {{&findBatch_,
+            "SELECT m.last, b.digest FROM (SELECT COALESCE(MAX(id), 0) AS last FROM batches) m "
+            "LEFT JOIN batches b ON b.source = (SELECT id FROM names WHERE text = ?1) AND b.sequence = ?2"},
+           {&findName_, "SELECT id FROM names WHERE text = ?1"},
+           {&putName_,
+            "INSERT INTO names(id, text) "
+            "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM names), ?1) RETURNING id"},
+           {&putBatch_,
+            "INSERT INTO batches(id, source, sequence, digest, boot, received) "
+            "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
+           {&putAnomaly_,
+            "INSERT INTO anomalies(id, at, source, sequence, digest, stored) "
+            "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM anomalies), ?1, ?2, ?3, ?4, ?5)"}});
+      !prepared)
+    return prepared.error();
   const std::pair<Bulk*, BulkTarget> bulks[] = {
       {&rows_,
        {"rows",

@@ -62,18 +62,18 @@ class Spool::Database {
     if (auto made = sqlite_.exec(kSetFormat); !made) return note(made);
     if (auto done = transaction.commit(); !done) return note(done);
 
-    for (auto& [statement, sql] :
-         {std::pair{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
-          std::pair{&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
-          std::pair{&dropAmount_, "DELETE FROM amounts WHERE key = ?"}, std::pair{&dropAmounts_, "DELETE FROM amounts"},
-          std::pair{&dropClock_, "DELETE FROM clock"}, std::pair{&putClock_, "INSERT INTO clock VALUES(?, ?)"},
-          std::pair{&dropHosts_, "DELETE FROM hosts"}, std::pair{&putHost_, "INSERT INTO hosts VALUES(?, ?)"},
-          std::pair{&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
-          std::pair{&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}}) {
-      auto prepared = sqlite_.prepare(sql);
-      if (!prepared) return note(prepared.error());
-      *statement = std::move(prepared).value();
-    }
+    if (auto prepared = sqlite_.prepare({{&putMeta_, "INSERT OR REPLACE INTO meta VALUES(?, ?)"},
+                                         {&putAmount_, "INSERT OR REPLACE INTO amounts VALUES(?, ?)"},
+                                         {&dropAmount_, "DELETE FROM amounts WHERE key = ?"},
+                                         {&dropAmounts_, "DELETE FROM amounts"},
+                                         {&dropClock_, "DELETE FROM clock"},
+                                         {&putClock_, "INSERT INTO clock VALUES(?, ?)"},
+                                         {&dropHosts_, "DELETE FROM hosts"},
+                                         {&putHost_, "INSERT INTO hosts VALUES(?, ?)"},
+                                         {&putBatch_, "INSERT INTO batches VALUES(?, ?, ?)"},
+                                         {&dropBatch_, "DELETE FROM batches WHERE sequence = ?"}});
+        !prepared)
+      return note(prepared);
     if (auto prepared = groups_.prepare(sqlite_, "groups", "name"); !prepared) return note(prepared);
     if (auto prepared = networks_.prepare(sqlite_, "networks", "tenant"); !prepared) return note(prepared);
     if (auto prepared = segments_.prepare(sqlite_, "segments", "tenant"); !prepared) return note(prepared);

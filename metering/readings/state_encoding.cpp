@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kGroupVersion = 3;  // 1 had a link and its counters, and no `finished`; 2 no sums
-constexpr std::uint8_t kTenantVersion =
-    5;  // 1 had what the links had counted, 2 no group, 3 no dropped packets, 4 no sums
+// 1 had what the links had counted, 2 no group, 3 no dropped packets, 4 no sums.
+constexpr std::uint8_t kTenantVersion = 5;
 
 void putReading(wire::Writer& writer, const Reading& reading) {
   writer.put(reading.bootNanos);

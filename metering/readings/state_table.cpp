@@ -4,14 +4,9 @@ namespace cloister::metering {
 
 Status StateTable::prepare(Connection& sqlite, const std::string& table, const std::string& key) {
   read_ = "SELECT " + key + ", state FROM " + table;
-  for (const auto& [statement, sql] : {std::pair{&put_, "INSERT OR REPLACE INTO " + table + " VALUES(?, ?)"},
-                                       std::pair{&drop_, "DELETE FROM " + table + " WHERE " + key + " = ?"},
-                                       std::pair{&dropAll_, "DELETE FROM " + table}}) {
-    auto prepared = sqlite.prepare(sql);
-    if (!prepared) return prepared.error();
-    *statement = std::move(prepared).value();
-  }
-  return {};
+  return sqlite.prepare({{&put_, "INSERT OR REPLACE INTO " + table + " VALUES(?, ?)"},
+                         {&drop_, "DELETE FROM " + table + " WHERE " + key + " = ?"},
+                         {&dropAll_, "DELETE FROM " + table}});
 }
 
 void StateTable::reset() {

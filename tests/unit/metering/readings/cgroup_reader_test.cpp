@@ -134,13 +134,18 @@ TEST(CgroupReader, NothingReadableIsAnError) {
   EXPECT_FALSE(reader->read().ok());
 }
 
+// A group whose own directory is its upper too.
+Result<CgroupReader> openWithUpper(const FakeGroup& group) {
+  auto descriptors = group.descriptors();
+  descriptors.push_back(std::move(group.descriptors(DescriptorKind::upper).front()));
+  return CgroupReader::open(descriptors);
+}
+
 TEST(CgroupReader, UpperGivesTheDisk) {
   const ScratchDirectory scratch;
   FakeGroup group(scratch.file("g"));
   group.put("cpu.stat", "usage_usec 1\n");
-  auto descriptors = group.descriptors();
-  descriptors.push_back(std::move(group.descriptors(DescriptorKind::upper).front()));
-  auto reader = CgroupReader::open(descriptors);
+  auto reader = openWithUpper(group);
   ASSERT_TRUE(reader.ok());
   const auto reading = reader->read();
   ASSERT_TRUE(reading.ok());
@@ -209,9 +214,7 @@ TEST(CgroupReader, AnIdleGroupsDiskIsAskedForMoreSeldom) {
   const ScratchDirectory scratch;
   FakeGroup group(scratch.file("group"));
   group.put("cpu.stat", "usage_usec 1\n");
-  auto descriptors = group.descriptors();
-  descriptors.push_back(std::move(group.descriptors(DescriptorKind::upper).front()));
-  auto reader = CgroupReader::open(descriptors);
+  auto reader = openWithUpper(group);
   ASSERT_TRUE(reader.ok());
   const auto use = [&](CgroupReader::Depth depth) { return reader->read(depth)->diskBytes.value_or(0); };
   using Depth = CgroupReader::Depth;
