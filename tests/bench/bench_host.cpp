@@ -101,11 +101,12 @@ void Host::spawnLauncher() {
   const UniqueFd readEnd(ready[0]);
   UniqueFd writeEnd(ready[1]);
   std::vector<std::string> words = launcherCommand({"--allow-uid", user_, "--allow-gid", user_});
+  if (!witnesses_.init.empty()) words.insert(words.end(), {"--init", witnesses_.init});
   launcher_ = ::fork();
   if (launcher_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a benchmark that was stopped takes its launcher with it
     ::dup2(writeEnd.get(), 1);
-    if (!preload_.empty()) ::setenv("LD_PRELOAD", preload_.c_str(), 1);
+    if (!witnesses_.preload.empty()) ::setenv("LD_PRELOAD", witnesses_.preload.c_str(), 1);
     ::execv(words.front().c_str(), pointers(words).data());
     ::_exit(127);
   }
@@ -114,8 +115,8 @@ void Host::spawnLauncher() {
   if (launcher_ < 0 || ::read(readEnd.get(), &byte, 1) != 1) throw std::runtime_error(words.front() + " did not start");
 }
 
-void Host::startLauncher(const std::string& preload) {
-  preload_ = preload;
+void Host::startLauncher(Witnesses witnesses) {
+  witnesses_ = std::move(witnesses);
   // As on a host that `up` has made: containers are under a profile where the kernel has AppArmor.
   if (hasAppArmor()) {
     shell(program("cloister-launcher") + " --print-profiles >" + path("profiles.text") +

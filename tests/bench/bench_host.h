@@ -17,6 +17,12 @@ namespace cloister::bench {
 
 inline constexpr TenantIndex kTenant = 1;
 
+// What stands in for parts of the launcher, to watch it; empty: the part itself.
+struct Witnesses {
+  std::string preload{};  // a library
+  std::string init{};     // a cloister-init
+};
+
 class Host {
  public:
   // `binaries`: the directory of cloister-launcher and of the floors. `user` may talk to the launcher, besides root.
@@ -26,8 +32,8 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Starts the launcher, with one tenant and the busybox root as a layer. `preload`, a library, is loaded into it.
-  void startLauncher(const std::string& preload = {});
+  // Starts the launcher, with one tenant and the busybox root as a layer.
+  void startLauncher(Witnesses witnesses = {});
   // kill -9, and another with the same state.
   void replaceLauncher();
   void putTenant(TenantIndex tenant);
@@ -54,7 +60,7 @@ class Host {
   std::string directory_;
   std::string cgroupRoot_;
   std::string digest_;
-  std::string preload_;
+  Witnesses witnesses_;
   pid_t launcher_ = -1;
   pid_t holder_ = -1;
   std::vector<std::string> groups_;

@@ -37,9 +37,8 @@ constexpr unsigned kNodeKills = 10;
 constexpr double kShortest = 30;  // milliseconds
 constexpr double kMean = 1000;
 constexpr std::chrono::minutes kPatience{15};
-// A reading of cpu.stat drops what is below a microsecond, and wait4 does twice; what a process spends between its end
-// being told and its last switch is in neither's power to order.
-constexpr double kToleratedMicros = 20;
+// A reading of cpu.stat drops what is below a microsecond, and wait4 does twice.
+constexpr double kToleratedMicros = 5;
 
 struct Job {
   std::string id;
@@ -208,7 +207,8 @@ bool meterAccuracy(const std::string& binaries, Size size) {
   const std::string lines = host.path("witness");
   std::ofstream(lines).flush();
   ::setenv("CLOISTER_WITNESS", lines.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
-  host.startLauncher(host.program("bench_metering_witness.so"));
+  host.startLauncher(
+      {.preload = host.program("bench_metering_witness.so"), .init = host.program("bench_metering_init")});
   const std::string groups = unifiedGroup(host.cgroupRoot());
   Truth truth(groups, lines);
   Node node(host);

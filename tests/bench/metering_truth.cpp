@@ -1,15 +1,18 @@
 #include "tests/bench/metering_truth.h"
 
+#include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 #include <stdexcept>
+
+#include "tests/bench/metering_reap.h"
 
 namespace cloister::bench {
 namespace {
@@ -46,8 +49,14 @@ std::uint64_t groupMicros(const std::string& directory) {
   return micros;
 }
 
-Truth::Truth(std::string groups, const std::string& lines) : groups_(std::move(groups)), lines_(lines) {
+Truth::Truth(std::string groups, const std::string& lines)
+    : groups_(std::move(groups)), events_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), lines_(lines) {
+  if (!events_) throw std::runtime_error("inotify_init1 failed");
   if (!lines_) throw std::runtime_error("cannot read " + lines);
+  watch(groups_);
+  for (const auto& tenant : fs::directory_iterator(groups_)) {
+    if (tenant.is_directory()) watch(tenant.path());
+  }
   // Containers of a launcher that was killed become children of this process.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) throw std::runtime_error("prctl failed");
   thread_ = std::thread([this] { run(); });
@@ -67,11 +76,39 @@ void Truth::run() {
   while (!stopping_) {
     {
       const std::lock_guard lock(mutex_);
+      hearOfNew();
       findNew();
       readLines();
       reapOrphans();
     }
     std::this_thread::sleep_for(kLook);
+  }
+}
+
+void Truth::watch(const std::string& directory) {
+  const int id = ::inotify_add_watch(events_.get(), directory.c_str(), IN_CREATE | IN_ONLYDIR);
+  if (id < 0) throw std::runtime_error("cannot watch " + directory);
+  watched_[id] = directory;
+}
+
+// Each group that was made since, also those that are gone already.
+void Truth::hearOfNew() {
+  alignas(inotify_event) std::array<char, 16 * 1024> bytes{};
+  for (ssize_t got = 0; (got = ::read(events_.get(), bytes.data(), bytes.size())) > 0;) {
+    for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
+      inotify_event event{};
+      std::memcpy(&event, &bytes.at(at), sizeof event);
+      if ((event.mask & IN_Q_OVERFLOW) != 0) throw std::runtime_error("events of new groups were lost");
+      const std::string name = event.len == 0 ? "" : &bytes.at(at + sizeof event);
+      at += sizeof event + event.len;
+      if ((event.mask & IN_ISDIR) == 0) continue;
+      const auto& parent = watched_.at(event.wd);
+      if (parent == groups_) {
+        watch(groups_ + "/" + name);  // findNew sees what was made in it before
+      } else {
+        containers_[name];
+      }
+    }
   }
 }
 
@@ -109,7 +146,7 @@ void Truth::reapOrphans() {
     if (spent.ended || spent.pid < 0) continue;
     rusage used{};
     int status = 0;
-    if (::wait4(spent.pid, &status, WNOHANG, &used) != spent.pid) continue;
+    if (reapWhole(P_PID, static_cast<id_t>(spent.pid), &status, WNOHANG, &used) != spent.pid) continue;
     end(spent.pid, microsOf(used.ru_utime) + microsOf(used.ru_stime), status);
   }
 }
