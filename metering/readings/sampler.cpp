@@ -62,26 +62,21 @@ void Sampler::take(const AmountKey& key, std::uint64_t quantity) {
   held = combined(key.meter, held, quantity);
 }
 
-void Sampler::takeGaps(const AmountKey& whose, const Gaps& gaps) {
-  for (const auto& gap : gaps) {
-    take({whose.tenantId, whose.appId, whose.instanceId, Meter::gap, gap.note}, gap.milliseconds);
-  }
+void Sampler::takeGaps(const Owner& owner, const Gaps& gaps) {
+  for (const auto& gap : gaps) take({owner, Meter::gap, gap.note}, gap.milliseconds);
 }
 
-void Sampler::takeSums(const AmountKey& whose, const Sums& sums) {
-  sums.each([&](Meter meter, std::uint64_t quantity) {
-    take({whose.tenantId, whose.appId, whose.instanceId, meter, ""}, quantity);
-  });
+void Sampler::takeSums(const Owner& owner, const Sums& sums) {
+  sums.each([&](Meter meter, std::uint64_t quantity) { take({owner, meter, ""}, quantity); });
 }
 
 Sampler::Groups::Iterator Sampler::eraseGroup(Groups::Iterator group) {
-  const auto& state = group->second;
-  takeSums({state.tenantId, state.appId, state.instanceId, Meter::cpu, ""}, state.sums);
+  takeSums(group->second.owner, group->second.sums);
   return state_.groups.erase(group);
 }
 
 Sampler::Networks::Iterator Sampler::eraseCounters(Networks::Iterator tenant) {
-  takeSums({tenant->first, "", "", Meter::cpu, ""}, tenant->second.sums);
+  takeSums({tenant->first}, tenant->second.sums);
   return state_.networks.erase(tenant);
 }
 
@@ -113,7 +108,7 @@ Status Sampler::commitAll() {
 void Sampler::noteState(const GroupState& group, const std::string& previous, const std::string& current,
                         std::int64_t utcMicros) {
   auto note = lifecycleNote("instance", previous, current) + kMomentMark + std::to_string(utcMicros);
-  take({group.tenantId, group.appId, group.instanceId, Meter::instanceState, std::move(note)}, 1);
+  take({group.owner, Meter::instanceState, std::move(note)}, 1);
 }
 
 void Sampler::closeGroup(const GroupState& group, Moment at) {
@@ -121,8 +116,7 @@ void Sampler::closeGroup(const GroupState& group, Moment at) {
   const bool restarted = group.bootId != bootId_;
   const auto micros =
       restarted ? at.utcMicros - group.lastUtcMicros : microsBetween(group.progress.last.bootNanos, at.bootNanos);
-  take({group.tenantId, group.appId, group.instanceId, Meter::gap, restarted ? gap::kRestarted : gap::kVanished},
-       gapMillis(micros));
+  take({group.owner, Meter::gap, restarted ? gap::kRestarted : gap::kVanished}, gapMillis(micros));
 }
 
 Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at) {
@@ -142,8 +136,12 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
   const bool isNew = found == state_.groups.end();
   auto& state = state_.groups.change(subject.group);
   if (isNew) {
-    state = {subject.tenantId,    subject.appId,      subject.instanceId,   bootId_,
-             subject.cgroupInode, subject.allocation, bornAt(at.bootNanos), at.utcMicros};
+    state = {{subject.tenantId, subject.appId, subject.instanceId},
+             bootId_,
+             subject.cgroupInode,
+             subject.allocation,
+             bornAt(at.bootNanos),
+             at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
       state.progress.last = *first;
@@ -152,7 +150,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
       counters.trafficBefore = counters.lastBootNanos == 0;
       counters.groupBefore = counters.groupInode == 0;
       state_.networks.change(subject.tenantId);
-      take({subject.tenantId, subject.appId, subject.instanceId, Meter::gap, gap::kUnknownPast}, 1);
+      take({state.owner, Meter::gap, gap::kUnknownPast}, 1);
     }
     noteState(state, "", runningState(state), at.utcMicros);
   }
@@ -207,7 +205,7 @@ bool Sampler::readGroup(Running& running, Moment at, Reason reason) {
   }
   group.lastUtcMicros = at.utcMicros;
   if (!gaps.empty()) {
-    takeGaps({group.tenantId, group.appId, group.instanceId, Meter::gap, ""}, gaps);
+    takeGaps(group.owner, gaps);
     state_.groups.change(*running.name);
   }
   return read.ok();
@@ -247,8 +245,8 @@ void Sampler::noteClockStep(Moment at) {
   state_.clock = {bootId_, offset};
   if (std::abs(step) < kClockStepMicros) return;
   std::set<std::string> tenants;
-  for (const auto& [name, group] : state_.groups.all()) tenants.insert(group.tenantId);
-  for (const auto& tenant : tenants) take({tenant, "", "", Meter::gap, clockStepNote(step)}, 1);
+  for (const auto& [name, group] : state_.groups.all()) tenants.insert(group.owner.tenantId);
+  for (const auto& tenant : tenants) take({{tenant}, Meter::gap, clockStepNote(step)}, 1);
 }
 
 std::size_t Sampler::sample(Moment at) {
@@ -297,7 +295,7 @@ void Sampler::host(const HostCpu& cpu, Moment at) {
   const auto chain = hostChain(spool_.source());
   for (const auto& [meter, last, now] : {std::tuple{Meter::groupCpu, &known.groupsNanos, cpu.groupsNanos},
                                          {Meter::hostCpu, &known.totalNanos, cpu.totalNanos}}) {
-    if (now > *last) take({chain, "", "", meter, ""}, now - *last);
+    if (now > *last) take({{chain}, meter, ""}, now - *last);
     *last = std::max(*last, now);
   }
 }
@@ -314,7 +312,7 @@ void Sampler::network(const std::string& tenantId, const TrafficCounters& bytes,
   const auto gaps = advanceNetwork(network.bytes, bytes, millis, network.sums);
   network.lastBootNanos = at.bootNanos;
   if (gaps.empty()) return;
-  takeGaps({tenantId, "", "", Meter::gap, ""}, gaps);
+  takeGaps({tenantId}, gaps);
   state_.networks.change(tenantId);
 }
 

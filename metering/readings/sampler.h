@@ -130,8 +130,8 @@ class Sampler {
   void take(const AmountKey& key, std::uint64_t quantity);
   // Gaps or sums of a group or tenant; the key's meter and note do not matter. The caller sees to it that the readings
   // that they follow are stored with them.
-  void takeGaps(const AmountKey& whose, const Gaps& gaps);
-  void takeSums(const AmountKey& whose, const Sums& sums);
+  void takeGaps(const Owner& owner, const Gaps& gaps);
+  void takeSums(const Owner& owner, const Sums& sums);
   // What they have of the open window stays.
   Groups::Iterator eraseGroup(Groups::Iterator group);
   Networks::Iterator eraseCounters(Networks::Iterator tenant);

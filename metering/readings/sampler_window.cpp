@@ -62,7 +62,8 @@ std::size_t Sampler::closeWindow(std::int64_t to) {
   // By tenant, as amounts are: rows of one chain stand together.
   std::vector<Summed> summed;
   for (auto& [name, group] : state_.groups) {
-    if (!group.sums.empty()) summed.push_back({&group.tenantId, &group.appId, &group.instanceId, &group.sums});
+    if (!group.sums.empty())
+      summed.push_back({&group.owner.tenantId, &group.owner.appId, &group.owner.instanceId, &group.sums});
   }
   for (auto& [tenantId, counters] : state_.networks) {
     if (!counters.sums.empty()) summed.push_back({&tenantId, &kNone, &kNone, &counters.sums});
@@ -77,8 +78,9 @@ std::size_t Sampler::closeWindow(std::int64_t to) {
   const auto amountsBefore = [&](const std::string* tenantId) {
     for (; amount != state_.amounts.all().end(); ++amount, ++rows) {
       const auto& [key, quantity] = *amount;
-      if (tenantId != nullptr && key.tenantId >= *tenantId) return;
-      row = {key.tenantId, key.appId, key.instanceId, key.meter, quantity, state_.windowFrom, to, key.note};
+      const auto& [tenant, app, instance] = key.owner;
+      if (tenantId != nullptr && tenant >= *tenantId) return;
+      row = {tenant, app, instance, key.meter, quantity, state_.windowFrom, to, key.note};
       if (key.meter == Meter::instanceState) placeMoment(row, kMomentMark);
       closeRow(row);
     }

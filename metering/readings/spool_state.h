@@ -15,11 +15,17 @@
 
 namespace cloister::metering {
 
+// Whose usage it is; the fields are UsageRow's.
+struct Owner {
+  std::string tenantId;
+  std::string appId{};
+  std::string instanceId{};
+  friend auto operator<=>(const Owner&, const Owner&) = default;
+};
+
 // One running group as the spool keeps it.
 struct GroupState {
-  std::string tenantId;
-  std::string appId;
-  std::string instanceId;
+  Owner owner;
   std::string bootId;
   std::uint64_t cgroupInode = 0;
   Allocation allocation;
@@ -62,9 +68,7 @@ struct HostState {
 
 // What a row is keyed with.
 struct AmountKey {
-  std::string tenantId;
-  std::string appId;
-  std::string instanceId;
+  Owner owner;
   Meter meter = Meter::cpu;
   std::string note;
   friend auto operator<=>(const AmountKey&, const AmountKey&) = default;

@@ -64,14 +64,26 @@ Sums getSums(wire::Reader& reader) {
   return sums;
 }
 
+void putOwner(wire::Writer& writer, const Owner& owner) {
+  writer.put(owner.tenantId);
+  writer.put(owner.appId);
+  writer.put(owner.instanceId);
+}
+
+Owner getOwner(wire::Reader& reader) {
+  Owner owner;
+  owner.tenantId = reader.getString();
+  owner.appId = reader.getString();
+  owner.instanceId = reader.getString();
+  return owner;
+}
+
 }  // namespace
 
 std::string encode(const GroupState& state) {
   wire::Writer writer;
   writer.put(kGroupVersion);
-  writer.put(state.tenantId);
-  writer.put(state.appId);
-  writer.put(state.instanceId);
+  putOwner(writer, state.owner);
   writer.put(state.bootId);
   writer.put(state.cgroupInode);
   writer.put(state.allocation.memoryBytes);
@@ -90,9 +102,7 @@ bool decode(std::string_view bytes, GroupState& state) {
   wire::Reader reader(bytes);
   const auto version = reader.get<std::uint8_t>();
   if (version == 0 || version > kGroupVersion) return false;
-  state.tenantId = reader.getString();
-  state.appId = reader.getString();
-  state.instanceId = reader.getString();
+  state.owner = getOwner(reader);
   state.bootId = reader.getString();
   state.cgroupInode = reader.get<std::uint64_t>();
   state.allocation.memoryBytes = reader.get<std::uint64_t>();
@@ -180,9 +190,7 @@ bool decode(std::string_view bytes, HostState& state) {
 std::string encode(const AmountKey& key) {
   wire::Writer writer;
   writer.put(kVersion);
-  writer.put(key.tenantId);
-  writer.put(key.appId);
-  writer.put(key.instanceId);
+  putOwner(writer, key.owner);
   writer.put(key.meter);
   writer.put(key.note);
   return writer.bytes();
@@ -191,9 +199,7 @@ std::string encode(const AmountKey& key) {
 bool decode(std::string_view bytes, AmountKey& key) {
   wire::Reader reader(bytes);
   if (reader.get<std::uint8_t>() != kVersion) return false;
-  key.tenantId = reader.getString();
-  key.appId = reader.getString();
-  key.instanceId = reader.getString();
+  key.owner = getOwner(reader);
   key.meter = reader.getEnum(kLastMeter);
   key.note = reader.getString();
   return reader.finish();

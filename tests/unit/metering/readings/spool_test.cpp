@@ -18,13 +18,13 @@
 namespace cloister::metering {
 namespace {
 
-const AmountKey kCpu{"t", "a", "i", Meter::cpu, ""};
+const AmountKey kCpu{{"t", "a", "i"}, Meter::cpu, ""};
 
 // Whatever is stored, a state whose last reading says `counted` in all, of which `open` are in the open window: half
 // of them with the group, the others apart.
 SpoolState stateAt(std::uint64_t counted, std::uint64_t open) {
   SpoolState state;
-  GroupState group{"t", "a", "i", "boot", 99, {1024}, bornAt(5), 1};
+  GroupState group{{"t", "a", "i"}, "boot", 99, {1024}, bornAt(5), 1};
   group.progress.last.cpuNanos = counted;
   group.progress.last.memoryBytes.reset();
   group.finished = true;
@@ -77,7 +77,7 @@ TEST(Spool, StateSurvivesAnotherOpen) {
   const ScratchDirectory scratch;
   const auto path = scratch.file("spool.db");
   auto state = stateAt(1'000'000'000'000'000'000, 7);
-  state.amounts.change({"t", "", "", Meter::gap, gap::kVanished}) = UINT64_MAX;
+  state.amounts.change({{"t"}, Meter::gap, gap::kVanished}) = UINT64_MAX;
   state.host = {"boot", 1, 2, 3};
   {
     auto spool = Spool::open(path, "nd-1");

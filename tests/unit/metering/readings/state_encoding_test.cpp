@@ -31,7 +31,7 @@ std::string firstGroup(std::uint32_t present) {
 TEST(Encoding, AGroupOfTheFirstVersionLosesItsLinkOnly) {
   GroupState group;
   ASSERT_TRUE(decode(firstGroup(0x1fff), group));
-  EXPECT_EQ(group.tenantId, "tn");
+  EXPECT_EQ(group.owner.tenantId, "tn");
   EXPECT_EQ(group.cgroupInode, 99U);
   EXPECT_EQ(group.progress.last.cpuNanos, 100U);
   EXPECT_EQ(group.progress.last.blockWrittenBytes, 104U);
@@ -86,7 +86,7 @@ TEST(Encoding, TenantsOfFormerVersionsLackWhatCameLater) {
 }
 
 TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
-  const GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
+  const GroupState group{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
   auto bytes = encode(group);
   bytes.resize(bytes.size() - kSumsBytes);
   bytes.front() = '\2';
@@ -98,7 +98,7 @@ TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
 }
 
 TEST(Encoding, SumsOfAMeterThatIsNotKnownAreRefused) {
-  auto bytes = encode(GroupState{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, {}});
+  auto bytes = encode(GroupState{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, {}});
   const auto mask = bytes.size() - sizeof(std::uint32_t);
   GroupState back;
   ASSERT_TRUE(decode(bytes, back));
@@ -107,7 +107,7 @@ TEST(Encoding, SumsOfAMeterThatIsNotKnownAreRefused) {
 }
 
 TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
-  GroupState group{"tn", "ap", "in", "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
+  GroupState group{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
   group.progress.last.memoryBytes.reset();
   const auto bytes = encode(group);
   GroupState back;
