@@ -128,8 +128,7 @@ class Sampler {
   using Groups = Kept<std::string, GroupState>;
   using Networks = Kept<std::string, TenantCounters>;
   void take(const AmountKey& key, std::uint64_t quantity);
-  // Gaps or sums of a group or tenant; the key's meter and note do not matter. The caller sees to it that the readings
-  // that they follow are stored with them.
+  // Gaps or sums of a group or tenant. The caller sees to it that the readings that they follow are stored with them.
   void takeGaps(const Owner& owner, const Gaps& gaps);
   void takeSums(const Owner& owner, const Sums& sums);
   // What they have of the open window stays.
