@@ -7,16 +7,15 @@
 #pragma once
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
+#include <sys/types.h>
 
-// One child at a time; the first two words are waitid(2)'s, `options` may be WNOHANG.
-static inline pid_t reapWhole(idtype_t which, id_t id, int* status, int options, struct rusage* used) {
-  siginfo_t ended;
-  ended.si_pid = 0;
-  if (waitid(which, id, &ended, WEXITED | WNOWAIT | (options & WNOHANG)) != 0) return -1;
-  if (ended.si_pid == 0) return 0;
-  const struct timespec leave = {0, 1000000};
-  nanosleep(&leave, 0);
-  return wait4(ended.si_pid, status, 0, used);
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// One child at a time; `child` is -1 for any, `options` may be WNOHANG.
+pid_t reapWhole(pid_t child, int* status, int options, struct rusage* used);
+
+#ifdef __cplusplus
 }
+#endif

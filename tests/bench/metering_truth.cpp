@@ -2,6 +2,7 @@
 
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -146,7 +147,7 @@ void Truth::reapOrphans() {
     if (spent.ended || spent.pid < 0) continue;
     rusage used{};
     int status = 0;
-    if (reapWhole(P_PID, static_cast<id_t>(spent.pid), &status, WNOHANG, &used) != spent.pid) continue;
+    if (reapWhole(spent.pid, &status, WNOHANG, &used) != spent.pid) continue;
     end(spent.pid, microsOf(used.ru_utime) + microsOf(used.ru_stime), status);
   }
 }

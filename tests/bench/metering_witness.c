@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/bench/metering_reap.h"
@@ -22,7 +23,7 @@ __attribute__((constructor)) static void begin(void) {
 pid_t waitpid(pid_t pid, int* status, int options) {
   struct rusage used;
   int ended = 0;
-  const pid_t gone = reapWhole(pid > 0 ? P_PID : P_ALL, pid > 0 ? (id_t)pid : 0, &ended, options, &used);
+  const pid_t gone = reapWhole(pid, &ended, options, &used);
   if (status != NULL) *status = ended;
   if (gone > 0 && file >= 0) {
     const long long micros = (long long)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
