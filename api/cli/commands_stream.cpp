@@ -81,22 +81,22 @@ int logs(Context& context, const LogOptions& options) {
   const std::string lines = options.lines.empty() && options.since.empty() ? kDefaultLines : options.lines;
   if (!lines.empty()) first.emplace_back("lines", lines);
 
-  LogResume resume;
+  LogResume resume(options.since);
   const std::string path = appPath(options.app, "/logs");
   const auto handle = [&](const ServerEvent& event) {
     if (!event.event.empty() && event.event != "message" && event.event != "line" && event.event != "log") {
       return Flow::next;
     }
     const auto line = parsed(event.data);
-    const std::string who = text(*line, "instance") + ' ' + text(*line, "stream") + ' ' + text(*line, "line");
-    if (resume.take(text(*line, "at"), who)) showLogLine(context, event.data, *line);
+    if (resume.take(text(*line, "instance"), text(*line, "at"))) showLogLine(context, event.data, *line);
     return context.streams.out ? Flow::next : Flow::stop;
   };
   const auto connect = [&](bool again) {
-    Query now = again ? query : first;
-    if (again) {
+    Query now = first;
+    if (const std::string since = resume.since(); again && !since.empty()) {
+      now = query;
+      now.emplace_back("since", since);
       resume.reconnecting();
-      if (const std::string since = resume.since(); !since.empty()) now.emplace_back("since", since);
     }
     return context.api().events({.path = path, .query = now}, {}, handle);
   };

@@ -20,15 +20,23 @@ model::Micros timeOf(const std::string& line) {
   }
 }
 
-void sortByTime(std::vector<std::string>& lines) {
+// Merges what several logs hold by time. The lines of each keep their order, also when the clock was set back
+// meanwhile.
+std::vector<std::string> merged(std::vector<std::vector<std::string>> logs) {
+  if (logs.size() == 1) return std::move(logs.front());
   std::vector<std::pair<model::Micros, std::string>> timed;
-  timed.reserve(lines.size());
-  for (auto& line : lines) {
-    const auto at = timeOf(line);
-    timed.emplace_back(at, std::move(line));
+  for (auto& log : logs) {
+    model::Micros latest = 0;
+    for (auto& line : log) {
+      latest = std::max(latest, timeOf(line));
+      timed.emplace_back(latest, std::move(line));
+    }
   }
   std::stable_sort(timed.begin(), timed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (std::size_t i = 0; i < timed.size(); ++i) lines[i] = std::move(timed[i].second);
+  std::vector<std::string> lines;
+  lines.reserve(timed.size());
+  for (auto& [at, line] : timed) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace
@@ -55,25 +63,17 @@ void LogSession::discover() {
 
 std::vector<std::string> LogSession::recent() {
   discover();
-  std::vector<std::string> lines;
-  for (const auto& [id, reader] : readers_) {
-    auto some = recentLines(*reader, session_.since, session_.lines);
-    lines.insert(lines.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
-  }
-  if (readers_.size() > 1) sortByTime(lines);
-  return lines;
+  std::vector<std::vector<std::string>> logs;
+  for (const auto& [id, reader] : readers_) logs.push_back(recentLines(*reader, session_.since, session_.lines));
+  return merged(std::move(logs));
 }
 
 std::vector<std::string> LogSession::more() {
-  std::vector<std::string> lines;
-  std::size_t sources = 0;
+  std::vector<std::vector<std::string>> logs;
   for (const auto& [id, reader] : readers_) {
-    auto some = reader->next();
-    if (!some.empty()) ++sources;
-    lines.insert(lines.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    if (auto lines = reader->next(); !lines.empty()) logs.push_back(std::move(lines));
   }
-  if (sources > 1) sortByTime(lines);
-  return lines;
+  return merged(std::move(logs));
 }
 
 void LogSession::run(SessionChannel& channel, const std::atomic<bool>& stopping) {

@@ -1,4 +1,5 @@
-// LogSession: the kept lines of all instances of an app, merged by time, and on as they come.
+// LogSession: the kept lines of all instances of an app, merged by time, and on as they come. Those of one instance
+// keep their order, which a reader who was cut off relies on (api/cli/log_resume.h).
 //
 // Threads: on the calling thread; reads the files that LogPump writes. Failures: unreadable files are passed over.
 #pragma once

@@ -181,19 +181,52 @@ TEST(EventStream, StopsWhenAsked) {
   EXPECT_EQ(seen, 1);
 }
 
-TEST(LogResume, CountsOutWhatWasShown) {
+TEST(LogResume, PassesOverWhatWasShown) {
   LogResume resume;
   EXPECT_EQ(resume.since(), "");
-  EXPECT_TRUE(resume.take("2026-01-31T12:00:05.000001Z", "a"));
-  EXPECT_TRUE(resume.take("2026-01-31T12:00:05.000001Z", "a")) << "the same line twice is two lines";
-  EXPECT_TRUE(resume.take("2026-01-31T12:00:04.000001Z", "b"));
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z")) << "two lines of one moment";
+  EXPECT_TRUE(resume.take("in-2", "2026-01-31T12:00:04.000001Z"));
   EXPECT_EQ(resume.since(), "2026-01-31T12:00:03.000001Z");
+  for (int connection = 0; connection < 2; ++connection) {
+    resume.reconnecting();
+    EXPECT_FALSE(resume.take("in-2", "2026-01-31T12:00:04.000001Z"));
+    EXPECT_FALSE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+    EXPECT_FALSE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+  }
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z")) << "a third is new";
+  EXPECT_TRUE(resume.take("in-2", "2026-01-31T12:00:04.000002Z")) << "new, though another instance was ahead";
+  EXPECT_TRUE(resume.take("in-3", "2026-01-31T12:00:04.000000Z")) << "an instance not seen before";
+}
+
+TEST(LogResume, ShowsNothingFromBeforeTheFirstLineOfAnInstance) {
+  LogResume resume;
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
   resume.reconnecting();
-  EXPECT_FALSE(resume.take("2026-01-31T12:00:04.000001Z", "b"));
-  EXPECT_FALSE(resume.take("2026-01-31T12:00:05.000001Z", "a"));
-  EXPECT_FALSE(resume.take("2026-01-31T12:00:05.000001Z", "a"));
-  EXPECT_TRUE(resume.take("2026-01-31T12:00:05.000001Z", "a")) << "a third is new";
-  EXPECT_TRUE(resume.take("2026-01-31T12:00:05.000002Z", "a"));
+  EXPECT_FALSE(resume.take("in-1", "2026-01-31T12:00:04.900000Z")) << "within the overlap, and not asked for";
+  EXPECT_FALSE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.100000Z"));
+}
+
+TEST(LogResume, LosesNothingWhenTheClockWasSetBack) {
+  LogResume resume;
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+  resume.reconnecting();
+  EXPECT_FALSE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+  EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:04.000001Z"));
+  EXPECT_EQ(resume.since(), "2026-01-31T12:00:03.000001Z");
+}
+
+TEST(LogResume, StartsAgainNoEarlierThanTheReaderAsked) {
+  const auto sinceAfter = [](const std::string& from) {
+    LogResume resume(from);
+    EXPECT_TRUE(resume.take("in-1", "2026-01-31T12:00:05.000001Z"));
+    return resume.since();
+  };
+  EXPECT_EQ(sinceAfter("2026-01-31T12:00:04.5Z"), "2026-01-31T12:00:04.500000Z");
+  EXPECT_EQ(sinceAfter("2026-01-31T14:00:04+02:00"), "2026-01-31T12:00:04.000000Z");
+  EXPECT_EQ(sinceAfter("2026-01-31T12:00:00Z"), "2026-01-31T12:00:03.000001Z");
+  for (const char* age : {"10m", "9999s", ""}) EXPECT_EQ(sinceAfter(age), "2026-01-31T12:00:03.000001Z") << age;
 }
 
 }  // namespace

@@ -245,6 +245,24 @@ TEST(LogsCommand, AreFollowedOverABrokenConnection) {
   EXPECT_EQ(server.asked().at(1).uri, "/v1/apps/shop/logs?follow=true&since=2026-01-31T12%3A00%3A03.000001Z");
 }
 
+TEST(LogsCommand, FollowedOverAnEarlyBreakShowNoLineFromBeforeTheFirst) {
+  const auto line = [](const char* at, const char* text) {
+    return std::string(R"(data: {"at":"2026-01-31T12:00:)") + at +
+           R"(Z","process":"web","instance":"in-1","stream":"stdout","line":")" + text + "\"}\n\n";
+  };
+  const TestServer server([&](const Asked&, std::size_t count, ServerRequest&, Answer& answer) {
+    if (count > 2) return TestServer::reply(answer, 404, R"({"detail":"gone","code":"not_found"})");
+    std::string body;
+    if (count == 2) body += line("04.500000", "not asked for");
+    if (count > 0) body += line("05.000001", "one");
+    if (count == 2) body += line("05.200000", "two");
+    TestServer::reply(answer, 200, body, "text/event-stream");
+  });
+  const Outcome outcome = cloister({"logs", "-f", "shop", "-n", "1"}, server.url());
+  EXPECT_EQ(outcome.out, "2026-01-31 12:00:05 web/in-1 stdout | one\n2026-01-31 12:00:05 web/in-1 stdout | two\n");
+  EXPECT_EQ(server.asked().at(1).uri, "/v1/apps/shop/logs?follow=true&lines=1") << "nothing was shown before";
+}
+
 TEST(Posture, OfAnAppIsWhatItReachesAndWhatItsNodesEnforce) {
   const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
     TestServer::reply(

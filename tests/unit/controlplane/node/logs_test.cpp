@@ -223,18 +223,34 @@ TEST_F(Logs, AFloodIsCutAndItsNeighbourIsNot) {
   }
 }
 
+// What a log session for process types of tn-1's ap-1 has to say; "" for all of them.
+std::vector<std::string> recentOf(const std::string& instances, const std::string& process) {
+  model::Session session;
+  session.tenantId = "tn-1";
+  session.appId = "ap-1";
+  session.process = process;
+  std::vector<std::string> seen;
+  for (const auto& json : LogSession(instances, session).recent()) seen.push_back(model::logLineFromJson(json).line);
+  return seen;
+}
+
+InstanceDirectory instanceOf(const std::string& instances, const std::string& id, const std::string& tenant,
+                             const std::string& app, const std::string& process) {
+  InstanceSpec spec;
+  spec.tenant.id = tenant;
+  spec.instance.id = id;
+  spec.instance.tenantId = tenant;
+  spec.instance.appId = app;
+  spec.instance.process = process;
+  InstanceDirectory directory(instances, id);
+  EXPECT_TRUE(directory.prepare(spec).ok());
+  return directory;
+}
+
 TEST_F(Logs, SessionMergesInstancesOfOneAppAndOfNoOther) {
   const auto add = [&](const std::string& id, const std::string& tenant, const std::string& app,
                        const std::string& process, const std::string& line) {
-    InstanceSpec spec;
-    spec.tenant.id = tenant;
-    spec.instance.id = id;
-    spec.instance.tenantId = tenant;
-    spec.instance.appId = app;
-    spec.instance.process = process;
-    const InstanceDirectory directory(root_, id);
-    ASSERT_TRUE(directory.prepare(spec).ok());
-    LogStore store(directory.logs(), {app, process, id});
+    LogStore store(instanceOf(root_, id, tenant, app, process).logs(), {app, process, id});
     ASSERT_TRUE(store.append("stdout", {line}).ok());
   };
   add("in-1", "tn-1", "ap-1", "web", "first");
@@ -242,16 +258,24 @@ TEST_F(Logs, SessionMergesInstancesOfOneAppAndOfNoOther) {
   add("in-3", "tn-1", "ap-2", "web", "another app");
   add("in-4", "tn-2", "ap-1", "web", "another tenant that claims the app");
   add("in-5", "tn-1", "ap-1", "web", "third");
-  model::Session session;
-  session.tenantId = "tn-1";
-  session.appId = "ap-1";
-  std::vector<std::string> seen;
-  for (const auto& json : LogSession(root_, session).recent()) seen.push_back(model::logLineFromJson(json).line);
-  EXPECT_EQ(seen, (std::vector<std::string>{"first", "second", "third"}));
-  session.process = "worker";
-  seen.clear();
-  for (const auto& json : LogSession(root_, session).recent()) seen.push_back(model::logLineFromJson(json).line);
-  EXPECT_EQ(seen, (std::vector<std::string>{"second"}));
+  EXPECT_EQ(recentOf(root_, ""), (std::vector<std::string>{"first", "second", "third"}));
+  EXPECT_EQ(recentOf(root_, "worker"), (std::vector<std::string>{"second"}));
+}
+
+TEST_F(Logs, SessionKeepsAnInstancesOrderWhenTheClockWasSetBack) {
+  const auto write = [&](const std::string& id, const std::vector<model::Micros>& times) {
+    const auto directory = instanceOf(root_, id, "tn-1", "ap-1", "web");
+    std::string text;
+    int count = 0;
+    for (const auto at : times) {
+      text += model::toJson(model::LogLine{at, "shop", "web", id, "stdout", id + " " + std::to_string(++count)}) + "\n";
+    }
+    ASSERT_TRUE(files::replace(directory.logs() + "/current", text, 0600).ok());
+  };
+  write("in-1", {1'000, 5'000, 3'000, 7'000});
+  write("in-2", {2'000, 4'000, 6'000});
+  EXPECT_EQ(recentOf(root_, ""),
+            (std::vector<std::string>{"in-1 1", "in-2 1", "in-2 2", "in-1 2", "in-1 3", "in-2 3", "in-1 4"}));
 }
 
 }  // namespace
