@@ -238,6 +238,16 @@ TEST_F(Hybrid, WritesEveryBoundOfThePlanThatVersion1Has) {
   EXPECT_EQ(fake::text(v2 + "/cloister/t7/web-1/cgroup.freeze").substr(0, 1), "1");
 }
 
+TEST_F(Hybrid, SetsBackAPeriodAndABurstThatDiffer) {
+  auto tree = open();
+  ASSERT_TRUE(tree->putTenant(7, kRich));
+  const std::string group = cpu + "/cloister/t7/";
+  fake::put(group + "cpu.cfs_period_us", "50000\n");
+  ASSERT_TRUE(tree->putTenant(7, kTenant));
+  EXPECT_EQ(fake::text(group + "cpu.cfs_period_us").substr(0, 6), "100000");
+  EXPECT_EQ(fake::text(group + "cpu.cfs_burst_us").substr(0, 1), "0") << "this plan has none";
+}
+
 TEST_F(Hybrid, NoQuotaPassesTheTenants) {
   auto tree = open();
   ASSERT_TRUE(tree->putTenant(7, kTenant));
