@@ -35,18 +35,17 @@ struct QuotaFiles {
 constexpr QuotaFiles kUnifiedQuota{"cpu.max.burst", "cpu.max"};
 constexpr QuotaFiles kLegacyQuota{"cpu.cfs_burst_us", "cpu.cfs_quota_us"};
 
-// Writes what is not so already: each write to a file of the bandwidth makes the kernel walk all groups of the host.
-Status writeIfOther(const Place& group, const char* file, std::uint64_t value) {
+// Asked before a write to a file of the bandwidth: each makes the kernel walk all groups of the host.
+bool isAlready(const Place& group, const char* file, std::uint64_t value) {
   const auto present = readNumber(group, file);
-  if (present && present.value() == value) return {};
-  return writeIfPresent(group, file, std::to_string(value));
+  return present && present.value() == value;
 }
 
 // The kernel keeps burst <= quota at every step: an old burst goes first.
 Status writeQuota(const Place& group, const QuotaFiles& files, const std::string& quota, std::uint64_t burst,
                   Level level) {
-  if (level == Level::tenant) {
-    if (auto cleared = writeIfOther(group, files.burst, 0); !cleared) return cleared;
+  if (level == Level::tenant && !isAlready(group, files.burst, 0)) {
+    if (auto cleared = writeIfPresent(group, files.burst, "0"); !cleared) return cleared;
   }
   if (auto wrote = writeFile(group, files.quota, quota); !wrote) return wrote;
   return burst == 0 ? Status() : writeIfPresent(group, files.burst, std::to_string(burst));
@@ -79,7 +78,9 @@ Status writeLegacyMemory(const Place& group, const Bounds& bounds, Level level) 
 }
 
 Status writeLegacyCpu(const Place& group, const Bounds& bounds, Level level, const Parent& parent) {
-  if (auto wrote = writeIfOther(group, "cpu.cfs_period_us", kPeriod); !wrote) return wrote;
+  if (!isAlready(group, "cpu.cfs_period_us", kPeriod)) {
+    if (auto wrote = writeFile(group, "cpu.cfs_period_us", std::to_string(kPeriod)); !wrote) return wrote;
+  }
   const std::uint64_t quota = bounds.cpuMillis == 0 ? kUnlimited : std::min(quotaOf(bounds.cpuMillis), parent.quota);
   const std::string text = quota == kUnlimited ? "-1" : std::to_string(quota);
   if (auto wrote = writeQuota(group, kLegacyQuota, text, burstOf(bounds, level, parent, quota), level); !wrote) {
