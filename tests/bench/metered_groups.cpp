@@ -40,6 +40,22 @@ UniqueFd openUnified(const cgroups::Group& group, std::string_view file, int fla
   throw std::runtime_error("no unified group");
 }
 
+// A line each thousand: making and removing that many takes a slow machine minutes.
+class Progress {
+ public:
+  explicit Progress(const char* what) : what_(what) {}
+  void add() {
+    if (++done_ % 1000 != 0) return;
+    const auto took = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin_);
+    std::fprintf(stderr, "%s %u groups (%lld s)\n", what_, done_, static_cast<long long>(took.count()));
+  }
+
+ private:
+  const char* what_;
+  unsigned done_ = 0;
+  Clock::time_point begin_ = Clock::now();
+};
+
 void end(pid_t child) {
   if (child <= 0) return;
   ::kill(child, SIGKILL);
@@ -50,19 +66,25 @@ void end(pid_t child) {
 
 MeteredGroups::MeteredGroups(unsigned wanted)
     : tree_(good(cgroups::Tree::open("cloister-bench-" + std::to_string(::getpid()), "/tmp"))) {
+  Progress progress("made");
   for (unsigned i = 0; i < wanted; ++i) {
     if (auto put = tree_->putTenant(tenantOf(i), kOfATenant); !put) end_ = put.error().message();
     auto made = tree_->createInstance(tenantOf(i), nameOf(i), {64ULL << 20U, 1000, 32, 16ULL << 20U, 1000, 256});
     if (!made) end_ = made.error().message();
     if (!end_.empty()) return;
     inodes_.push_back(made->inode);
+    progress.add();
   }
 }
 
 MeteredGroups::~MeteredGroups() {
   rest();
   end(holder_);
-  for (unsigned i = 0; i < inodes_.size(); ++i) (void)tree_->removeInstance(tenantOf(i), nameOf(i), 1000);
+  Progress progress("removed");
+  for (unsigned i = 0; i < inodes_.size(); ++i) {
+    (void)tree_->removeInstance(tenantOf(i), nameOf(i), 1000);
+    progress.add();
+  }
   if (auto gone = tree_->removeAll(); !gone) std::fprintf(stderr, "%s\n", gone.error().message().c_str());
 }
 
@@ -74,12 +96,14 @@ void MeteredGroups::charge() {
   holder_ = ::fork();
   if (holder_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    Progress progress("charged");
     for (unsigned i = 0; i < inodes_.size(); ++i) {
       (void)tree_->join(open(i), ::getpid(), cgroups::Tree::Born::elsewhere);
       auto* page =
           static_cast<char*>(::mmap(nullptr, 65'536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
       if (page == MAP_FAILED) ::_exit(1);
       for (int at = 0; at < 65'536; at += 4096) page[at] = 1;
+      progress.add();
     }
     if (::write(done[1], "d", 1) != 1) ::_exit(2);
     for (;;) ::pause();
