@@ -1,20 +1,17 @@
 #include "metering/billing/billing.h"
 
-#include <algorithm>
 #include <mutex>
-#include <set>
 
 #include "metering/base/migrations.h"
 #include "metering/base/sha256.h"
 #include "metering/billing/accounts.h"
+#include "metering/billing/closing.h"
 #include "metering/billing/invoices.h"
 #include "metering/billing/statements.h"
 #include "metering/ledger/migrations.h"
 
 namespace cloister::metering {
 namespace {
-
-constexpr std::size_t kInvoicesAtOnce = 500;  // how many a transaction writes: appends wait for it
 
 Error refused(const std::string& reason, const std::string& about) {
   return Error{"billing", reason, about, 0};
@@ -56,66 +53,9 @@ class Billing::Database {
     return drafted;
   }
 
-  Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now) {
-    if (now < period.to) return refused("the month is not over", monthText(period));
-    if (auto rolled = rollUpAll(sql); !rolled) return rolled.error();
-    Closing closing;
-    auto invoices = draftAll(period, names, now, closing);
-    if (!invoices) return invoices.error();
-    auto recorder = Recorder::open(sql);
-    if (!recorder) return recorder.error();
-    for (std::size_t at = 0; at < invoices->size(); at += kInvoicesAtOnce) {
-      Transaction transaction(sql);
-      if (auto begun = transaction.begin(); !begun) return begun.error();
-      for (std::size_t i = at; i < std::min(at + kInvoicesAtOnce, invoices->size()); ++i) {
-        const auto written = recorder->record(invoices->at(i));
-        if (!written) return written.error();
-        ++(*written ? closing.closed : closing.present);
-      }
-      if (auto done = transaction.commit(); !done) return done.error();
-    }
-    return closing;
-  }
-
  private:
   std::mutex mutex_;
   bool migrated_ = false;
-
-  Result<std::vector<Invoice>> draftAll(const Period& period, const TenantNamesById& names, std::int64_t now,
-                                        Closing& closing) {
-    Snapshot snapshot(sql);
-    if (auto begun = snapshot.begin(); !begun) return begun.error();
-    const auto book = loadBook(sql);
-    if (!book) return book.error();
-    const auto present = listInvoices(sql, "");
-    if (!present) return present.error();
-    std::set<std::string> closed;
-    for (const auto& one : *present) {
-      if (one.period == period) closed.insert(one.tenantId);
-    }
-    auto drafts = Drafts::open(sql);
-    if (!drafts) return drafts.error();
-    const auto tenants = drafts->tenants();
-    if (!tenants) return tenants.error();
-    std::vector<Invoice> invoices;
-    for (const auto& tenant : *tenants) {
-      if (closed.contains(tenant)) {
-        ++closing.present;
-        continue;
-      }
-      const auto name = names.find(tenant);
-      auto invoice = drafts->make(*book, tenant, name == names.end() ? tenant : name->second, period);
-      if (!invoice) {
-        auto error = invoice.error();
-        error.path = tenant + ": " + error.path;
-        return error;
-      }
-      if (invoice->lines.empty()) continue;
-      invoice->closedAt = now;
-      invoices.push_back(std::move(invoice).value());
-    }
-    return invoices;
-  }
 };
 
 Billing::Billing(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -138,10 +78,7 @@ Status Billing::addPriceList(const PriceList& list) {
   if (!held) return held.error();
   Transaction transaction(database_->sql);
   if (auto begun = transaction.begin(); !begun) return begun;
-  auto book = loadBook(database_->sql);
-  if (!book) return book.error();
-  if (auto added = addTo(*book, list); !added) return added;
-  if (auto put = putList(database_->sql, list); !put) return put;
+  if (auto added = addList(database_->sql, list); !added) return added;
   return transaction.commit();
 }
 
@@ -170,7 +107,7 @@ Result<Drafted> Billing::drafts(const TenantNamesById& tenants, const Period& pe
 Result<Closing> Billing::close(const Period& period, const TenantNamesById& names, std::int64_t now) {
   const auto held = database_->hold();
   if (!held) return held.error();
-  return database_->close(period, names, now);
+  return closeMonth(database_->sql, period, names, now);
 }
 
 Result<std::vector<InvoiceSummary>> Billing::invoices(const std::string& tenantId) {

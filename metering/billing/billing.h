@@ -3,15 +3,16 @@
 //   rows ── rollUp() ──► hours ── rate.h ──► draft() ── close() ──► invoices
 //
 // rollUp() adds each row of a chain to its hour once, up to the chain's end; it can run at any time and is cheap to
-// repeat. A draft is made anew each time; a closed invoice never changes. Usage that comes for a closed month is a
-// correction on the next invoice. close() may be repeated: a tenant whose month is closed is left as it is.
+// repeat. A draft is made anew each time; a closed invoice never changes. What comes for a closed month is a correction
+// on the tenant's next invoice. close() may be repeated; closing.h says what a closed month is.
 //
 // A PostgreSQL server that is away hinders no start: open() asks it nothing, and the first call that reaches it sees to
 // it that the tables are there, also before the ledger does.
 //
 // Threads: any; a mutex serialises, and close() holds it. Appends to the ledger go on meanwhile but for the moments in
 // which chunks are written. Failures: Error{stage "billing" (or that of price_list.h, rate.h, invoice.h), operation,
-// path, code as sql.h gives it}; a failed call has changed nothing, a failed close() has closed whole tenants or none.
+// path, code as sql.h gives it}, and those of closing.h; a failed call has changed nothing, a failed close() has closed
+// whole tenants or none.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +74,7 @@ class Billing {
   Billing& operator=(const Billing&) = delete;
 
   [[nodiscard]] Result<PriceBook> priceBook();
+  // From when the last closed month ended, or later.
   [[nodiscard]] Status addPriceList(const PriceList& list);
 
   [[nodiscard]] Status rollUp();
@@ -81,7 +83,8 @@ class Billing {
                                       const PriceBook* book = nullptr);
   // Of several, from one state of the database, as far as it is rolled up.
   [[nodiscard]] Result<Drafted> drafts(const TenantNamesById& tenants, const Period& period);
-  // All tenants that have a plan, usage or late usage; the month must be over by `now`.
+  // All tenants that have a plan, usage or something late; the month must be over by `now`, and the one before it
+  // closed unless nothing was used in it.
   [[nodiscard]] Result<Closing> close(const Period& period, const TenantNamesById& names, std::int64_t now);
   // Empty tenant: of all. Newest month first.
   [[nodiscard]] Result<std::vector<InvoiceSummary>> invoices(const std::string& tenantId);

@@ -58,6 +58,12 @@ Status readHours(Connection& database, Statement& statement, RatingInput& input)
 Status rollUpAll(Connection& database) {
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun;
+  // A tenant whose invoice is written is done with that month, also when the others' are not yet.
+  const std::string closed =
+      "JOIN names n ON n.id = r.tenant JOIN (SELECT period_from, period_to, tenant FROM invoices"
+      " UNION ALL SELECT period_from, period_to, NULL FROM closed_months) c"
+      " ON (c.tenant IS NULL OR c.tenant = n.text) AND r.window_from < c.period_to ";
+  const std::string late = "INSERT INTO late SELECT DISTINCT r.tenant, c.period_from " + kNewRows + closed;
   for (const std::string& sql :
        {"INSERT INTO hours SELECT r.tenant, " + kHourOfRow + " AS hour, r.app, r.meter, " + kHigh + ", " + kLow + ' ' +
             kNewRows + "WHERE r.meter IN " + billable() +
@@ -65,10 +71,9 @@ Status rollUpAll(Connection& database) {
             " high = hours.high + excluded.high, low = hours.low + excluded.low",
         "INSERT INTO lifecycle SELECT r.tenant, r.number, r.window_from, r.note " + kNewRows +
             "WHERE r.meter = " + number(Meter::lifecycle),
-        "INSERT INTO late SELECT DISTINCT r.tenant, i.period_from " + kNewRows +
-            "JOIN names n ON n.id = r.tenant JOIN invoices i ON i.tenant = n.text AND r.window_from >= i.period_from"
-            " AND r.window_from < i.period_to WHERE r.meter IN " +
-            billable() + " ON CONFLICT DO NOTHING",
+        late + "AND r.window_from >= c.period_from WHERE r.meter IN " + billable() + " ON CONFLICT DO NOTHING",
+        late + "JOIN names t ON t.id = r.note AND t.text LIKE 'plan %' WHERE r.meter = " + number(Meter::lifecycle) +
+            " ON CONFLICT DO NOTHING",
         std::string("INSERT INTO rolled SELECT tenant, rows FROM heads WHERE rows > 0"
                     " ON CONFLICT(tenant) DO UPDATE SET number = excluded.number")}) {
     if (auto done = run(database, sql); !done) return done;
@@ -110,7 +115,8 @@ Result<HoursReader> HoursReader::open(Connection& database) {
             "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
             " WHERE d.tenant = " +
                 tenant},
-           {&reader.late_, "SELECT period_from FROM late WHERE tenant = " + tenant + " ORDER BY period_from"},
+           {&reader.late_,
+            "SELECT period_from FROM late WHERE tenant = " + tenant + " AND period_from < ?2 ORDER BY period_from"},
            {&reader.lifecycle_, "SELECT e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " +
                                     tenant + " AND e.number <= ?2 ORDER BY e.at, e.number"}});
       !prepared)
@@ -164,9 +170,9 @@ Result<std::optional<Reach>> HoursReader::reach(const std::string& tenantId) {
   return found;
 }
 
-Result<std::vector<Period>> HoursReader::lateMonths(const std::string& tenantId) {
+Result<std::vector<Period>> HoursReader::lateMonths(const std::string& tenantId, const Period& before) {
   std::vector<Period> months;
-  late_.bind(1, std::string_view(tenantId));
+  late_.bind(1, std::string_view(tenantId)).bind(2, before.from);
   Statement::Step step{};
   while ((step = late_.step()) == Statement::Step::row) months.push_back(monthOf(late_.integer(0)));
   if (step == Statement::Step::failed) return database_->error();

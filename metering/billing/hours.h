@@ -14,8 +14,8 @@
 
 namespace cloister::metering {
 
-// Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks months that are closed and got
-// some of it as late. One transaction.
+// Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks as late what closed months got of
+// it: usage its own month, a change of plan each from its own on. One transaction.
 [[nodiscard]] Status rollUpAll(Connection& database);
 
 // What each tenant has used of a meter.
@@ -37,7 +37,7 @@ class HoursReader {
   [[nodiscard]] Result<RatingInput> inputUpTo(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
   // Nothing: the tenant has no rows.
   [[nodiscard]] Result<std::optional<Reach>> reach(const std::string& tenantId);
-  [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId);
+  [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId, const Period& before);
   // All that have rows; hosts have some too, and are none.
   [[nodiscard]] Result<std::vector<std::string>> tenants();
 

@@ -58,7 +58,9 @@ Result<Drafts> Drafts::open(Connection& database) {
   if (!hours) return hours.error();
   Drafts drafts(database, std::move(hours).value());
   auto prepared = database.prepare(
-      {{&drafts.closed_, "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2"},
+      {{&drafts.closed_,
+        "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2"
+        " UNION ALL SELECT 1 FROM closed_months WHERE period_from = ?2"},
        {&drafts.bodies_, "SELECT id, body FROM invoices WHERE tenant = ?1 AND period_from >= ?2 ORDER BY id"},
        {&drafts.credits_,
         "SELECT id, text, remaining FROM credits WHERE tenant = ?1 AND remaining > 0 ORDER BY created_at, id"}});
@@ -80,7 +82,7 @@ Result<Invoice> Drafts::make(const PriceBook& book, const std::string& tenantId,
   const auto closed = finds(*database_, closed_, tenantId, period.from);
   if (!closed) return closed.error();
   if (!*closed) {
-    auto late = corrections(book, tenantId);
+    auto late = corrections(book, tenantId, period);
     if (!late) return late.error();
     input.corrections = std::move(late).value();
     auto open = credits(tenantId);
@@ -96,8 +98,9 @@ Result<Invoice> Drafts::make(const PriceBook& book, const std::string& tenantId,
   return makeInvoice(book, input);
 }
 
-Result<std::vector<InvoiceLine>> Drafts::corrections(const PriceBook& book, const std::string& tenantId) {
-  const auto months = hours_.lateMonths(tenantId);
+Result<std::vector<InvoiceLine>> Drafts::corrections(const PriceBook& book, const std::string& tenantId,
+                                                     const Period& upTo) {
+  const auto months = hours_.lateMonths(tenantId, upTo);
   if (!months) return months.error();
   std::vector<InvoiceLine> all;
   for (const auto& month : *months) {
@@ -149,31 +152,29 @@ Result<Recorder> Recorder::open(Connection& database) {
         "INSERT INTO invoices(id, tenant, period_from, period_to, last_row, total, currency, closed_at, body)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id"},
        {&recorder.takeCredit_, "UPDATE credits SET remaining = remaining + ?2 WHERE id = ?1"},
-       {&recorder.clearLate_, "DELETE FROM late WHERE tenant = " + tenant + " AND period_from = ?2"}});
+       {&recorder.clearLate_, "DELETE FROM late WHERE tenant = " + tenant + " AND period_from < ?2"}});
   if (!prepared) return prepared.error();
   return recorder;
 }
 
-Result<bool> Recorder::record(const Invoice& invoice) {
-  // Another cloisterd may have closed it or rolled up since: then this draft is no longer what the hours say.
+Result<Recorder::Outcome> Recorder::record(const Invoice& invoice) {
   const auto moved = finds(*database_, moved_, invoice.tenantId, static_cast<std::int64_t>(invoice.lastRow));
   if (!moved) return moved.error();
-  if (*moved) return false;
+  if (*moved) return Outcome::moved;
   const auto body = toJson(invoice);
   put_.bind(1, std::string_view(invoice.id)).bind(2, std::string_view(invoice.tenantId));
   put_.bind(3, invoice.period.from).bind(4, invoice.period.to).bind(5, invoice.lastRow).bind(6, invoice.total);
   const auto step = put_.bind(7, std::string_view(invoice.currency)).bind(8, invoice.closedAt).bind(9, body).step();
   if (step == Statement::Step::failed) return database_->error();
   put_.reset();
-  if (step == Statement::Step::done) return false;
+  if (step == Statement::Step::done) return Outcome::present;
   for (const auto& line : invoice.lines) {
-    const bool credit = line.kind == ChargeKind::credit;
-    if (!credit && line.kind != ChargeKind::correction) continue;
-    auto& change = credit ? takeCredit_ : clearLate_;
-    change.bind(1, credit ? std::string_view(line.sku) : std::string_view(invoice.tenantId));
-    if (!change.bind(2, credit ? line.cost : line.from).run()) return database_->error();
+    if (line.kind != ChargeKind::credit) continue;
+    if (!takeCredit_.bind(1, std::string_view(line.sku)).bind(2, line.cost).run()) return database_->error();
   }
-  return true;
+  if (!clearLate_.bind(1, std::string_view(invoice.tenantId)).bind(2, invoice.period.from).run())
+    return database_->error();
+  return Outcome::recorded;
 }
 
 }  // namespace cloister::metering

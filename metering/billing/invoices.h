@@ -25,12 +25,12 @@ class Drafts {
   // Of a month that is closed: as it would be today, without credits and without corrections of others.
   [[nodiscard]] Result<Invoice> make(const PriceBook& book, const std::string& tenantId, const std::string& name,
                                      const Period& period);
-  [[nodiscard]] Result<std::vector<std::string>> tenants() { return hours_.tenants(); }
   [[nodiscard]] HoursReader& hours() { return hours_; }
 
  private:
   Drafts(Connection& database, HoursReader hours) : database_(&database), hours_(std::move(hours)) {}
-  [[nodiscard]] Result<std::vector<InvoiceLine>> corrections(const PriceBook& book, const std::string& tenantId);
+  [[nodiscard]] Result<std::vector<InvoiceLine>> corrections(const PriceBook& book, const std::string& tenantId,
+                                                             const Period& upTo);
   [[nodiscard]] Result<BilledMonth> billed(const std::string& tenantId, const Period& period);
   [[nodiscard]] Result<std::vector<Credit>> credits(const std::string& tenantId);
   Connection* database_;
@@ -44,9 +44,10 @@ class Drafts {
 class Recorder {
  public:
   [[nodiscard]] static Result<Recorder> open(Connection& database);
-  // Takes the invoice's credits and clears the late months that it corrects, too. False: the tenant's month is closed
-  // already, or its chain went on since the draft.
-  [[nodiscard]] Result<bool> record(const Invoice& invoice);
+  // moved: the tenant's chain went on since the draft, so it is no longer what the hours say.
+  enum class Outcome { recorded, present, moved };
+  // Takes the invoice's credits and clears the late months before it, whose corrections are in it, too.
+  [[nodiscard]] Result<Outcome> record(const Invoice& invoice);
 
  private:
   explicit Recorder(Connection& database) : database_(&database) {}

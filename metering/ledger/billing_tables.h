@@ -3,7 +3,9 @@
 // `hours` are sums of rows by the hour, `rolled` how far each tenant's chain is in them; both can be made again from
 // the rows. `late` are months that were closed and have got usage since. Quantities are two halves of 32 bits each, for
 // their sum may pass 64 bits: high x 2^32 + low.
-// Threads and failures: a constant.
+// Older programs had no table of closed months: late usage of a tenant without an invoice was on none, and is on its
+// next one.
+// Threads and failures: constants.
 #pragma once
 
 namespace cloister::metering {
@@ -24,6 +26,15 @@ CREATE TABLE credits(id {text} PRIMARY KEY, tenant {text} NOT NULL, text {text} 
 CREATE TABLE budgets(tenant {text} PRIMARY KEY, amount BIGINT NOT NULL, cap {text} NOT NULL);
 CREATE TABLE alerts(tenant {text} NOT NULL, period_from BIGINT NOT NULL, kind {text} NOT NULL,
   at BIGINT NOT NULL, PRIMARY KEY(tenant, period_from, kind));
+)";
+
+inline constexpr const char* kClosedMonths = R"(
+CREATE TABLE closed_months(period_from BIGINT PRIMARY KEY, period_to BIGINT NOT NULL, closed_at BIGINT NOT NULL);
+INSERT INTO closed_months SELECT period_from, period_to, MAX(closed_at) FROM invoices GROUP BY period_from, period_to;
+INSERT INTO late SELECT DISTINCT h.tenant, c.period_from FROM closed_months c
+  JOIN hours h ON h.hour >= c.period_from AND h.hour < c.period_to JOIN names n ON n.id = h.tenant
+  LEFT JOIN invoices i ON i.tenant = n.text AND i.period_from = c.period_from
+  WHERE i.id IS NULL ON CONFLICT DO NOTHING;
 )";
 
 }  // namespace cloister::metering

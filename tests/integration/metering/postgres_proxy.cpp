@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 namespace cloister::test {
 namespace {
@@ -65,6 +67,17 @@ PostgresProxy::~PostgresProxy() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
+void PostgresProxy::actBefore(int messages, std::function<void()> act) {
+  await();
+  act_ = std::move(act);
+  messagesLeft_ = messages;
+}
+
+void PostgresProxy::await() {
+  messagesLeft_ = INT_MAX;
+  if (acting_.valid()) acting_.get();
+}
+
 void PostgresProxy::accept() {
   Pair pair;
   pair.client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -81,7 +94,12 @@ void PostgresProxy::accept() {
 bool PostgresProxy::fromClient(Pair& pair) {
   std::array<char, 65536> buffer;
   const auto bytes = take(pair.client, buffer);
-  if (bytes.empty() || --messagesLeft_ == 0) return false;
+  if (bytes.empty()) return false;
+  if (--messagesLeft_ == 0) {
+    if (!act_) return false;
+    acting_ = std::async(std::launch::async, std::exchange(act_, nullptr));
+    acting_.wait_for(std::chrono::milliseconds(100));
+  }
   const bool hit = at_ != At::nothing && bytes.find(kCommit) != std::string_view::npos;
   const auto at = hit ? at_.exchange(At::nothing) : At::nothing;
   if (at == At::beforeCommit || !relay(pair.server, bytes)) return false;

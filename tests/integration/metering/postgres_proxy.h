@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <climits>
+#include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +31,10 @@ class PostgresProxy {
   [[nodiscard]] bool acted() const { return at_ == At::nothing; }
   // Once: both sides are closed where a client sends for the `messages`th time from now, and the server never hears it.
   void breakAfter(int messages) { messagesLeft_ = messages; }
+  // Once, and in place of a break: `act` runs in a thread of its own, and the message goes on when it is done, or after
+  // 100 ms where it waits for what the client holds. The next call of this, or of await(), waits for its end.
+  void actBefore(int messages, std::function<void()> act);
+  void await();
   [[nodiscard]] bool broke() const { return messagesLeft_ <= 0; }
   // As host=... of a location.
   [[nodiscard]] const std::string& directory() const { return directory_; }
@@ -50,6 +56,8 @@ class PostgresProxy {
   int listener_ = -1;
   std::atomic<At> at_{At::nothing};
   std::atomic<int> messagesLeft_{INT_MAX};
+  std::function<void()> act_;  // set only while messagesLeft_ is far from 0
+  std::future<void> acting_;
   std::atomic<bool> stopping_{false};
   std::vector<Pair> pairs_;
   std::thread thread_;

@@ -1,67 +1,7 @@
-#include "metering/billing/billing.h"
-
-#include <gtest/gtest.h>
-
-#include "metering/base/lifecycle.h"
-#include "metering/ledger/ledger.h"
-#include "tests/unit/metering/ledger/ledger_place.h"
+#include "tests/unit/metering/billing/billing_fixture.h"
 
 namespace cloister::metering {
 namespace {
-
-constexpr std::uint64_t kCoreHour = 3'600'000'000'000;
-const Period kJanuary = *parseMonth("2026-01");
-const Period kFebruary = *parseMonth("2026-02");
-const Period kMarch = *parseMonth("2026-03");
-
-class BillingTest : public testing::Test {
- protected:
-  void SetUp() override { reopen(); }
-  void reopen() {
-    billing_.reset();
-    ledger_.reset();
-    ledger_ = Ledger::open(place_->location()).value();
-    billing_ = Billing::open(place_->location()).value();
-  }
-
-  void use(const std::string& tenant, std::int64_t from, std::uint64_t cpu, const std::string& app = "ap-1") {
-    UsageBatch batch{"nd-1", ++sequence_, "boot", {}};
-    batch.rows.push_back({tenant, app, "in-1", Meter::cpu, cpu, from, from + 10 * kSecond, ""});
-    batch.rows.push_back({tenant, app, "in-1", Meter::memoryPeak, 1 << 20, from, from + 10 * kSecond, ""});
-    batch.rows.push_back({tenant, "", "", Meter::gap, 5, from, from + 10 * kSecond, "counter went backwards"});
-    ASSERT_TRUE(ledger_->append(batch, from));
-  }
-  void plan(const std::string& tenant, std::int64_t at, const std::string& previous, const std::string& current) {
-    ASSERT_TRUE(ledger_->append(batchOf({++events_, at, tenant, "plan", previous, current}), at));
-  }
-  void price(const std::string& name, const char* price, std::int64_t from = 0) {
-    PriceList list;
-    list.name = name;
-    list.currency = "EUR";
-    list.from = from;
-    list.items = {{"cpu", Meter::cpu, "core-hour", 0, {{kNoEnd, parseUnitPrice(price).value()}}}};
-    list.plans = {{"small", 10 * kMicros, 0, OverTransfer::charge}};
-    list.taxes = {{"VAT", 100'000}};
-    const auto added = billing_->addPriceList(list);
-    ASSERT_TRUE(added) << added.error().message();
-  }
-  Invoice closed(const std::string& tenant, const Period& period) {
-    const auto invoice = billing_->invoice(invoiceId(tenant, period));
-    EXPECT_TRUE(invoice && invoice.value()) << tenant << ' ' << monthText(period);
-    return invoice.value().value();
-  }
-  Closing close(const Period& period, const TenantNamesById& names = {}) {
-    const auto closing = billing_->close(period, names, period.to + kHour);
-    EXPECT_TRUE(closing) << closing.error().message();
-    return closing ? *closing : Closing{};
-  }
-
-  std::unique_ptr<LedgerPlace> place_ = makeLedgerPlace();
-  std::unique_ptr<Ledger> ledger_;
-  std::unique_ptr<Billing> billing_;
-  std::uint64_t sequence_ = 0;
-  std::uint64_t events_ = 0;
-};
 
 TEST_F(BillingTest, aMonthIsWhatItsRowsCost) {
   price("2026", "0.5");
@@ -199,15 +139,6 @@ TEST_F(BillingTest, aHostHasRowsAndNoInvoice) {
   use(hostChain("nd-1"), kJanuary.from, kCoreHour);
   EXPECT_EQ(close(kJanuary).closed, 1U);
   EXPECT_FALSE(billing_->invoice(invoiceId(hostChain("nd-1"), kJanuary)).value());
-}
-
-TEST_F(BillingTest, aPriceThatLacksStopsTheCloseAndNamesTenantAndHour) {
-  price("2026", "0.5", kJanuary.from + 5 * kHour);
-  use("tn-1", kJanuary.from + kHour, kCoreHour);
-  const auto closing = billing_->close(kJanuary, {}, kFebruary.to);
-  ASSERT_FALSE(closing);
-  EXPECT_EQ(closing.error().path, "tn-1: 2026-01-01T01:00:00Z");
-  EXPECT_TRUE(billing_->invoices("")->empty());
 }
 
 TEST_F(BillingTest, priceListsAreKept) {

@@ -38,6 +38,7 @@ class ExportedMonth : public testing::Test {
   void putPrices() {
     PriceList list;
     list.name = "2026";
+    list.from = kJanuary.from;
     list.currency = "EUR";
     list.items = {{"cpu", Meter::cpu, "core-hour", 1, {{2, 12'345'678}, {kNoEnd, 9'000'001}}},
                   {"out", Meter::networkExternalOut, "gb", 0, {{kNoEnd, 50'000'000}}}};

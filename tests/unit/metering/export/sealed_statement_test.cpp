@@ -68,6 +68,7 @@ class SealedStatement : public testing::Test {
     auto billing = Billing::open(place->location()).value();
     PriceList list;
     list.name = "2026";
+    list.from = kMonth.from;
     list.currency = "EUR";
     list.items = {{"cpu", Meter::cpu, "core-hour", 0, {{kNoEnd, 9'000'001}}}};
     list.plans = {{"small", 9 * kMicros, 0, OverTransfer::charge}};

@@ -1,0 +1,112 @@
+#include "metering/billing/closing.h"
+
+#include "tests/unit/metering/billing/billing_fixture.h"
+
+namespace cloister::metering {
+namespace {
+
+using ClosingTest = BillingTest;
+
+const Period kApril = *parseMonth("2026-04");
+
+std::vector<InvoiceLine> correctionsIn(const Invoice& invoice) {
+  std::vector<InvoiceLine> found;
+  for (const auto& line : invoice.lines) {
+    if (line.kind == ChargeKind::correction) found.push_back(line);
+  }
+  return found;
+}
+
+TEST_F(ClosingTest, lateUsageOfATenantWithoutAnInvoiceIsOnItsNextOne) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  EXPECT_EQ(close(kJanuary).closed, 1U);
+  use("tn-2", kJanuary.from + kHour, 2 * kCoreHour);  // of a node that was away
+  close(kFebruary);
+  EXPECT_FALSE(billing_->invoice(invoiceId("tn-2", kJanuary)).value());
+  const auto corrections = correctionsIn(closed("tn-2", kFebruary));
+  ASSERT_EQ(corrections.size(), 1U);
+  EXPECT_EQ(corrections[0].from, kJanuary.from);
+  EXPECT_EQ(corrections[0].cost, kMicros);
+  use("tn-2", kMarch.from, kCoreHour);
+  close(kMarch);
+  EXPECT_TRUE(correctionsIn(closed("tn-2", kMarch)).empty());
+}
+
+TEST_F(ClosingTest, aMonthThatIsClosedGetsNoInvoiceMore) {
+  price("2026", "0.5");
+  close(kJanuary);
+  use("tn-1", kJanuary.from, kCoreHour);
+  const auto again = close(kJanuary);
+  EXPECT_EQ(again.closed + again.present, 0U);
+  EXPECT_TRUE(billing_->invoices("")->empty());
+}
+
+TEST_F(ClosingTest, aChangeOfPlanThatComesLateCorrectsTheFeesOfItsMonthAndOfThoseAfterIt) {
+  price("2026", "0.5");
+  plan("tn-1", kJanuary.from, "", "small");
+  close(kJanuary);
+  close(kFebruary);
+  plan("tn-1", kFebruary.from, "small", "");
+  close(kMarch);
+  const auto march = closed("tn-1", kMarch);
+  const auto corrections = correctionsIn(march);
+  ASSERT_EQ(corrections.size(), 1U);
+  EXPECT_EQ(corrections[0].from, kFebruary.from);
+  EXPECT_EQ(corrections[0].cost, -10 * kMicros);
+  EXPECT_EQ(corrections[0].sku, "plan-small");
+}
+
+TEST_F(ClosingTest, monthsCloseInOrder) {
+  price("2026", "0.5");
+  use("tn-1", kFebruary.from, kCoreHour);
+  const auto early = billing_->close(kMarch, {}, kMarch.to);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().stage, "period");
+  EXPECT_NE(early.error().operation.find("2026-02"), std::string::npos) << early.error().message();
+  EXPECT_EQ(close(kFebruary).closed, 1U);  // nothing was used in January
+  EXPECT_FALSE(billing_->close(kApril, {}, kApril.to));
+  use("tn-1", kJanuary.from, kCoreHour);
+  EXPECT_EQ(close(kJanuary).closed, 0U);  // it went with February
+  EXPECT_EQ(billing_->invoices("")->size(), 1U);
+}
+
+TEST_F(ClosingTest, whatComesForAMonthBeforeTheFirstThatWasClosedIsLateToo) {
+  price("2026", "0.5");
+  use("tn-1", kMarch.from, kCoreHour);
+  close(kMarch);
+  use("tn-1", kJanuary.from, 2 * kCoreHour);
+  close(kApril);
+  const auto corrections = correctionsIn(closed("tn-1", kApril));
+  ASSERT_EQ(corrections.size(), 1U);
+  EXPECT_EQ(corrections[0].from, kJanuary.from);
+}
+
+TEST_F(ClosingTest, pricesOfAClosedMonthStay) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from + 20 * 24 * kHour, kCoreHour);
+  close(kJanuary);
+  const auto added = billing_->addPriceList(list("higher", "0.9", kJanuary.from + 15 * 24 * kHour));
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().stage, "price list");
+  EXPECT_EQ(added.error().path, "from");
+  EXPECT_NE(added.error().operation.find("2026-02-01"), std::string::npos) << added.error().message();
+  price("higher", "0.9", kFebruary.from);
+  EXPECT_EQ(sumOf(billing_->chargesOf(closed("tn-1", kJanuary)).value()), kMicros / 2);
+}
+
+TEST_F(ClosingTest, aMonthThatNoListCoversWholeIsNotClosed) {
+  auto first = list("a", "0.5");
+  first.to = kJanuary.from + 9 * 24 * kHour;
+  ASSERT_TRUE(billing_->addPriceList(first));
+  price("b", "0.5", first.to + 24 * kHour);
+  plan("tn-1", kJanuary.from, "", "small");  // its fee would be a day's less
+  const auto closing = billing_->close(kJanuary, {}, kFebruary.to);
+  ASSERT_FALSE(closing);
+  EXPECT_EQ(closing.error().operation + ' ' + closing.error().path,
+            "no price list covers the hour of 2026-01-10T00:00:00Z");
+  EXPECT_TRUE(billing_->invoices("")->empty());
+}
+
+}  // namespace
+}  // namespace cloister::metering
