@@ -133,7 +133,7 @@ Answer putBudget(const Services& services, const Request& request) {
   body.finish();
   if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
   if (cap != "soft" && cap != "hard") throw invalidField("cap", "must be soft or hard");
-  good(services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft}));
+  good(services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft, store::now()}));
   return showBudget(services, request);
 }
 

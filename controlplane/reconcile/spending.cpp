@@ -111,39 +111,43 @@ void Spending::compare(const metering::Budget& budget, const model::Tenant& tena
                        model::Micros now) {
   for (const int percent : kPercents) {
     if (draft.total < metering::share(budget.amount, percent, 100)) return;
-    if (!first(tenant.id, "budget " + std::to_string(percent), now)) continue;
-    store_.events().append(tenant.id, "", "budget.reached",
-                           std::to_string(percent) + " % of this month's budget of " +
-                               metering::moneyText(budget.amount) + ' ' + draft.currency + " is spent");
-    if (percent == kPercents.back() && budget.cap == metering::Cap::hard) suspend(tenant);
+    once(tenant.id, "budget " + std::to_string(percent) + " since " + std::to_string(budget.since), now, [&] {
+      store_.events().append(tenant.id, "", "budget.reached",
+                             std::to_string(percent) + " % of this month's budget of " +
+                                 metering::moneyText(budget.amount) + ' ' + draft.currency + " is spent");
+      if (percent == kPercents.back() && budget.cap == metering::Cap::hard) suspend(tenant.id);
+    });
   }
 }
 
 void Spending::endTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now) {
-  if (!first(tenant.id, "transfer", now)) return;
-  const std::string what =
-      "this month's transfer of " + std::to_string(terms.transferBytes / 1'000'000'000) + " GB is used up";
-  if (terms.overTransfer == OverTransfer::stop) {
-    store_.events().append(tenant.id, "", "transfer.used_up", what + ": workloads stop");
-    return suspend(tenant);
-  }
   const auto plan = store_.plans().find(tenant.plan);
   if (!plan) return;
-  const auto rate = std::max(plan->limits.networkBitsPerSecond / kThrottledShare, kLeastThrottledRate);
-  store_.throttles().set(tenant.id, rate, metering::monthOf(now).to);
-  store_.events().append(
-      tenant.id, "", "transfer.used_up",
-      what + ": the network rate is " + std::to_string(rate) + " bits a second until the month ends");
+  once(tenant.id, "transfer", now, [&] {
+    const std::string what =
+        "this month's transfer of " + std::to_string(terms.transferBytes / 1'000'000'000) + " GB is used up";
+    if (terms.overTransfer == OverTransfer::stop) {
+      store_.events().append(tenant.id, "", "transfer.used_up", what + ": workloads stop");
+      return suspend(tenant.id);
+    }
+    const auto rate = std::max(plan->limits.networkBitsPerSecond / kThrottledShare, kLeastThrottledRate);
+    store_.throttles().set(tenant.id, rate, metering::monthOf(now).to);
+    store_.events().append(
+        tenant.id, "", "transfer.used_up",
+        what + ": the network rate is " + std::to_string(rate) + " bits a second until the month ends");
+  });
 }
 
-bool Spending::first(const std::string& tenantId, const std::string& kind, model::Micros now) {
-  const auto first = billing_.firstAlert(tenantId, metering::monthOf(now), kind, now);
-  if (!first) warn("alert", first.error());
-  return first && *first;
+void Spending::once(const std::string& tenantId, const std::string& kind, model::Micros now,
+                    const std::function<void()>& act) {
+  store_.transact([&] {
+    if (store_.alerts().first(tenantId, metering::monthOf(now).from, kind)) act();
+  });
 }
 
-void Spending::suspend(const model::Tenant& tenant) {
-  if (tenant.state == model::TenantState::active) (void)deployments_.suspend(tenant.id);
+void Spending::suspend(const std::string& tenantId) {
+  // As it is now: what the watch began with may be of some seconds ago.
+  if (store_.tenants().get(tenantId).state == model::TenantState::active) (void)deployments_.suspend(tenantId);
 }
 
 }  // namespace cloister::reconcile

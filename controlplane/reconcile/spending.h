@@ -4,13 +4,15 @@
 // tax included) an event tells, once a month each; a hard one suspends the tenant at 100 %. An allowance is of the
 // plan, in the price list: when the month's external bytes out have passed it, `throttle` lowers the network rate to a
 // tenth until the month ends, `stop` suspends, `charge` does nothing, for the item's price does. Each happens once a
-// month, so a provider that resumes a tenant is not overruled until the next. Both work on usage that the ledger has:
-// what a node has not delivered yet comes on top, at most some seconds' worth while it is connected.
+// month, so a provider that resumes a tenant is not overruled until the next; that it happened is written in the
+// store's transaction of the act itself, so a crash loses none and doubles none. Both work on usage that the ledger
+// has: what a node has not delivered yet comes on top, at most some seconds' worth while it is connected.
 //
 // Threads: one. Failures: what the ledger's database fails at ends the step, is logged once until it changes or ends,
-// and is tried again with the next step.
+// and is tried again with the next step; StoreError ends it too, and the next watch tries again.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "controlplane/reconcile/deployments.h"
@@ -39,9 +41,9 @@ class Spending {
   void compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
                model::Micros now);
   void endTransfer(const model::Tenant& tenant, const metering::PlanTerms& terms, model::Micros now);
-  // True the first time in this month.
-  [[nodiscard]] bool first(const std::string& tenantId, const std::string& kind, model::Micros now);
-  void suspend(const model::Tenant& tenant);
+  // Acts the first time in this month.
+  void once(const std::string& tenantId, const std::string& kind, model::Micros now, const std::function<void()>& act);
+  void suspend(const std::string& tenantId);
 
   store::Store& store_;
   metering::Ledger& ledger_;

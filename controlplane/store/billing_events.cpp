@@ -66,4 +66,16 @@ bool Throttles::dropBefore(model::Micros now) {
   });
 }
 
+bool Alerts::first(const std::string& tenantId, model::Micros month, const std::string& kind) {
+  return store_.transact([&] {
+    store_.database().run(
+        "INSERT INTO alerts (tenant_id, month, kind) SELECT id, ?2, ?3 FROM tenants WHERE id = ?1"
+        " ON CONFLICT (tenant_id, month, kind) DO NOTHING",
+        tenantId, month, kind);
+    if (store_.database().changes() == 0) return false;
+    store_.database().run("DELETE FROM alerts WHERE tenant_id = ?1 AND month < ?2", tenantId, month);
+    return true;
+  });
+}
+
 }  // namespace cloister::store

@@ -1,5 +1,5 @@
-// What billing must know of tenants, and what it has decided: an outbox of life-cycle events for the ledger, and
-// network rates that a used-up allowance has lowered.
+// What billing must know of tenants, and what it has decided: an outbox of life-cycle events for the ledger, network
+// rates that a used-up allowance has lowered, and what was done about a month's spending already.
 //
 // An event is written in the transaction of the change itself and leaves the outbox once the ledger has it, so a crash
 // loses none and doubles none. Its number is never given twice, not even when the database was put back to an older
@@ -40,6 +40,17 @@ class Throttles {
   void set(const std::string& tenantId, std::uint64_t bitsPerSecond, model::Micros until);
   // Takes away those that are over; true when there were any.
   bool dropBefore(model::Micros now);
+
+ private:
+  Store& store_;
+};
+
+class Alerts {
+ public:
+  explicit Alerts(Store& store) : store_(store) {}
+  // True the first time for this tenant, month (its first moment) and kind; false for a tenant that is gone. To be
+  // called in the transaction of what is done about it, so that a crash leaves both or neither. Forgets earlier months.
+  bool first(const std::string& tenantId, model::Micros month, const std::string& kind);
 
  private:
   Store& store_;

@@ -276,7 +276,16 @@ CREATE TABLE node_keys (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys};
+constexpr const char* kAlerts = R"sql(
+CREATE TABLE alerts (
+  tenant_id TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  month     BIGINT NOT NULL,
+  kind      TEXT NOT NULL,
+  PRIMARY KEY (tenant_id, month, kind)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts};
 
 }  // namespace
 

@@ -87,6 +87,7 @@ class Store {
   [[nodiscard]] Apps apps() { return Apps(*this); }
   [[nodiscard]] BillingEvents billingEvents() { return BillingEvents(*this); }
   [[nodiscard]] Throttles throttles() { return Throttles(*this); }
+  [[nodiscard]] Alerts alerts() { return Alerts(*this); }
   [[nodiscard]] CallProfiles callProfiles() { return CallProfiles(*this); }
   [[nodiscard]] Secrets secrets() { return Secrets(*this); }
   [[nodiscard]] Domains domains() { return Domains(*this); }

@@ -60,10 +60,6 @@ Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::st
 }
 
 Status putBudget(Connection& database, const Budget& budget) {
-  // Another budget is told of anew.
-  auto forget = database.prepare("DELETE FROM alerts WHERE tenant = ?1 AND substr(kind, 1, 6) = 'budget'");
-  if (!forget) return forget.error();
-  if (!forget->bind(1, std::string_view(budget.tenantId)).run()) return database.error();
   if (budget.amount == 0) {
     auto drop = database.prepare("DELETE FROM budgets WHERE tenant = ?1");
     if (!drop) return drop.error();
@@ -71,36 +67,27 @@ Status putBudget(Connection& database, const Budget& budget) {
     return {};
   }
   auto put = database.prepare(
-      "INSERT INTO budgets VALUES(?1, ?2, ?3) ON CONFLICT(tenant) DO UPDATE SET amount = excluded.amount,"
-      " cap = excluded.cap");
+      "INSERT INTO budgets(tenant, amount, cap, since) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(tenant) DO UPDATE SET"
+      " amount = excluded.amount, cap = excluded.cap, since = excluded.since");
   if (!put) return put.error();
-  put->bind(1, std::string_view(budget.tenantId)).bind(2, budget.amount);
+  put->bind(1, std::string_view(budget.tenantId)).bind(2, budget.amount).bind(4, budget.since);
   if (!put->bind(3, budget.cap == Cap::hard ? kHard : kSoft).run()) return database.error();
   return {};
 }
 
 Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId) {
   const bool ofAll = tenantId.empty();
-  auto query = database.prepare("SELECT tenant, amount, cap FROM budgets" +
+  auto query = database.prepare("SELECT tenant, amount, cap, since FROM budgets" +
                                 std::string(ofAll ? "" : " WHERE tenant = ?1") + " ORDER BY tenant");
   if (!query) return query.error();
   if (!ofAll) query->bind(1, std::string_view(tenantId));
   std::vector<Budget> all;
   Statement::Step step{};
   while ((step = query->step()) == Statement::Step::row)
-    all.push_back({std::string(query->bytes(0)), query->integer(1), query->bytes(2) == kHard ? Cap::hard : Cap::soft});
+    all.push_back({std::string(query->bytes(0)), query->integer(1), query->bytes(2) == kHard ? Cap::hard : Cap::soft,
+                   query->integer(3)});
   if (step == Statement::Step::failed) return database.error();
   return all;
-}
-
-Result<bool> putAlert(Connection& database, const std::string& tenantId, const Period& period, const std::string& kind,
-                      std::int64_t now) {
-  auto put = database.prepare("INSERT INTO alerts VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING RETURNING kind");
-  if (!put) return put.error();
-  const auto step =
-      put->bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, std::string_view(kind)).bind(4, now).step();
-  if (step == Statement::Step::failed) return database.error();
-  return step == Statement::Step::row;
 }
 
 }  // namespace cloister::metering

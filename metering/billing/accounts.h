@@ -1,4 +1,4 @@
-// Accounts: price lists, credits, budgets and what was told of them, as rows.
+// Accounts: price lists, credits and budgets, as rows.
 //
 // Part of Billing; others call that. Threads: the caller holds the connection's mutex. Failures: Error of the
 // connection, or Error{stage "billing"} for a price list on record that cannot be read.
@@ -23,7 +23,5 @@ namespace cloister::metering {
 [[nodiscard]] Status putBudget(Connection& database, const Budget& budget);
 // Empty: of all.
 [[nodiscard]] Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId);
-[[nodiscard]] Result<bool> putAlert(Connection& database, const std::string& tenantId, const Period& period,
-                                    const std::string& kind, std::int64_t now);
 
 }  // namespace cloister::metering

@@ -187,10 +187,7 @@ Status Billing::setBudget(const Budget& budget) {
   if (budget.amount < 0) return refused("a budget must not be below zero", "amount");
   const auto held = database_->hold();
   if (!held) return held.error();
-  Transaction transaction(database_->sql);
-  if (auto begun = transaction.begin(); !begun) return begun;
-  if (auto put = putBudget(database_->sql, budget); !put) return put;
-  return transaction.commit();
+  return putBudget(database_->sql, budget);
 }
 
 Result<std::optional<Budget>> Billing::budget(const std::string& tenantId) {
@@ -205,13 +202,6 @@ Result<std::vector<Budget>> Billing::budgets() {
   const auto held = database_->hold();
   if (!held) return held.error();
   return listBudgets(database_->sql, "");
-}
-
-Result<bool> Billing::firstAlert(const std::string& tenantId, const Period& period, const std::string& kind,
-                                 std::int64_t now) {
-  const auto held = database_->hold();
-  if (!held) return held.error();
-  return putAlert(database_->sql, tenantId, period, kind, now);
 }
 
 }  // namespace cloister::metering

@@ -52,6 +52,7 @@ struct Budget {
   std::string tenantId;
   Money amount = 0;
   Cap cap = Cap::soft;
+  std::int64_t since = 0;  // when it was set: what was told of the one before counts no more
 };
 
 struct Closing {
@@ -108,13 +109,10 @@ class Billing {
                                               std::int64_t now, const std::string& once = "");
   [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
 
-  // An amount of 0 takes the budget away. What was told of the one before counts no more.
+  // An amount of 0 takes the budget away.
   [[nodiscard]] Status setBudget(const Budget& budget);
   [[nodiscard]] Result<std::optional<Budget>> budget(const std::string& tenantId);
   [[nodiscard]] Result<std::vector<Budget>> budgets();
-  // True the first time for this tenant, month and kind ("50%", "transfer").
-  [[nodiscard]] Result<bool> firstAlert(const std::string& tenantId, const Period& period, const std::string& kind,
-                                        std::int64_t now);
 
  private:
   class Database;

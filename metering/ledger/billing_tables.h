@@ -1,4 +1,4 @@
-// The tables that bills are made from, beside the ledger's rows and in the same database: one of its migrations.
+// The tables that bills are made from, beside the ledger's rows and in the same database: some of its migrations.
 //
 // `hours` are sums of rows by the hour, `rolled` how far each tenant's chain is in them; both can be made again from
 // the rows. `late` are months that were closed and have got usage since. Quantities are two halves of 32 bits each, for
@@ -35,6 +35,12 @@ INSERT INTO late SELECT DISTINCT h.tenant, c.period_from FROM closed_months c
   JOIN hours h ON h.hour >= c.period_from AND h.hour < c.period_to JOIN names n ON n.id = h.tenant
   LEFT JOIN invoices i ON i.tenant = n.text AND i.period_from = c.period_from
   WHERE i.id IS NULL ON CONFLICT DO NOTHING;
+)";
+
+// What was done about a budget is on record where it was done, by the moment that the budget was set at.
+inline constexpr const char* kBudgetsKnowSince = R"(
+ALTER TABLE budgets ADD COLUMN since BIGINT NOT NULL DEFAULT 0;
+DROP TABLE alerts;
 )";
 
 }  // namespace cloister::metering

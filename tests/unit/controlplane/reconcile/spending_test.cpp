@@ -53,6 +53,9 @@ class SpendingTest : public testing::Test {
     list.plans = {{"small", 0, transferGb * 1'000'000'000, over}};
     ASSERT_TRUE(billing_->addPriceList(list));
   }
+  void budget(std::int64_t amount, Cap cap) {
+    ASSERT_TRUE(billing_->setBudget({tenant_.id, amount * kMicros, cap, ++budgetsSet_}));
+  }
   void use(Meter meter, std::uint64_t quantity) {
     const auto from = metering::monthOf(now_).from;
     ASSERT_TRUE(ledger_->append(
@@ -79,6 +82,7 @@ class SpendingTest : public testing::Test {
   model::Tenant tenant_;
   model::Micros now_ = 0;
   std::uint64_t sequence_ = 0;
+  std::int64_t budgetsSet_ = 0;
 };
 
 TEST_F(SpendingTest, whatTenantsAreBilledByTimeForReachesTheLedgerOnce) {
@@ -104,7 +108,7 @@ TEST_F(SpendingTest, whatTenantsAreBilledByTimeForReachesTheLedgerOnce) {
 
 TEST_F(SpendingTest, aBudgetTellsOnceEachAndAHardOneSuspends) {
   price(0, OverTransfer::charge);
-  ASSERT_TRUE(billing_->setBudget({tenant_.id, 10 * kMicros, Cap::hard}));
+  budget(10, Cap::hard);
   use(Meter::cpu, 6 * kCoreHour);
   for (int i = 0; i < 3; ++i) spending_->watch(now_);
   EXPECT_EQ(told("budget.reached").size(), 1U);
@@ -121,13 +125,13 @@ TEST_F(SpendingTest, aBudgetTellsOnceEachAndAHardOneSuspends) {
 
 TEST_F(SpendingTest, aSoftBudgetOnlyTells) {
   price(0, OverTransfer::charge);
-  ASSERT_TRUE(billing_->setBudget({tenant_.id, 10 * kMicros, Cap::soft}));
+  budget(10, Cap::soft);
   use(Meter::cpu, 20 * kCoreHour);
   spending_->watch(now_);
   EXPECT_EQ(told("budget.reached").size(), 4U);
   EXPECT_EQ(state(), TenantState::active);
-  // Another budget is another promise.
-  ASSERT_TRUE(billing_->setBudget({tenant_.id, 15 * kMicros, Cap::hard}));
+  // Another budget is another promise, also one of the same amount.
+  budget(10, Cap::hard);
   spending_->watch(now_);
   EXPECT_EQ(told("budget.reached").size(), 8U);
   EXPECT_EQ(state(), TenantState::suspended);
@@ -152,6 +156,34 @@ TEST_F(SpendingTest, aUsedUpTransferStopsWhereThePlanSaysSo) {
   use(Meter::networkExternalOut, 5'000'000'000);
   spending_->watch(now_);
   EXPECT_EQ(state(), TenantState::suspended);
+}
+
+// As after a kill: one half of what belongs together is not done, and nothing of it may stay.
+TEST_F(SpendingTest, whatFailsHalfwayIsDoneWholeAndOnceLater) {
+  price(5, OverTransfer::throttle);
+  budget(10, Cap::hard);
+  use(Meter::cpu, 20 * kCoreHour);
+  use(Meter::networkExternalOut, 5'000'000'000);
+  for (const auto* half : {"INSERT ON alerts WHEN NEW.kind LIKE 'budget 100%'",
+                           "INSERT ON events WHEN NEW.text LIKE '100 %'", "UPDATE ON tenants"}) {
+    store_.database().script(std::string("CREATE TRIGGER half BEFORE ") + half +
+                             " BEGIN SELECT RAISE(ABORT, 'as if killed'); END");
+    EXPECT_THROW(spending_->watch(now_), store::StoreError) << half;
+    EXPECT_EQ(told("budget.reached").size(), 3U) << half;
+    EXPECT_EQ(state(), TenantState::active) << half;
+    store_.database().script("DROP TRIGGER half");
+  }
+  store_.database().script(
+      "CREATE TRIGGER half BEFORE INSERT ON throttles BEGIN SELECT RAISE(ABORT, 'as if killed'); END");
+  EXPECT_THROW(spending_->watch(now_), store::StoreError);
+  EXPECT_EQ(state(), TenantState::suspended);
+  EXPECT_TRUE(told("transfer.used_up").empty());
+  store_.database().script("DROP TRIGGER half");
+  for (int i = 0; i < 3; ++i) spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 4U);
+  EXPECT_EQ(told("tenant.suspended").size(), 1U);
+  EXPECT_EQ(told("transfer.used_up").size(), 1U);
+  EXPECT_EQ(wantedRate(), 10'000'000U);
 }
 
 TEST_F(SpendingTest, aLedgerThatIsAwayIsToldOnceAndWhatItIsOwedStays) {

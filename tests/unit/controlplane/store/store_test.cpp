@@ -341,7 +341,7 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
     }
     database.script(
         "DROP TABLE seen_calls; DROP TABLE call_profiles; DROP TABLE billing_events; DROP TABLE throttles; DROP TABLE "
-        "node_keys;"
+        "node_keys; DROP TABLE alerts;"
         "DELETE FROM counters WHERE name = 'billing_event'; DELETE FROM schema_steps WHERE step > 1;"
         "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1);"
         "INSERT INTO tenants VALUES ('tn-1', 'acme', 'old', 'active', 7, 1234, 1)");
