@@ -277,12 +277,17 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
                      {"GIVEN", "created_at", Unit::time}});
   });
 
-  noun = root.add_subcommand("budget", "the budget of a month: who is told, and what stops, when it is spent");
+  noun = root.add_subcommand("budget",
+                             "budgets of a month, the provider's and the tenant's own: who is told, and what stops");
   noun->require_subcommand(1);
-  const std::vector<Column> fields{
-      {"AMOUNT", "amount", Unit::integer}, {"CAP", "cap"}, {"SPENT", "spent", Unit::integer}, {"CURRENCY", "currency"}};
+  const std::vector<Column> fields{{"SET BY", "set_by"},
+                                   {"AMOUNT", "amount", Unit::integer},
+                                   {"CAP", "cap"},
+                                   {"SPENT", "spent", Unit::integer},
+                                   {"CURRENCY", "currency"}};
   verb =
-      addVerb(*noun, "set", "set it; events tell at 50, 75, 90 and 100 %", {"budget set 50", "budget set 50 --hard"});
+      addVerb(*noun, "set", "set one's own, or as the provider its for a tenant; events tell at 50, 75, 90 and 100 %",
+              {"budget set 50", "budget set 50 --hard --tenant acme"});
   verb->add_option("amount", options->amount, "a month's amount, tax included")->required();
   verb->add_flag("--hard", options->hard, "suspend the tenant at 100 %");
   onRun(*verb, context, [&context, options, fields] {
@@ -294,11 +299,9 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
         context.api().send({.method = "PUT", .path = "/v1/budget", .query = scoped(context), .body = json(body)}),
         fields);
   });
-  verb = addVerb(*noun, "show", "show it, and what is spent of it", {"budget show"});
-  onRun(*verb, context, [&context, fields] {
-    return showObject(context, context.api().send({.path = "/v1/budget", .query = scoped(context)}), fields);
-  });
-  verb = addVerb(*noun, "rm", "take it away", {"budget rm"});
+  verb = addVerb(*noun, "show", "show both sides' budgets, and what is spent", {"budget show"});
+  onRun(*verb, context, [&context, fields] { return showList(context, "/v1/budget", scoped(context), fields); });
+  verb = addVerb(*noun, "rm", "take one's own away; the other side's stays", {"budget rm"});
   onRun(*verb, context, [&context] {
     return showDone(context, context.api().send({.method = "DELETE", .path = "/v1/budget", .query = scoped(context)}),
                     "removed");

@@ -112,18 +112,33 @@ Answer listCredits(const Services& services, const Request& request) {
   return answerList(items);
 }
 
-Answer showBudget(const Services& services, const Request& request) {
-  const auto budget = good(services.billing.budget(request.tenant->id));
-  if (!budget) throw notFound("a budget of this tenant");
+metering::SetBy sideOf(const Request& request) {
+  return request.caller->scope == model::Scope::tenant ? metering::SetBy::tenant : metering::SetBy::provider;
+}
+
+Json show(const metering::Budget& budget, const Result<metering::Invoice>& spent) {
   auto out = newObject();
-  out->set("amount", metering::moneyText(budget->amount));
-  out->set("cap", std::string(budget->cap == Cap::hard ? "hard" : "soft"));
-  const auto spent = services.billing.draft(request.tenant->id, request.tenant->name, metering::monthOf(store::now()));
+  out->set("set_by", std::string(metering::setByName(budget.by)));
+  out->set("amount", metering::moneyText(budget.amount));
+  out->set("cap", std::string(budget.cap == Cap::hard ? "hard" : "soft"));
   if (spent) {
     out->set("spent", metering::moneyText(spent->total));
     out->set("currency", spent->currency);
   }
-  return answerWith(out);
+  return out;
+}
+
+Result<metering::Invoice> spentBy(const Services& services, const model::Tenant& tenant) {
+  return services.billing.draft(tenant.id, tenant.name, metering::monthOf(store::now()));
+}
+
+Answer listBudgets(const Services& services, const Request& request) {
+  const auto budgets = good(services.billing.budgets(request.tenant->id));
+  if (budgets.empty()) return answerList({});
+  const auto spent = spentBy(services, *request.tenant);
+  std::vector<Json> items;
+  for (const auto& one : budgets) items.push_back(show(one, spent));
+  return answerList(items);
 }
 
 Answer putBudget(const Services& services, const Request& request) {
@@ -133,12 +148,16 @@ Answer putBudget(const Services& services, const Request& request) {
   body.finish();
   if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
   if (cap != "soft" && cap != "hard") throw invalidField("cap", "must be soft or hard");
-  good(services.billing.setBudget({request.tenant->id, *amount, cap == "hard" ? Cap::hard : Cap::soft, store::now()}));
-  return showBudget(services, request);
+  const metering::Budget budget{request.tenant->id, sideOf(request), *amount, cap == "hard" ? Cap::hard : Cap::soft,
+                                store::now()};
+  good(services.billing.setBudget(budget));
+  return answerWith(show(budget, spentBy(services, *request.tenant)));
 }
 
 Answer dropBudget(const Services& services, const Request& request) {
-  good(services.billing.setBudget({request.tenant->id, 0, Cap::soft}));
+  const auto side = sideOf(request);
+  if (!good(services.billing.removeBudget(request.tenant->id, side)))
+    throw notFound(std::string("a budget that the ") + metering::setByName(side) + " has set");
   return Answer{204, "", {}};
 }
 
@@ -166,7 +185,7 @@ void addBilling(Router& router, const Services& services) {
     return createCredit(services, request);
   });
   router.add("GET", "/v1/budget", Access::tenant,
-             [services](Request& request) { return showBudget(services, request); });
+             [services](Request& request) { return listBudgets(services, request); });
   router.add("PUT", "/v1/budget", Access::tenant, Payload::ledger,
              [services](Request& request) { return putBudget(services, request); });
   router.add("DELETE", "/v1/budget", Access::tenant, Payload::ledger,

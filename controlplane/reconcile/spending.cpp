@@ -84,7 +84,7 @@ void Spending::watchTransfers(model::Micros now) {
 }
 
 void Spending::watchBudgets(model::Micros now) {
-  const auto budgets = billing_.budgets();
+  const auto budgets = billing_.budgets("");
   if (!budgets) return failed("budgets", budgets.error());
   std::map<std::string, model::Tenant> tenants;
   metering::TenantNamesById names;
@@ -109,12 +109,16 @@ void Spending::watchBudgets(model::Micros now) {
 
 void Spending::compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
                        model::Micros now) {
+  const std::string key =
+      std::string(" of ") + metering::setByName(budget.by) + " since " + std::to_string(budget.since);
+  const std::string whose =
+      budget.by == metering::SetBy::provider ? "the provider's budget" : "the tenant's own budget";
   for (const int percent : kPercents) {
     if (draft.total < metering::share(budget.amount, percent, 100)) return;
-    once(tenant.id, "budget " + std::to_string(percent) + " since " + std::to_string(budget.since), now, [&] {
+    once(tenant.id, "budget " + std::to_string(percent) + key, now, [&] {
       store_.events().append(tenant.id, "", "budget.reached",
-                             std::to_string(percent) + " % of this month's budget of " +
-                                 metering::moneyText(budget.amount) + ' ' + draft.currency + " is spent");
+                             std::to_string(percent) + " % of " + whose + " of " + metering::moneyText(budget.amount) +
+                                 ' ' + draft.currency + " a month is spent");
       if (percent == kPercents.back() && budget.cap == metering::Cap::hard) suspend(tenant.id);
     });
   }

@@ -1,12 +1,13 @@
 // Spending: carries life-cycle events into the ledger, and holds tenants to their budgets and transfer allowances.
 //
-// A budget is the tenant's own or its provider's: at 50, 75, 90 and 100 % of the month's cost (a draft of its invoice,
-// tax included) an event tells, once a month each; a hard one suspends the tenant at 100 %. An allowance is of the
-// plan, in the price list: when the month's external bytes out have passed it, `throttle` lowers the network rate to a
-// tenth until the month ends, `stop` suspends, `charge` does nothing, for the item's price does. Each happens once a
-// month, so a provider that resumes a tenant is not overruled until the next; that it happened is written in the
-// store's transaction of the act itself, so a crash loses none and doubles none. Both work on usage that the ledger
-// has: what a node has not delivered yet comes on top, at most some seconds' worth while it is connected.
+// A budget is the tenant's own or its provider's, and there may be both, each by itself: at 50, 75, 90 and 100 % of the
+// month's cost (a draft of its invoice, tax included) an event tells, once a month each; a hard one suspends the tenant
+// at 100 %. An allowance is of the plan, in the price list: when the month's external bytes out have passed it,
+// `throttle` lowers the network rate to a tenth until the month ends, `stop` suspends, `charge` does nothing, for the
+// item's price does. Each happens once a month, so a provider that resumes a tenant is not overruled until the next;
+// that it happened is written in the store's transaction of the act itself, so a crash loses none and doubles none.
+// Both work on usage that the ledger has: what a node has not delivered yet comes on top, at most some seconds' worth
+// while it is connected.
 //
 // Threads: one. Failures: what the ledger's database fails at ends the step, is logged once until it changes or ends,
 // and is tried again with the next step; StoreError ends it too, and the next watch tries again.

@@ -59,33 +59,47 @@ Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::st
   return all;
 }
 
+const char* setByName(SetBy by) {
+  return by == SetBy::provider ? "provider" : "tenant";
+}
+
 Status putBudget(Connection& database, const Budget& budget) {
-  if (budget.amount == 0) {
-    auto drop = database.prepare("DELETE FROM budgets WHERE tenant = ?1");
-    if (!drop) return drop.error();
-    if (!drop->bind(1, std::string_view(budget.tenantId)).run()) return database.error();
-    return {};
-  }
   auto put = database.prepare(
-      "INSERT INTO budgets(tenant, amount, cap, since) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(tenant) DO UPDATE SET"
-      " amount = excluded.amount, cap = excluded.cap, since = excluded.since");
+      "INSERT INTO budgets(tenant, set_by, amount, cap, since) VALUES(?1, ?2, ?3, ?4, ?5)"
+      " ON CONFLICT(tenant, set_by) DO UPDATE SET amount = excluded.amount, cap = excluded.cap,"
+      " since = excluded.since");
   if (!put) return put.error();
-  put->bind(1, std::string_view(budget.tenantId)).bind(2, budget.amount).bind(4, budget.since);
-  if (!put->bind(3, budget.cap == Cap::hard ? kHard : kSoft).run()) return database.error();
+  put->bind(1, std::string_view(budget.tenantId)).bind(2, std::string_view(setByName(budget.by)));
+  put->bind(3, budget.amount).bind(4, budget.cap == Cap::hard ? kHard : kSoft).bind(5, budget.since);
+  if (!put->run()) return database.error();
   return {};
+}
+
+Result<bool> dropBudget(Connection& database, const std::string& tenantId, SetBy by) {
+  auto drop = database.prepare("DELETE FROM budgets WHERE tenant = ?1 AND set_by = ?2 RETURNING tenant");
+  if (!drop) return drop.error();
+  const auto step = drop->bind(1, std::string_view(tenantId)).bind(2, std::string_view(setByName(by))).step();
+  if (step == Statement::Step::failed) return database.error();
+  return step == Statement::Step::row;
 }
 
 Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId) {
   const bool ofAll = tenantId.empty();
-  auto query = database.prepare("SELECT tenant, amount, cap, since FROM budgets" +
-                                std::string(ofAll ? "" : " WHERE tenant = ?1") + " ORDER BY tenant");
+  auto query = database.prepare("SELECT tenant, set_by, amount, cap, since FROM budgets" +
+                                std::string(ofAll ? "" : " WHERE tenant = ?1") + " ORDER BY tenant, set_by");
   if (!query) return query.error();
   if (!ofAll) query->bind(1, std::string_view(tenantId));
   std::vector<Budget> all;
   Statement::Step step{};
-  while ((step = query->step()) == Statement::Step::row)
-    all.push_back({std::string(query->bytes(0)), query->integer(1), query->bytes(2) == kHard ? Cap::hard : Cap::soft,
-                   query->integer(3)});
+  while ((step = query->step()) == Statement::Step::row) {
+    Budget one;
+    one.tenantId = query->bytes(0);
+    one.by = query->bytes(1) == setByName(SetBy::provider) ? SetBy::provider : SetBy::tenant;
+    one.amount = query->integer(2);
+    one.cap = query->bytes(3) == kHard ? Cap::hard : Cap::soft;
+    one.since = query->integer(4);
+    all.push_back(std::move(one));
+  }
   if (step == Statement::Step::failed) return database.error();
   return all;
 }

@@ -21,6 +21,8 @@ namespace cloister::metering {
 [[nodiscard]] Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::string& tenantId);
 
 [[nodiscard]] Status putBudget(Connection& database, const Budget& budget);
+// False: there was none.
+[[nodiscard]] Result<bool> dropBudget(Connection& database, const std::string& tenantId, SetBy by);
 // Empty: of all.
 [[nodiscard]] Result<std::vector<Budget>> listBudgets(Connection& database, const std::string& tenantId);
 

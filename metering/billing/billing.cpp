@@ -184,24 +184,22 @@ Result<std::vector<GivenCredit>> Billing::credits(const std::string& tenantId) {
 }
 
 Status Billing::setBudget(const Budget& budget) {
-  if (budget.amount < 0) return refused("a budget must not be below zero", "amount");
+  if (budget.amount <= 0) return refused("a budget must be above zero", "amount");
   const auto held = database_->hold();
   if (!held) return held.error();
   return putBudget(database_->sql, budget);
 }
 
-Result<std::optional<Budget>> Billing::budget(const std::string& tenantId) {
+Result<bool> Billing::removeBudget(const std::string& tenantId, SetBy by) {
   const auto held = database_->hold();
   if (!held) return held.error();
-  const auto found = listBudgets(database_->sql, tenantId);
-  if (!found) return found.error();
-  return found->empty() ? std::optional<Budget>() : std::optional(found->front());
+  return dropBudget(database_->sql, tenantId, by);
 }
 
-Result<std::vector<Budget>> Billing::budgets() {
+Result<std::vector<Budget>> Billing::budgets(const std::string& tenantId) {
   const auto held = database_->hold();
   if (!held) return held.error();
-  return listBudgets(database_->sql, "");
+  return listBudgets(database_->sql, tenantId);
 }
 
 }  // namespace cloister::metering

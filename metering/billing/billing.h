@@ -48,8 +48,12 @@ struct GivenCredit {
 
 // What happens when a month's cost reaches the budget: soft tells, hard suspends the tenant.
 enum class Cap { soft, hard };
+// A tenant has two budgets at most: its provider's, and its own.
+enum class SetBy { provider, tenant };
+[[nodiscard]] const char* setByName(SetBy);  // "provider", "tenant"
 struct Budget {
   std::string tenantId;
+  SetBy by = SetBy::provider;
   Money amount = 0;
   Cap cap = Cap::soft;
   std::int64_t since = 0;  // when it was set: what was told of the one before counts no more
@@ -109,10 +113,12 @@ class Billing {
                                               std::int64_t now, const std::string& once = "");
   [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
 
-  // An amount of 0 takes the budget away.
+  // In place of the one that the same side had set; the other's stays as it is.
   [[nodiscard]] Status setBudget(const Budget& budget);
-  [[nodiscard]] Result<std::optional<Budget>> budget(const std::string& tenantId);
-  [[nodiscard]] Result<std::vector<Budget>> budgets();
+  // False: there was none.
+  [[nodiscard]] Result<bool> removeBudget(const std::string& tenantId, SetBy by);
+  // Empty tenant: of all. The provider's first.
+  [[nodiscard]] Result<std::vector<Budget>> budgets(const std::string& tenantId);
 
  private:
   class Database;

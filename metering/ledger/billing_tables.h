@@ -43,4 +43,13 @@ ALTER TABLE budgets ADD COLUMN since BIGINT NOT NULL DEFAULT 0;
 DROP TABLE alerts;
 )";
 
+// A tenant could take away what its provider had set: budgets from before are the provider's.
+inline constexpr const char* kBudgetsOfBoth = R"(
+CREATE TABLE budgets_of_both(tenant {text} NOT NULL, set_by {text} NOT NULL, amount BIGINT NOT NULL,
+  cap {text} NOT NULL, since BIGINT NOT NULL, PRIMARY KEY(tenant, set_by));
+INSERT INTO budgets_of_both SELECT tenant, 'provider', amount, cap, since FROM budgets;
+DROP TABLE budgets;
+ALTER TABLE budgets_of_both RENAME TO budgets;
+)";
+
 }  // namespace cloister::metering

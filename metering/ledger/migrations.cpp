@@ -41,6 +41,6 @@ constexpr const char* kHeadsKnowTheirBatch = "ALTER TABLE heads ADD COLUMN batch
 
 }  // namespace
 
-const std::array<const char*, 5> kLedgerMigrations{kTables, kHeadsKnowTheirBatch, kBillingTables, kClosedMonths, kBudgetsKnowSince};
+const std::array<const char*, 6> kLedgerMigrations{kTables, kHeadsKnowTheirBatch, kBillingTables, kClosedMonths, kBudgetsKnowSince, kBudgetsOfBoth};
 
 }  // namespace cloister::metering

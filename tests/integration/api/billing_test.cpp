@@ -212,14 +212,35 @@ TEST_F(Billing, BadInputNamesTheField) {
   }
 }
 
-TEST_F(Billing, ABudgetIsTheTenantsOwnAndADryRunChangesNothing) {
-  EXPECT_EQ(alice.send("GET", "/v1/budget").status, 404);
-  EXPECT_EQ(alice.send("PUT", "/v1/budget", R"({"amount": "12.5", "cap": "hard"})").text("cap"), "hard");
-  EXPECT_EQ(alice.send("GET", "/v1/budget").text("amount"), "12.5");
-  EXPECT_EQ(bob.send("GET", "/v1/budget").status, 404);
+TEST_F(Billing, AProviderAndATenantEachHaveABudgetThatOnlyTheyCanChange) {
+  const auto budgetsOf = [](const HttpClient& who, const std::string& query = "") {
+    std::string all;
+    const auto items = who.send("GET", "/v1/budget" + query).json()->getArray("items");
+    for (const auto& item : *items) {
+      const auto one = item.extract<Poco::JSON::Object::Ptr>();
+      all += one->getValue<std::string>("set_by") + ' ' + one->getValue<std::string>("amount") + ' ' +
+             one->getValue<std::string>("cap") + ", spent " + one->optValue<std::string>("spent", "?") + "; ";
+    }
+    return all;
+  };
+  EXPECT_EQ(budgetsOf(alice), "");
+  EXPECT_EQ(alice.send("DELETE", "/v1/budget").status, 404);
+  const auto set = admin.send("PUT", "/v1/budget?tenant=alice", R"({"amount": "50", "cap": "hard"})");
+  EXPECT_EQ(set.text("set_by"), "provider") << set.body;
+  EXPECT_EQ(alice.send("DELETE", "/v1/budget").status, 404) << "the provider's is not the tenant's to take away";
+  EXPECT_EQ(alice.send("PUT", "/v1/budget", R"({"amount": "12.5"})").text("set_by"), "tenant");
+  for (const auto& seen : {budgetsOf(alice), budgetsOf(admin, "?tenant=alice")})
+    EXPECT_EQ(seen, "provider 50 hard, spent 0; tenant 12.5 soft, spent 0; ");
+  EXPECT_EQ(budgetsOf(bob), "");
   EXPECT_EQ(alice.send("DELETE", "/v1/budget").status, 204);
-  EXPECT_EQ(alice.send("GET", "/v1/budget").status, 404);
+  EXPECT_EQ(alice.send("DELETE", "/v1/budget").status, 404);
+  EXPECT_EQ(budgetsOf(alice), "provider 50 hard, spent 0; ");
+  EXPECT_EQ(alice.send("PUT", "/v1/budget", R"({"amount": "9"})").status, 200);
+  EXPECT_EQ(admin.send("DELETE", "/v1/budget?tenant=alice").status, 204);
+  EXPECT_EQ(budgetsOf(alice), "tenant 9 soft, spent 0; ");
+}
 
+TEST_F(Billing, ADryRunChangesNothing) {
   use(alice, month.from, 10 * kCoreHour);
   const std::string dear =
       R"({"name": "dear", "currency": "EUR", "from": "2020-01-01T00:00:00Z",

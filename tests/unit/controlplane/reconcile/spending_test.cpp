@@ -16,6 +16,7 @@ using metering::kHour;
 using metering::kMicros;
 using metering::Meter;
 using metering::OverTransfer;
+using metering::SetBy;
 using model::TenantState;
 
 constexpr std::uint64_t kCoreHour = 3'600'000'000'000;
@@ -53,8 +54,8 @@ class SpendingTest : public testing::Test {
     list.plans = {{"small", 0, transferGb * 1'000'000'000, over}};
     ASSERT_TRUE(billing_->addPriceList(list));
   }
-  void budget(std::int64_t amount, Cap cap) {
-    ASSERT_TRUE(billing_->setBudget({tenant_.id, amount * kMicros, cap, ++budgetsSet_}));
+  void budget(std::int64_t amount, Cap cap, SetBy by = SetBy::provider) {
+    ASSERT_TRUE(billing_->setBudget({tenant_.id, by, amount * kMicros, cap, ++budgetsSet_}));
   }
   void use(Meter meter, std::uint64_t quantity) {
     const auto from = metering::monthOf(now_).from;
@@ -132,6 +133,23 @@ TEST_F(SpendingTest, aSoftBudgetOnlyTells) {
   EXPECT_EQ(state(), TenantState::active);
   // Another budget is another promise, also one of the same amount.
   budget(10, Cap::hard);
+  spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 8U);
+  EXPECT_EQ(state(), TenantState::suspended);
+}
+
+TEST_F(SpendingTest, theProvidersBudgetAndTheTenantsOwnEachTellAndActByThemselves) {
+  price(0, OverTransfer::charge);
+  budget(10, Cap::hard, SetBy::tenant);
+  budget(20, Cap::hard, SetBy::provider);
+  use(Meter::cpu, 10 * kCoreHour);
+  spending_->watch(now_);
+  EXPECT_EQ(told("budget.reached").size(), 5U) << "four of the tenant's own, 50 % of the provider's";
+  EXPECT_EQ(state(), TenantState::suspended);
+  (void)deployments_.resume(tenant_.id);
+  // Its own is the tenant's to take away, and the provider's goes on.
+  EXPECT_TRUE(billing_->removeBudget(tenant_.id, SetBy::tenant).value());
+  use(Meter::cpu, 10 * kCoreHour);
   spending_->watch(now_);
   EXPECT_EQ(told("budget.reached").size(), 8U);
   EXPECT_EQ(state(), TenantState::suspended);

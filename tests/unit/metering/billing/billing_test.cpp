@@ -152,13 +152,27 @@ TEST_F(BillingTest, priceListsAreKept) {
   EXPECT_FALSE(billing_->addPriceList(book->at(1)));
 }
 
-TEST_F(BillingTest, budgetsAreKept) {
-  ASSERT_TRUE(billing_->setBudget({"tn-1", 5 * kMicros, Cap::hard, 7}));
+TEST_F(BillingTest, providerAndTenantHaveABudgetEach) {
+  ASSERT_TRUE(billing_->setBudget({"tn-1", SetBy::tenant, 5 * kMicros, Cap::soft, 6}));
+  ASSERT_TRUE(billing_->setBudget({"tn-1", SetBy::provider, 9 * kMicros, Cap::hard, 7}));
+  ASSERT_TRUE(billing_->setBudget({"tn-1", SetBy::tenant, 6 * kMicros, Cap::hard, 8}));
+  ASSERT_TRUE(billing_->setBudget({"tn-2", SetBy::tenant, 6 * kMicros, Cap::soft, 8}));
+  EXPECT_FALSE(billing_->setBudget({"tn-1", SetBy::provider, 0, Cap::soft, 9}));
   reopen();
-  EXPECT_EQ(billing_->budget("tn-1").value()->cap, Cap::hard);
-  EXPECT_EQ(billing_->budget("tn-1").value()->since, 7);
-  ASSERT_TRUE(billing_->setBudget({"tn-1", 0, Cap::soft}));
-  EXPECT_FALSE(billing_->budget("tn-1").value());
+  const auto both = billing_->budgets("tn-1").value();
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_EQ(both[0].by, SetBy::provider);
+  EXPECT_EQ(both[0].amount, 9 * kMicros);
+  EXPECT_EQ(both[0].cap, Cap::hard);
+  EXPECT_EQ(both[0].since, 7);
+  EXPECT_EQ(both[1].by, SetBy::tenant);
+  EXPECT_EQ(both[1].amount, 6 * kMicros);
+  EXPECT_EQ(both[1].since, 8);
+  EXPECT_EQ(billing_->budgets("").value().size(), 3U);
+  EXPECT_TRUE(billing_->removeBudget("tn-1", SetBy::tenant).value());
+  EXPECT_FALSE(billing_->removeBudget("tn-1", SetBy::tenant).value());
+  ASSERT_EQ(billing_->budgets("tn-1").value().size(), 1U);
+  EXPECT_EQ(billing_->budgets("tn-1").value()[0].by, SetBy::provider);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ TEST(LedgerAway, OpensAndSaysSoWithEachCall) {
 TEST(LedgerAway, BillingOpensAndSaysSoWithEachCall) {
   const auto billing = Billing::open(kNobody);
   ASSERT_TRUE(billing.ok()) << billing.error().message();
-  for (const auto& status : {(*billing)->rollUp(), (*billing)->setBudget({"t", 1, Cap::soft})}) {
+  for (const auto& status : {(*billing)->rollUp(), (*billing)->setBudget({"t", SetBy::tenant, 1, Cap::soft, 1})}) {
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, ENOTCONN) << status.error().message();
   }
