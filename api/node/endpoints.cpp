@@ -19,6 +19,7 @@
 #include "api/representation.h"
 #include "api/server.h"
 #include "metering/base/batch_json.h"
+#include "metering/base/lifecycle.h"
 #include "metering/base/seal.h"
 #include "sandbox/base/identity.h"
 
@@ -105,9 +106,20 @@ void checkSeals(const Services& services, const metering::UsageBatch& batch) {
   services.store.events().append("", "", "node.bad_seal", text);
 }
 
+// Fees follow from the control plane's own rows, and a check of seals asks no host to vouch for them.
+void refuseControlPlanes(const metering::UsageBatch& batch) {
+  const std::string name = metering::kControlPlane;
+  if (batch.source == name) throw Problem(400, "invalid_usage", "\"" + name + "\" is no node", "source");
+  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+    if (batch.rows[i].meter != metering::Meter::lifecycle) continue;
+    throw Problem(400, "invalid_usage", "a node has no rows of this meter", "rows[" + std::to_string(i) + "].meter");
+  }
+}
+
 Answer usage(const Services& services, Request& request) {
   const auto batch = metering::usageBatchFromJson(bodyOf(request, kMaxUsage));
   if (!batch) throw Problem(400, "invalid_usage", batch.error().message(), batch.error().path);
+  refuseControlPlanes(*batch);
   const auto appended = services.ledger.append(batch.value(), store::now());
   if (!appended) throw LedgerFailure(appended.error());
   if (appended.value() == metering::Appended::refused) {

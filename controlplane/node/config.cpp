@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "metering/base/lifecycle.h"
+
 namespace cloister::node {
 namespace {
 
@@ -48,6 +50,9 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
   orDefault(config.state, Poco::Environment::get("CLOISTER_STATE", "/var/lib/cloister"));
   orDefault(config.run, Poco::Environment::get("CLOISTER_RUN", "/run/cloister"));
   orDefault(config.name, Poco::Environment::nodeName());
+  if (config.name == metering::kControlPlane)
+    throw std::runtime_error("name: a node cannot be called \"" + config.name +
+                             "\": the ledger knows the control plane by it");
   orDefault(config.server, "unix:" + config.run + "/node-api.sock");
   orDefault(config.tokenFile, config.directory() + "/token");
   orDefault(config.launcherSocket, config.run + "/launcher.sock");

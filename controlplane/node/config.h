@@ -16,7 +16,8 @@
 //     builds/<build id>/             mode 0700: source, slug, status, result.json
 //     sessions/<session id>/         mode 0700: status
 //
-// Threads: values. Failures: load() throws std::runtime_error naming file and key.
+// Threads: values. Failures: loadConfig() throws std::runtime_error naming file and key, or the name that is the
+// control plane's own.
 #pragma once
 
 #include <string>
@@ -26,7 +27,7 @@ namespace cloister::node {
 struct Config {
   std::string state;           // default: $CLOISTER_STATE or /var/lib/cloister
   std::string run;             // default: $CLOISTER_RUN or /run/cloister
-  std::string name;            // default: the host's name
+  std::string name;            // default: the host's name; the source of its usage (metering/base/lifecycle.h)
   std::string server;          // "unix:PATH", "http://host:port", "https://host:port"; default: unix:$RUN/node-api.sock
   std::string tokenFile;       // default: $STATE/node/token
   std::string launcherSocket;  // default: $RUN/launcher.sock

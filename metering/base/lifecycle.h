@@ -13,7 +13,8 @@
 
 namespace cloister::metering {
 
-inline constexpr const char* kControlPlane = "cloisterd";  // no node has this id: theirs begin with "nd-"
+// A node's source is its name; no node may have this one, and no node's batch may have it or a lifecycle row.
+inline constexpr const char* kControlPlane = "cloisterd";
 
 struct LifecycleEvent {
   std::uint64_t number = 0;  // of the source, never given twice

@@ -85,7 +85,7 @@ struct UsageRow {
 };
 
 struct UsageBatch {
-  std::string source;          // node id
+  std::string source;          // the node's name
   std::uint64_t sequence = 0;  // 1, 2, 3 ... for ever
   std::string bootId;
   std::vector<UsageRow> rows;

@@ -30,6 +30,11 @@ const std::string kNewRows =
     "FROM heads h LEFT JOIN rolled d ON d.tenant = h.tenant JOIN rows r ON r.tenant = h.tenant"
     " AND r.number > COALESCE(d.number, 0) AND r.number <= h.rows ";
 
+// What others say of plans changes no fee. Scalar, so that no database looks at batches but for these few rows.
+const std::string kOwnRow =
+    "(SELECT b.source FROM batches b WHERE b.id = r.batch) = (SELECT id FROM names WHERE text = '" +
+    std::string(kControlPlane) + "')";
+
 Status run(Connection& database, const std::string& sql) {
   return database.exec(sql.c_str());
 }
@@ -70,10 +75,10 @@ Status rollUpAll(Connection& database) {
             " GROUP BY r.tenant, hour, r.app, r.meter ON CONFLICT(tenant, hour, app, meter) DO UPDATE SET"
             " high = hours.high + excluded.high, low = hours.low + excluded.low",
         "INSERT INTO lifecycle SELECT r.tenant, r.number, r.window_from, r.note " + kNewRows +
-            "WHERE r.meter = " + number(Meter::lifecycle),
+            "WHERE r.meter = " + number(Meter::lifecycle) + " AND " + kOwnRow,
         late + "AND r.window_from >= c.period_from WHERE r.meter IN " + billable() + " ON CONFLICT DO NOTHING",
         late + "JOIN names t ON t.id = r.note AND t.text LIKE 'plan %' WHERE r.meter = " + number(Meter::lifecycle) +
-            " ON CONFLICT DO NOTHING",
+            " AND " + kOwnRow + " ON CONFLICT DO NOTHING",
         std::string("INSERT INTO rolled SELECT tenant, rows FROM heads WHERE rows > 0"
                     " ON CONFLICT(tenant) DO UPDATE SET number = excluded.number")}) {
     if (auto done = run(database, sql); !done) return done;

@@ -14,8 +14,9 @@
 
 namespace cloister::metering {
 
-// Adds what each tenant's chain has beyond `rolled` to `hours` and `lifecycle`, marks as late what closed months got of
-// it: usage its own month, a change of plan each from its own on. One transaction.
+// Adds what each tenant's chain has beyond `rolled` to `hours` and, of the control plane's own rows, to `lifecycle`;
+// marks as late what closed months got of it: usage its own month, a change of plan each from its own on. One
+// transaction.
 [[nodiscard]] Status rollUpAll(Connection& database);
 
 // What each tenant has used of a meter.

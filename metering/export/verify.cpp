@@ -132,6 +132,7 @@ class Verifier {
       const auto source = textField(1);
       batch_ = batchPart(source, numberField<std::uint64_t>(2), textField(3));
       seals_.source(source);
+      ownBatch_ = source == kControlPlane;
       return;
     }
     const auto place = static_cast<std::size_t>(std::find(kOrder.begin(), kOrder.end(), kind) - kOrder.begin());
@@ -232,7 +233,7 @@ class Verifier {
     number_ = rowNumber;
     ++report_.rows;
     if (row.meter == Meter::lifecycle) {
-      countEvent(row.from, row.note);
+      if (ownBatch_) countEvent(row.from, row.note);
     } else if (isBillable(row.meter)) {
       hours_[{hourOf(row.from), row.appId, row.meter}] += row.quantity;
     }
@@ -336,6 +337,7 @@ class Verifier {
   std::vector<LifecycleEvent> events_;
   std::vector<Invoice> billed_;
   std::string batch_;
+  bool ownBatch_ = false;  // the control plane's: no other says which plan was held
   UsageRow row_;
   Hash previous_{};
   std::uint64_t number_ = 0;

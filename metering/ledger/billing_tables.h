@@ -52,4 +52,11 @@ DROP TABLE budgets;
 ALTER TABLE budgets_of_both RENAME TO budgets;
 )";
 
+// Rows of others than the control plane were taken for its word.
+inline constexpr const char* kOwnLifecycleOnly = R"(
+DELETE FROM lifecycle WHERE NOT EXISTS (SELECT 1 FROM rows r JOIN batches b ON b.id = r.batch
+  JOIN names s ON s.id = b.source WHERE r.tenant = lifecycle.tenant AND r.number = lifecycle.number
+  AND s.text = 'cloisterd');
+)";
+
 }  // namespace cloister::metering

@@ -41,6 +41,7 @@ constexpr const char* kHeadsKnowTheirBatch = "ALTER TABLE heads ADD COLUMN batch
 
 }  // namespace
 
-const std::array<const char*, 6> kLedgerMigrations{kTables, kHeadsKnowTheirBatch, kBillingTables, kClosedMonths, kBudgetsKnowSince, kBudgetsOfBoth};
+const std::array<const char*, 7> kLedgerMigrations{
+    kTables, kHeadsKnowTheirBatch, kBillingTables, kClosedMonths, kBudgetsKnowSince, kBudgetsOfBoth, kOwnLifecycleOnly};
 
 }  // namespace cloister::metering

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include "daemon_process.h"
 #include "fake_node.h"
@@ -238,6 +239,21 @@ TEST_F(Billing, AProviderAndATenantEachHaveABudgetThatOnlyTheyCanChange) {
   EXPECT_EQ(alice.send("PUT", "/v1/budget", R"({"amount": "9"})").status, 200);
   EXPECT_EQ(admin.send("DELETE", "/v1/budget?tenant=alice").status, 204);
   EXPECT_EQ(budgetsOf(alice), "tenant 9 soft, spent 0; ");
+}
+
+TEST_F(Billing, ANodeDoesNotSpeakForTheControlPlane) {
+  const metering::UsageRow usage{"tn-x", "", "", Meter::cpu, 1, month.from, month.from + 1, ""};
+  const metering::UsageRow change{
+      "tn-x", "", "", Meter::lifecycle, 1, month.from, month.from + 1, "plan small -> large"};
+  for (const auto& [source, rows, field] :
+       {std::tuple{"cloisterd", std::vector{usage}, "source"}, {"one", {usage, change}, "rows[1].meter"}}) {
+    const auto answer = node.send("POST", "/node/v1/usage", metering::toJson({source, 1, "boot", rows}));
+    EXPECT_EQ(answer.status, 400) << answer.body;
+    EXPECT_EQ(answer.text("code"), "invalid_usage");
+    EXPECT_EQ(answer.text("field"), field);
+  }
+  // A source that nobody knows is believed: refusing it would lose what it measured.
+  EXPECT_EQ(node.send("POST", "/node/v1/usage", metering::toJson({"unheard-of", 1, "boot", {usage}})).status, 200);
 }
 
 TEST_F(Billing, ADryRunChangesNothing) {

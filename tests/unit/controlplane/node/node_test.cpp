@@ -301,6 +301,13 @@ TEST_F(ConfigTest, FlagsOverFileOverDefaults) {
   EXPECT_THROW((void)loadConfig(root_ + "/none.toml", ConfigFile::required), std::runtime_error);
   write("bad.toml", "state = 7\n");
   EXPECT_THROW((void)loadConfig(root_ + "/bad.toml", ConfigFile::required), std::runtime_error);
+  write("cloisterd.toml", "name = \"cloisterd\"\n");
+  try {
+    (void)loadConfig(root_ + "/cloisterd.toml", ConfigFile::required);
+    ADD_FAILURE() << "the control plane's own name";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("name: a node cannot be called \"cloisterd\""), std::string::npos);
+  }
   write("broken.toml", "state = \n");
   EXPECT_THROW((void)loadConfig(root_ + "/broken.toml", ConfigFile::required), std::runtime_error);
 }

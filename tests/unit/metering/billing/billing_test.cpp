@@ -152,6 +152,22 @@ TEST_F(BillingTest, priceListsAreKept) {
   EXPECT_FALSE(billing_->addPriceList(book->at(1)));
 }
 
+TEST_F(BillingTest, onlyTheControlPlaneSaysWhichPlanIsHeld) {
+  price("list", "1");
+  plan("tn-1", kJanuary.from, "", "small");
+  auto forged = batchOf({1, kJanuary.from + kHour, "tn-1", "plan", "small", ""});
+  forged.source = "nd-1";
+  ASSERT_EQ(ledger_->append(forged, kJanuary.from).value(), Appended::recorded);
+  close(kJanuary);
+  const auto invoice = closed("tn-1", kJanuary);
+  ASSERT_EQ(invoice.lines.size(), 2U) << "the fee and its tax";
+  EXPECT_EQ(invoice.lines[0].cost, 10 * kMicros) << "the fee of the whole month";
+  const auto input = billing_->inputOf("tn-1", kJanuary, 100);
+  ASSERT_TRUE(input);
+  ASSERT_EQ(input->plans.size(), 1U);
+  EXPECT_EQ(input->plans[0].to, kOpenEnd);
+}
+
 TEST_F(BillingTest, providerAndTenantHaveABudgetEach) {
   ASSERT_TRUE(billing_->setBudget({"tn-1", SetBy::tenant, 5 * kMicros, Cap::soft, 6}));
   ASSERT_TRUE(billing_->setBudget({"tn-1", SetBy::provider, 9 * kMicros, Cap::hard, 7}));

@@ -231,6 +231,26 @@ TEST_F(SealedStatement, RowsWithoutASealAreCountedAndTheFirstNamed) {
   EXPECT_EQ(verify(forged).seals.bare, 1U);
 }
 
+TEST_F(SealedStatement, UsageInTheControlPlanesNameIsVouchedForByNoHost) {
+  auto forged = month();
+  forged.push_back({kControlPlane, 999, "", {{kTenant, "", "", Meter::cpu, 1, kMonth.from, kMonth.from + 1, ""}}});
+  const auto report = verify(forged);
+  EXPECT_EQ(report.finding, "");
+  EXPECT_EQ(report.seals.own, 0U);
+  EXPECT_EQ(report.seals.bare, 1U);
+}
+
+TEST_F(SealedStatement, APlanThatAHostSpeaksOfIsNone) {
+  auto batches = month();
+  auto forged = batchOf({999, kMonth.from + kHour, kTenant, "plan", "small", ""});
+  forged.source = "nd-1";
+  batches.push_back(forged);
+  const auto report = verify(batches);
+  EXPECT_EQ(report.finding, "") << "rated as the invoice was";
+  ASSERT_TRUE(report.invoice);
+  EXPECT_EQ(report.invoice->total, verify(month()).invoice->total);
+}
+
 TEST_F(SealedStatement, OnlyKeysThatAreGivenAreTrusted) {
   const auto file = statement(month());
   auto report = verify(file, {host_.publicKey(), other_.publicKey()});
