@@ -280,11 +280,9 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
   noun = root.add_subcommand("budget",
                              "budgets of a month, the provider's and the tenant's own: who is told, and what stops");
   noun->require_subcommand(1);
-  const std::vector<Column> fields{{"SET BY", "set_by"},
-                                   {"AMOUNT", "amount", Unit::integer},
-                                   {"CAP", "cap"},
-                                   {"SPENT", "spent", Unit::integer},
-                                   {"CURRENCY", "currency"}};
+  const std::vector<Column> fields{{"SET BY", "set_by"},     {"AMOUNT", "amount", Unit::integer},
+                                   {"CAP", "cap"},           {"SPENT", "spent", Unit::integer},
+                                   {"CURRENCY", "currency"}, {"PROBLEM", "failure.detail"}};
   verb =
       addVerb(*noun, "set", "set one's own, or as the provider its for a tenant; events tell at 50, 75, 90 and 100 %",
               {"budget set 50", "budget set 50 --hard --tenant acme"});

@@ -124,6 +124,8 @@ Json show(const metering::Budget& budget, const Result<metering::Invoice>& spent
   if (spent) {
     out->set("spent", metering::moneyText(spent->total));
     out->set("currency", spent->currency);
+  } else {
+    out->set("failure", represent(ratingFailure(spent.error())));
   }
   return out;
 }

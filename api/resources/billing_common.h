@@ -30,6 +30,8 @@ T rated(Result<T> result);
 [[nodiscard]] metering::Period monthIn(const Request& request);
 [[nodiscard]] metering::Invoice draftOf(const Services& services, const model::Tenant& tenant,
                                         const metering::Period& period);
+// Why a month has no cost, or LedgerFailure when that is the database's fault.
+[[nodiscard]] model::Failure ratingFailure(const Error& error);
 [[noreturn]] void throwRating(const Error& error);
 
 template <typename T>

@@ -79,10 +79,14 @@ metering::Period monthIn(const Request& request) {
   return *period;
 }
 
-void throwRating(const Error& error) {
-  if (error.stage == "rating" || error.stage == "invoice")
-    throw unacceptable("price_missing", "period", error.operation + ' ' + error.path);
+model::Failure ratingFailure(const Error& error) {
+  if (error.stage == "rating" || error.stage == "invoice") return {"price_missing", error.operation + ' ' + error.path};
   throw LedgerFailure(error);
+}
+
+void throwRating(const Error& error) {
+  const auto failure = ratingFailure(error);
+  throw unacceptable(failure.code, "period", failure.detail);
 }
 
 metering::Invoice draftOf(const Services& services, const model::Tenant& tenant, const metering::Period& period) {

@@ -241,6 +241,29 @@ TEST_F(Billing, AProviderAndATenantEachHaveABudgetThatOnlyTheyCanChange) {
   EXPECT_EQ(budgetsOf(alice), "tenant 9 soft, spent 0; ");
 }
 
+TEST(BillingWithoutPrices, ABudgetSaysWhyItIsNotKnownWhatIsSpent) {
+  const DaemonProcess daemon;
+  const HttpClient admin(daemon.port(), daemon.adminToken());
+  const auto alice = makeTenant(admin, "alice");
+  const FakeNode node(daemon.nodeSocket(), daemon.nodeToken());
+  const auto id = admin.send("GET", "/v1/tenants/alice").text("id");
+  const auto now = lastMonth().to;
+  ASSERT_EQ(node.send("POST", "/node/v1/usage",
+                      metering::toJson({"nd-1", 1, "boot", {{id, "", "", Meter::cpu, kCoreHour, now, now + 1, ""}}}))
+                .status,
+            200);
+  const auto set = alice.send("PUT", "/v1/budget", R"({"amount": "9"})");
+  ASSERT_EQ(set.status, 200) << set.body;
+  const auto shown = alice.send("GET", "/v1/budget").json()->getArray("items")->getObject(0);
+  for (const auto& budget : {set.json(), shown}) {
+    EXPECT_FALSE(budget->has("spent"));
+    ASSERT_TRUE(budget->has("failure"));
+    EXPECT_EQ(budget->getObject("failure")->getValue<std::string>("code"), "price_missing");
+    const auto detail = budget->getObject("failure")->getValue<std::string>("detail");
+    EXPECT_NE(detail.find("no price list covers"), std::string::npos) << detail;
+  }
+}
+
 TEST_F(Billing, ANodeDoesNotSpeakForTheControlPlane) {
   const metering::UsageRow usage{"tn-x", "", "", Meter::cpu, 1, month.from, month.from + 1, ""};
   const metering::UsageRow change{
