@@ -1,11 +1,12 @@
 #include "metering/ledger/ledger.h"
 
-#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "metering/base/sql.h"
+#include "metering/ledger/ledger_evidence.h"
 #include "metering/ledger/ledger_memory.h"
 #include "metering/ledger/ledger_query.h"
 #include "metering/ledger/ledger_walk.h"
@@ -37,36 +38,23 @@ class Ledger::Database {
     return writer_.append(batch, receivedAt);
   }
 
-  Result<std::vector<UsageSum>> query(const UsageQuery& query) {
+  // What `read` finds on the reader's connection.
+  template <typename Read>
+  auto read(Read read) -> decltype(read(std::declval<Connection&>())) {
     if (auto done = ready(); !done) return done.error();
     const std::lock_guard lock(reading_);
-    return sumRows(*reader_, query);
+    return read(*reader_);
   }
 
   [[nodiscard]] const LedgerMemory& memory() const { return memory_; }
 
-  Result<Verification> verify(const std::string& tenantId) {
+  Result<Verification> verify(const std::string& tenantId, const VerifyProgress& progress) {
     if (auto done = ready(); !done) return done.error();
-    const std::lock_guard lock(reading_);
+    const std::lock_guard lock(walking_);
     // One state of head and rows, while appends go on.
-    Snapshot snapshot(*reader_);
+    Snapshot snapshot(*walker_);
     if (auto begun = snapshot.begin(); !begun) return begun.error();
-    return walk_->run(tenantId);
-  }
-
-  Result<std::vector<Anomaly>> anomalies(std::size_t limit) {
-    if (auto done = ready(); !done) return done.error();
-    const std::lock_guard lock(reading_);
-    auto rows = reader_->prepare("SELECT at, source, sequence FROM anomalies ORDER BY id DESC LIMIT ?1");
-    if (!rows) return rows.error();
-    rows->bind(1, static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
-    std::vector<Anomaly> all;
-    Statement::Step step{};
-    while ((step = rows->step()) == Statement::Step::row) {
-      all.push_back({rows->integer(0), std::string(rows->bytes(1)), rows->bits(2), "same sequence, other content"});
-    }
-    if (step == Statement::Step::failed) return reader_->error();
-    return all;
+    return walk_->run(tenantId, progress);
   }
 
  private:
@@ -77,18 +65,23 @@ class Ledger::Database {
     auto reader = Connection::open(location_, "ledger", Connection::Mode::readOnly);
     if (!reader) return reader.error();
     reader_.emplace(std::move(reader).value());
-    walk_.emplace(*reader_);
+    auto walker = Connection::open(location_, "ledger", Connection::Mode::readOnly);
+    if (!walker) return walker.error();
+    walker_.emplace(std::move(walker).value());
+    walk_.emplace(*walker_);
     opened_.store(true, std::memory_order_release);
     return {};
   }
 
   const std::string location_;
   std::mutex writing_;  // the writer, and the opening
-  std::mutex reading_;  // the reader's connection, and its walk
+  std::mutex reading_;  // the reader's connection
+  std::mutex walking_;  // the walker's connection, and its walk: a long chain must not hold up who reads
   std::atomic<bool> opened_{false};
   LedgerMemory memory_;
   LedgerWriter writer_;
   std::optional<Connection> reader_;
+  std::optional<Connection> walker_;
   std::optional<ChainWalk> walk_;
 };
 
@@ -113,7 +106,7 @@ Result<Appended> Ledger::append(const UsageBatch& batch, std::int64_t receivedAt
   return database_->append(batch, receivedAt);
 }
 Result<std::vector<UsageSum>> Ledger::query(const UsageQuery& query) {
-  return database_->query(query);
+  return database_->read([&](Connection& reader) { return sumRows(reader, query); });
 }
 bool Ledger::known() const {
   return database_->memory().known();
@@ -127,11 +120,20 @@ std::vector<TenantTotals> Ledger::totals() const {
 LedgerHealth Ledger::health() const {
   return database_->memory().health();
 }
-Result<Verification> Ledger::verify(const std::string& tenantId) {
-  return database_->verify(tenantId);
+Result<Verification> Ledger::verify(const std::string& tenantId, const VerifyProgress& progress) {
+  return database_->verify(tenantId, progress);
 }
-Result<std::vector<Anomaly>> Ledger::anomalies(std::size_t limit) {
-  return database_->anomalies(limit);
+Result<ChainEnd> Ledger::head(const std::string& tenantId) {
+  return database_->read([&](Connection& reader) { return readEnd(reader, tenantId); });
+}
+Result<std::vector<ChainEnd>> Ledger::heads(std::int64_t after, std::size_t limit) {
+  return database_->read([&](Connection& reader) { return listEnds(reader, after, limit); });
+}
+Result<std::vector<GapRow>> Ledger::gaps(const GapQuery& query) {
+  return database_->read([&](Connection& reader) { return listGaps(reader, query); });
+}
+Result<std::vector<Anomaly>> Ledger::anomalies(std::size_t limit, std::int64_t before) {
+  return database_->read([&](Connection& reader) { return listAnomalies(reader, limit, before); });
 }
 
 }  // namespace cloister::metering

@@ -27,12 +27,14 @@
 // answered from memory means nothing. What waiting does not mend fails open(), or the call that finds it later: a
 // location that cannot be read, a login that is refused, a ledger of a newer program.
 //
-// Threads: any; a mutex serialises writers, another readers. Failures: Error{stage "ledger", operation, path, code as
-// sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again; EACCES, EINVAL, ENOSPC}.
+// Threads: any; a mutex serialises writers, another readers, a third verifications. Failures: Error{stage "ledger",
+// operation, path, code as sql.h gives it: ENOTCONN or ETIMEDOUT when PostgreSQL is away; the next call tries it again;
+// EACCES, EINVAL, ENOSPC}.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -83,10 +85,47 @@ struct Verification {
   [[nodiscard]] bool whole() const { return badRow == 0; }
 };
 
+// Called between two pages of a chain with how many rows hold; false ends the verification.
+using VerifyProgress = std::function<bool(std::uint64_t rows)>;
+
+// The end of a tenant's chain as it is on record: what is published as its head.
+struct ChainEnd {
+  std::int64_t key = 0;  // to page by; 0: it has no rows
+  std::string tenantId;
+  std::uint64_t rows = 0;
+  Hash hash{};
+  std::int64_t recordedAt = 0;  // when the last row came; 0: it has none
+};
+
+// Gap rows whose window begins in [from, to), in the order of chains and rows.
+struct GapQuery {
+  std::string tenantId;  // empty: of all, also those of hosts as a whole (hostChain())
+  std::int64_t from = 0;
+  std::int64_t to = INT64_MAX;
+  std::int64_t afterChain = 0;  // those of the last row already seen
+  std::uint64_t afterNumber = 0;
+  std::size_t limit = 100;
+};
+struct GapRow {
+  std::int64_t chain = 0;  // to page by, with the number
+  std::uint64_t number = 0;
+  std::string tenantId;
+  std::string source;  // the node
+  std::string appId;
+  std::string instanceId;
+  std::uint64_t milliseconds = 0;
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  std::string reason;
+};
+
 struct Anomaly {
+  std::int64_t id = 0;  // to page by
   std::int64_t at = 0;
   std::string source;
   std::uint64_t sequence = 0;
+  std::string digest;  // of what was refused; both in hexadecimal digits
+  std::string stored;  // of what is on record
   std::string reason;
 };
 
@@ -116,10 +155,16 @@ class Ledger {
   [[nodiscard]] Totals totals(const std::string& tenantId) const;
   [[nodiscard]] std::vector<TenantTotals> totals() const;
   [[nodiscard]] LedgerHealth health() const;
-  // Walks the tenant's chain and compares its end with the head.
-  [[nodiscard]] Result<Verification> verify(const std::string& tenantId);
-  // Newest first.
-  [[nodiscard]] Result<std::vector<Anomaly>> anomalies(std::size_t limit = 100);
+  // Walks the tenant's chain and compares its end with the head. On a connection of its own: nobody waits for it but
+  // another verification. ECANCELED when `progress` ended it.
+  [[nodiscard]] Result<Verification> verify(const std::string& tenantId, const VerifyProgress& progress = {});
+  // An unknown tenant has an empty chain.
+  [[nodiscard]] Result<ChainEnd> head(const std::string& tenantId);
+  // Of all chains, also those of hosts as a whole and of tenants that are gone, in the order of their keys.
+  [[nodiscard]] Result<std::vector<ChainEnd>> heads(std::int64_t after, std::size_t limit);
+  [[nodiscard]] Result<std::vector<GapRow>> gaps(const GapQuery& query);
+  // Newest first, those before the one with that id.
+  [[nodiscard]] Result<std::vector<Anomaly>> anomalies(std::size_t limit = 100, std::int64_t before = INT64_MAX);
 
  private:
   class Database;

@@ -1,6 +1,7 @@
 #include "metering/ledger/ledger_walk.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
@@ -48,7 +49,7 @@ class Walk {
   Walk(Connection& database, WalkStatements& statements, const std::string& tenantId)
       : database_(database), statements_(statements), tenantId_(tenantId), tenant_(encodedText(tenantId)) {}
 
-  Result<Verification> run() {
+  Result<Verification> run(const VerifyProgress& progress) {
     auto known = readHead();
     if (!known) return known.error();
     if (!*known) return Verification{0, 1, "the head is damaged"};
@@ -62,6 +63,8 @@ class Walk {
       for (const auto& row : page_) {
         if (const char* reason = check(row); reason != nullptr) return Verification{rows_, rows_ + 1, reason};
       }
+      if (progress && !progress(rows_))
+        return Error{"ledger", "the verification was ended by its caller", database_.name(), ECANCELED};
     }
     if (rows_ != head_.rows) return Verification{rows_, rows_ + 1, "rows are missing at the end"};
     if (previous_ != head_.hash) return Verification{rows_, std::max<std::uint64_t>(rows_, 1), "the head differs"};
@@ -244,11 +247,11 @@ Status ChainWalk::prepare() {
   return {};
 }
 
-Result<Verification> ChainWalk::run(const std::string& tenantId) {
+Result<Verification> ChainWalk::run(const std::string& tenantId, const VerifyProgress& progress) {
   if (!prepared_) {
     if (auto prepared = prepare(); !prepared) return prepared.error();
   }
-  auto verification = Walk(database_, statements_, tenantId).run();
+  auto verification = Walk(database_, statements_, tenantId).run(progress);
   for (auto* statement : {&statements_.head, &statements_.rows, &statements_.batches, &statements_.names}) {
     statement->reset();
   }

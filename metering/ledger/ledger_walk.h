@@ -1,7 +1,8 @@
 // The verification of a tenant's chain: recomputed from its first row, its end and its sums compared with the head.
 // Part of Ledger; others call Ledger::verify().
 //
-// Threads: the caller holds the connection's mutex and an open snapshot. Failures: the connection's Error.
+// Threads: the caller holds the connection's mutex and an open snapshot. Failures: the connection's Error; ECANCELED
+// when the progress ended it.
 #pragma once
 
 #include <string>
@@ -22,7 +23,7 @@ struct WalkStatements {
 class ChainWalk {
  public:
   explicit ChainWalk(Connection& database) : database_(database) {}
-  [[nodiscard]] Result<Verification> run(const std::string& tenantId);
+  [[nodiscard]] Result<Verification> run(const std::string& tenantId, const VerifyProgress& progress);
 
  private:
   [[nodiscard]] Status prepare();

@@ -11,6 +11,6 @@
 
 namespace cloister::metering {
 
-extern const std::array<const char*, 7> kLedgerMigrations;
+extern const std::array<const char*, 8> kLedgerMigrations;
 
 }  // namespace cloister::metering
