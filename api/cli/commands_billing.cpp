@@ -24,6 +24,7 @@ struct BillingOptions {
   std::string output;
   std::string key;
   std::vector<std::string> nodeKeys;
+  std::string head;
   bool nodes = false;
   std::string amount;
   std::string text;
@@ -147,12 +148,20 @@ std::string sealsText(const metering::SealCounts& seals) {
   return text;
 }
 
+std::optional<metering::PublishedHead> headIn(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  auto head = metering::headFromJson(contentsOf(path));
+  if (!head) throw std::runtime_error(fmt::format("{}: {} {}", path, head.error().path, head.error().operation));
+  return std::move(head).value();
+}
+
 int verify(Context& context, const BillingOptions& options) {
   std::ifstream file(options.file, std::ios::binary);
   if (!file) throw std::runtime_error(options.file + ": cannot be read");
   // A file that ends without a line feed was cut: its last line is none.
   const auto next = [&file](std::string& line) { return static_cast<bool>(std::getline(file, line)) && !file.eof(); };
-  const auto report = metering::verifyStatement(next, keyIn(options.key), nodeKeysIn(options.nodeKeys));
+  const auto report =
+      metering::verifyStatement(next, keyIn(options.key), nodeKeysIn(options.nodeKeys), headIn(options.head));
   if (!report.holds()) {
     context.streams.err << fmt::format("cloister: {}: {}\n", printable(options.file), printable(report.finding));
     return 1;
@@ -320,12 +329,15 @@ void addUsageVerbs(CLI::App& usage, Context& context) {
   });
   verb = addVerb(usage, "verify", "check a statement from the readings' rows to the last line, offline",
                  {"usage verify acme.statement --key provider.pub",
-                  "usage verify acme.statement --key 4f1d... --node-key hosts.pub"});
+                  "usage verify acme.statement --key 4f1d... --node-key hosts.pub",
+                  "usage verify acme.statement --key provider.pub --head kept-head.json"});
   verb->add_option("file", options->file, "the statement")->required();
   verb->add_option("--key", options->key, "the provider's public key, or a file with it (see usage key)")->required();
   verb->add_option("--node-key", options->nodeKeys,
                    "a host's public key, or a file with such: then no other host is trusted (default: those in the "
                    "statement)");
+  verb->add_option("--head", options->head,
+                   "a head that was kept, as ledger head -o json wrote it: the rows must still pass through it");
   onRun(*verb, context, [&context, options] { return verify(context, *options); });
   verb = addVerb(usage, "check-focus", "check a FOCUS file against the specification's rules, offline",
                  {"usage check-focus focus.csv"});

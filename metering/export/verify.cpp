@@ -57,14 +57,18 @@ bool number(std::string_view text, T& value) {
 class Verifier {
  public:
   Verifier(const std::function<bool(std::string&)>& next, std::string publicKey,
-           const std::vector<std::string>& nodeKeys)
-      : next_(next), publicKey_(std::move(publicKey)), seals_(nodeKeys) {
+           const std::vector<std::string>& nodeKeys, const std::optional<PublishedHead>& head)
+      : next_(next), publicKey_(std::move(publicKey)), head_(head), seals_(nodeKeys) {
     all_.begin();
   }
 
   StatementReport run() {
     try {
+      if (head_ && !isSignedBy(publicKey_, *head_)) throw Finding{"the head is not signed by the key given"};
       readLines();
+      if (head_ && head_->rows != 0 && !headMet_)
+        throw Finding{"the head is of row " + std::to_string(head_->rows) + ", which this file does not have: it has " +
+                      std::to_string(anchor_ + 1) + " to " + std::to_string(number_)};
       rateAgain();
     } catch (const Finding& finding) {
       report_.finding = finding.text;
@@ -95,6 +99,15 @@ class Verifier {
       ++report_.lines;
     }
     if (!sealed_) throw Finding{"the seal is missing: the file ends after line " + std::to_string(report_.lines)};
+  }
+
+  // The chain has come to `number_`. An empty one's head says nothing.
+  void meetHead() {
+    if (!head_ || head_->rows != number_ || number_ == 0) return;
+    if (head_->hash != hexadecimal(previous_))
+      throw Finding{"row " + std::to_string(number_) + ": the chain does not pass through the head of " +
+                    head_->recordedAt + ": rows up to it have changed since"};
+    headMet_ = true;
   }
 
   void checkLine(std::string_view line) {
@@ -148,6 +161,7 @@ class Verifier {
       want(2);
       tenantId_ = textField(1);
       tenantName_ = textField(2);
+      if (head_ && head_->tenantId != tenantId_) throw Finding{"the head is of another tenant"};
     } else if (kind == "period") {
       want(1);
       const auto period = parseMonth(fields_[1]);
@@ -189,6 +203,8 @@ class Verifier {
         previous_.at(i) = static_cast<unsigned char>(byte);
       }
       anchored_ = true;
+      anchor_ = number_;
+      meetHead();
       return;
     }
     want(1);
@@ -231,6 +247,7 @@ class Verifier {
     if (auto finding = seals_.row(rowNumber, row, writer.bytes()); !finding.empty()) lineFails(finding);
     previous_ = hash;
     number_ = rowNumber;
+    meetHead();
     ++report_.rows;
     if (row.meter == Meter::lifecycle) {
       if (ownBatch_) countEvent(row.from, row.note);
@@ -321,6 +338,8 @@ class Verifier {
 
   const std::function<bool(std::string&)>& next_;
   std::string publicKey_;
+  const std::optional<PublishedHead>& head_;
+  bool headMet_ = false;
   SealCheck seals_;
   StatementReport report_;
   Fields fields_;
@@ -341,14 +360,15 @@ class Verifier {
   UsageRow row_;
   Hash previous_{};
   std::uint64_t number_ = 0;
+  std::uint64_t anchor_ = 0;
   std::map<std::tuple<std::int64_t, std::string, Meter>, Quantity> hours_;
 };
 
 }  // namespace
 
 StatementReport verifyStatement(const std::function<bool(std::string&)>& next, const std::string& publicKey,
-                                const std::vector<std::string>& nodeKeys) {
-  return Verifier(next, publicKey, nodeKeys).run();
+                                const std::vector<std::string>& nodeKeys, const std::optional<PublishedHead>& head) {
+  return Verifier(next, publicKey, nodeKeys, head).run();
 }
 
 }  // namespace cloister::metering

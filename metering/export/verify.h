@@ -5,7 +5,8 @@
 // then the file's seal; then the month is rated again from the rows, the invoice made again, and compared line by line.
 // The first thing that does not hold is named. A wrong price or a missing row that the provider itself signed is found
 // by the last step. A row that the provider changed, added or left out and signed again is found by the host's seal
-// over it, when the host's key was not taken from the provider. Rows that no host sealed are counted. Threads: pure but
+// over it, when the host's key was not taken from the provider. Rows that no host sealed are counted. A head that was
+// published earlier (head.h) finds every change up to its row, by whomever. Threads: pure but
 // for the reader. Failures: none, a file that cannot be understood is a finding.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "metering/export/head.h"
 #include "metering/export/seal_check.h"
 #include "metering/rating/invoice.h"
 
@@ -31,9 +33,10 @@ struct StatementReport {
 
 // `next` gives a line without its line feed, or nothing at the end. Pass `publicKey` as the provider published it.
 // `nodeKeys`: public keys of hosts that are trusted; without any, those that the file lists and the provider's seal
-// vouches for.
+// vouches for. `head`: one that the statement's rows must pass through.
 [[nodiscard]] StatementReport verifyStatement(const std::function<bool(std::string&)>& next,
                                               const std::string& publicKey,
-                                              const std::vector<std::string>& nodeKeys = {});
+                                              const std::vector<std::string>& nodeKeys = {},
+                                              const std::optional<PublishedHead>& head = std::nullopt);
 
 }  // namespace cloister::metering

@@ -52,6 +52,61 @@ TEST_F(StatementTest, holdsFromRowsToTheLastLine) {
   EXPECT_EQ(verify(write(closed(kJanuary))).rows, 120U);  // the plan's row lies before the month: it is an event
 }
 
+// A head as it was given out when the chain had so many rows, from a file that has them.
+TEST_F(StatementTest, passesThroughAHeadThatWasKept) {
+  const auto file = write(closed(kFebruary));
+  use(kFebruary.to, kCoreHour);
+  const auto check = [&](const PublishedHead& head) {
+    std::istringstream text(file);
+    return verifyStatement([&](std::string& line) { return static_cast<bool>(std::getline(text, line)); },
+                           key_.publicKey(), {}, head)
+        .finding;
+  };
+  const auto end = ledger_->head(kTenant).value();
+  PublishedHead head{kTenant, end.rows, hexadecimal(end.hash), "2026-03-01T00:00:00Z", ""};
+  EXPECT_EQ(check(head), "the head is not signed by the key given");
+  sign(head, key_);
+  EXPECT_NE(check(head).find("which this file does not have"), std::string::npos) << check(head);
+  const auto invoice = closed(kFebruary);
+  head.rows = invoice.lastRow;
+  head.hash = invoice.head;
+  EXPECT_EQ(check(head), "the head is not signed by the key given");
+  sign(head, key_);
+  EXPECT_EQ(check(head), "");
+
+  // A row in the middle, whose hash is the file's own.
+  const auto at = file.find("\nrow\t" + std::to_string(invoice.lastRow - 7) + '\t');
+  ASSERT_NE(at, std::string::npos);
+  const auto line = file.substr(at + 1, file.find('\n', at + 1) - at - 1);
+  head.rows = invoice.lastRow - 7;
+  head.hash = line.substr(line.rfind('\t') + 1);
+  sign(head, key_);
+  EXPECT_EQ(check(head), "");
+  head.hash.front() = head.hash.front() == '0' ? '1' : '0';
+  sign(head, key_);
+  EXPECT_NE(check(head).find("row " + std::to_string(head.rows) + ": the chain does not pass through the head"),
+            std::string::npos)
+      << check(head);
+  head.tenantId = "tn-2";
+  sign(head, key_);
+  EXPECT_EQ(check(head), "the head is of another tenant");
+  PublishedHead empty{kTenant, 0, std::string(64, '0'), "", ""};
+  sign(empty, key_);
+  EXPECT_EQ(check(empty), "");
+}
+
+TEST_F(StatementTest, aHeadThatCannotBeReadNamesTheField) {
+  const std::string good =
+      R"({"tenant_id": "t", "rows": 3, "hash": "ab", "recorded_at": "x", "signature": "cd", "tenant": "acme"})";
+  ASSERT_TRUE(headFromJson(good));
+  EXPECT_EQ(headFromJson(good)->rows, 3U);
+  EXPECT_EQ(headFromJson("[]").error().path, "head");
+  EXPECT_EQ(headFromJson("nonsense").error().path, "head");
+  EXPECT_EQ(headFromJson(R"({"tenant_id": "t"})").error().path, "rows");
+  EXPECT_EQ(headFromJson(R"({"tenant_id": "t", "rows": -1})").error().path, "rows");
+  EXPECT_EQ(headFromJson(R"({"tenant_id": "t", "rows": 1, "hash": 5})").error().path, "hash");
+}
+
 TEST_F(StatementTest, aDraftHasAStatementToo) {
   use(parseMonth("2026-03")->from, 5 * kCoreHour);
   const auto draft = billing_->draft(kTenant, "acme", *parseMonth("2026-03"));
