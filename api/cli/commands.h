@@ -91,9 +91,10 @@ void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run
-void addReportCommands(CLI::App& root, Context& context);    // usage, audit, posture
+void addReportCommands(CLI::App& root, Context& context);    // usage, usage gaps, audit, posture
 void addBillingCommands(CLI::App& root, Context& context);   // price, invoice, credit, budget
 void addUsageVerbs(CLI::App& usage, Context& context);       // usage export, verify, check-focus, key
+void addLedgerCommands(CLI::App& root, Context& context);    // ledger
 void addLocalCommands(CLI::App& root, Context& context);     // completion, version
 
 // The whole command: `arguments` without the program's name.

@@ -53,6 +53,21 @@ int usage(Context& context, const ReportOptions& options) {
   return 0;
 }
 
+int gaps(Context& context, const ReportOptions& options) {
+  Query query = scoped(context);
+  if (!options.from.empty()) query.emplace_back("from", moment(options.from));
+  if (!options.to.empty()) query.emplace_back("to", moment(options.to));
+  return showList(context, "/v1/usage/gaps", query,
+                  {{"TENANT", "tenant"},
+                   {"FROM", "from", Unit::time},
+                   {"TO", "to", Unit::time},
+                   {"MISSING MS", "milliseconds", Unit::integer},
+                   {"APP", "app"},
+                   {"INSTANCE", "instance"},
+                   {"NODE", "node"},
+                   {"REASON", "reason"}});
+}
+
 int posture(Context& context, const ReportOptions& options) {
   const bool all = options.app.name.empty();
   const Response response =
@@ -92,6 +107,11 @@ void addReportCommands(CLI::App& root, Context& context) {
   usageVerb->add_option("--meter", options->meter, "only this meter");
   onRun(*usageVerb, context, [&context, options] { return usage(context, *options); });
   addUsageVerbs(*usageVerb, context);
+  CLI::App* gapsVerb = addVerb(*usageVerb, "gaps", "list the windows in which a reading is missing, and why",
+                               {"usage gaps --tenant acme", "usage gaps --from 2026-01-01 --to 2026-02-01"});
+  gapsVerb->add_option("--from", options->from, "first moment: a day, or RFC 3339 (default: the start of this month)");
+  gapsVerb->add_option("--to", options->to, "end, exclusive (default: now)");
+  onRun(*gapsVerb, context, [&context, options] { return gaps(context, *options); });
 
   CLI::App* audit = addVerb(root, "audit", "show who changed what", {"audit", "audit --tenant acme -o json"});
   onRun(*audit, context, [&context] {

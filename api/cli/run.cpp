@@ -67,6 +67,7 @@ int run(const std::vector<std::string>& arguments, Streams streams, const Enviro
   addConfigCommands(root, context);
   addReportCommands(root, context);
   addBillingCommands(root, context);
+  addLedgerCommands(root, context);
   addProviderCommands(root, context);
   addLocalCommands(root, context);
 

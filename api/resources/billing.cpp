@@ -193,6 +193,7 @@ void addBilling(Router& router, const Services& services) {
   router.add("DELETE", "/v1/budget", Access::tenant, Payload::ledger,
              [services](Request& request) { return dropBudget(services, request); });
   addBillingExports(router, services);
+  addLedger(router, services);
 }
 
 }  // namespace cloister::api

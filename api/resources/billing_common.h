@@ -41,5 +41,6 @@ T rated(Result<T> result) {
 }
 
 void addBillingExports(Router& router, const Services& services);  // invoices as files, statements, FOCUS, events
+void addLedger(Router& router, const Services& services);          // heads, verification, anomalies, gaps
 
 }  // namespace cloister::api

@@ -20,7 +20,7 @@ void addDeployments(Router& router, const Services& services);  // uploads, buil
 void addStreams(Router& router, const Services& services);      // logs, exec, run
 void addOperations(Router& router, const Services& services);
 void addRecords(Router& router, const Services& services);  // usage, audit, events
-void addBilling(Router& router, const Services& services);  // prices, invoices, exports, credits, budgets
+void addBilling(Router& router, const Services& services);  // prices, invoices, exports, credits, budgets, ledger
 
 // What several nouns need.
 [[nodiscard]] model::App appOf(const Services& services, const Request& request);
