@@ -79,13 +79,13 @@ void put(Context& context, const std::string& text, const std::string& path) {
   if (!file) throw std::runtime_error(path + ": cannot be written");
 }
 
-void printLines(Context& context, const Poco::JSON::Object& invoice, const std::string& remark) {
+void printLines(std::ostream& out, const Poco::JSON::Object& invoice, const std::string& remark) {
   Table table(kInvoiceLines);
   const auto lines = invoice.getArray("lines");
   for (unsigned i = 0; !lines.isNull() && i < lines->size(); ++i) table.add(*lines->getObject(i));
-  table.print(context.streams.out);
-  context.streams.out << fmt::format("\nTOTAL {} {}{}\n", printable(text(invoice, "total")),
-                                     printable(text(invoice, "currency")), remark);
+  table.print(out);
+  out << fmt::format("\nTOTAL {} {}{}\n", printable(text(invoice, "total")), printable(text(invoice, "currency")),
+                     remark);
 }
 
 int showInvoice(Context& context, const std::string& path, const BillingOptions& options, Query query) {
@@ -100,10 +100,11 @@ int showInvoice(Context& context, const std::string& path, const BillingOptions&
     return 0;
   }
   const auto invoice = response.object();
-  printFields(context.streams.out, {{"INVOICE", "id"}, {"TENANT", "tenant"}, {"MONTH", "period"}, {"STATE", "state"}},
-              *invoice);
-  context.streams.out << '\n';
-  printLines(context, *invoice, "");
+  std::ostringstream table;
+  printFields(table, {{"INVOICE", "id"}, {"TENANT", "tenant"}, {"MONTH", "period"}, {"STATE", "state"}}, *invoice);
+  table << '\n';
+  printLines(table, *invoice, "");
+  put(context, table.str(), options.output);
   return 0;
 }
 
@@ -112,7 +113,7 @@ int dryRun(Context& context, const BillingOptions& options) {
   const Response response = context.api().send(
       {.method = "POST", .path = path, .query = scoped(context), .body = priceListIn(options.prices)});
   if (context.format == Format::json) return showDone(context, response, {});
-  printLines(context, *response.object(), " (a dry run: nothing was changed)");
+  printLines(context.streams.out, *response.object(), " (a dry run: nothing was changed)");
   return 0;
 }
 
@@ -208,7 +209,8 @@ void addPrices(CLI::App& root, Context& context, const Options& options) {
 
 void addFormat(CLI::App& verb, const Options& options, const std::vector<std::string>& formats) {
   verb.add_option("-f,--format", options->format, "what to write instead of a table")->check(CLI::IsMember(formats));
-  verb.add_option("-O,--output-file", options->output, "where to (default: standard output)");
+  verb.add_option("-O,--output-file", options->output,
+                  "the file to write to (default: standard output)");
 }
 
 void addInvoices(CLI::App& root, Context& context, const Options& options) {

@@ -1,0 +1,55 @@
+// invoice, price, credit and usage as a user calls them.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/unit/api/cli/cli_run.h"
+#include "tests/unit/api/cli/temporary_directory.h"
+#include "tests/unit/api/cli/test_server.h"
+
+namespace cloister::cli {
+namespace {
+
+using test::Asked;
+using test::cloister;
+using test::TestServer;
+using ServerRequest = TestServer::Request;
+using Answer = TestServer::Answer;
+
+std::string contentsOf(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+TEST(InvoiceCommand, AnOutputFileTakesWhateverIsShown) {
+  const test::TemporaryDirectory directory;
+  const TestServer server([](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(
+        answer, 200,
+        asked.uri.ends_with("format=csv")
+            ? "a,b\n"
+            : R"({"id":"inv-1","lines":[{"description":"CPU","cost":"5"}],"total":"5","currency":"EUR"})");
+  });
+  const auto file = directory.path() / "invoice";
+  const auto show = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"invoice", "show", "inv-1", "-O", file.string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = cloister(arguments, server.url());
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, "") << "it is in the file";
+    return contentsOf(file);
+  };
+  const auto table = cloister({"invoice", "show", "inv-1"}, server.url()).out;
+  EXPECT_NE(table.find("TOTAL 5 EUR"), std::string::npos) << table;
+  EXPECT_EQ(show({}), table);
+  EXPECT_EQ(show({"-f", "json"}).front(), '{');
+  EXPECT_EQ(show({"-f", "csv"}), "a,b\n");
+  const auto nowhere = cloister({"invoice", "show", "inv-1", "-O", "/absent/file"}, server.url());
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_EQ(nowhere.err, "cloister: /absent/file: cannot be written\n");
+}
+
+}  // namespace
+}  // namespace cloister::cli
