@@ -1,5 +1,7 @@
 #include <Poco/JSON/Array.h>
 
+#include <limits>
+
 #include "api/body.h"
 #include "api/problem.h"
 #include "api/representation.h"
@@ -13,6 +15,7 @@ namespace {
 using metering::Cap;
 
 constexpr std::size_t kMostText = 200;
+constexpr std::size_t kDecimals = 6;  // of an amount
 
 // A list's JSON is the resource as it is.
 Json show(const metering::PriceList& list) {
@@ -80,21 +83,41 @@ Answer close(const Services& services, const Request& request) {
   return answerWith(out);
 }
 
+// An amount above zero, or what is wrong with it: a comma or a seventh digit is not seen in a rule.
+metering::Money amountIn(const std::string& text) {
+  if (const auto amount = metering::parseMoney(text); amount && *amount > 0) return *amount;
+  const auto point = text.find('.');
+  const auto isNumber = [](std::string_view digits) {
+    return !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  const bool plain = isNumber(std::string_view(text).substr(0, point)) &&
+                     (point == std::string::npos || isNumber(std::string_view(text).substr(point + 1)));
+  if (text.starts_with('-') || metering::parseMoney(text)) throw invalidField("amount", "must be above zero");
+  if (text.find(',') != std::string::npos)
+    throw invalidField("amount",
+                       "has a comma: its decimals stand behind a point, as in \"50.25\", and nothing else does");
+  if (!plain) throw invalidField("amount", "must be a decimal above zero, as text, such as \"50.25\"");
+  if (point != std::string::npos && text.size() - point - 1 > kDecimals)
+    throw invalidField("amount", "may have six digits behind the point at most");
+  throw invalidField("amount",
+                     "may be " + metering::moneyText(std::numeric_limits<metering::Money>::max()) + " at most");
+}
+
 Answer createCredit(const Services& services, const Request& request) {
   Body body(request.body);
-  const auto amount = metering::parseMoney(body.text("amount"));
+  const auto given = body.text("amount");
   const auto text = body.text("text");
   body.finish();
-  if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
+  const auto amount = amountIn(given);
   if (text.empty() || text.size() > kMostText) throw invalidField("text", "must have 1 to 200 bytes");
   const auto key = request.header("Idempotency-Key");
   const std::string once = key.empty() ? "" : request.caller->id + '/' + key;
-  const auto id = good(services.billing.addCredit(request.tenant->id, text, *amount, store::now(), once));
+  const auto id = good(services.billing.addCredit(request.tenant->id, text, amount, store::now(), once));
   auto out = newObject();
   out->set("id", id);
   out->set("text", text);
-  out->set("amount", metering::moneyText(*amount));
-  out->set("remaining", metering::moneyText(*amount));
+  out->set("amount", metering::moneyText(amount));
+  out->set("remaining", metering::moneyText(amount));
   return answerWith(out, 201);
 }
 
@@ -145,12 +168,12 @@ Answer listBudgets(const Services& services, const Request& request) {
 
 Answer putBudget(const Services& services, const Request& request) {
   Body body(request.body);
-  const auto amount = metering::parseMoney(body.text("amount"));
+  const auto given = body.text("amount");
   const auto cap = body.optionalText("cap").value_or("soft");
   body.finish();
-  if (!amount || *amount <= 0) throw invalidField("amount", "must be a decimal above zero, as text");
+  const auto amount = amountIn(given);
   if (cap != "soft" && cap != "hard") throw invalidField("cap", "must be soft or hard");
-  const metering::Budget budget{request.tenant->id, sideOf(request), *amount, cap == "hard" ? Cap::hard : Cap::soft,
+  const metering::Budget budget{request.tenant->id, sideOf(request), amount, cap == "hard" ? Cap::hard : Cap::soft,
                                 store::now()};
   good(services.billing.setBudget(budget));
   return answerWith(show(budget, spentBy(services, *request.tenant)));

@@ -213,6 +213,33 @@ TEST_F(Billing, BadInputNamesTheField) {
   }
 }
 
+TEST_F(Billing, AnAmountThatIsRefusedIsToldWhatIsWrongWithIt) {
+  const std::pair<const char*, const char*> cases[] = {{"50.1234567", "six digits behind the point at most"},
+                                                       {"50,00", "has a comma"},
+                                                       {"1,000.50", "has a comma"},
+                                                       {"9223372036854.775808", "may be 9223372036854.775807 at most"},
+                                                       {"99999999999999999999999", "9223372036854.775807 at most"},
+                                                       {"0", "must be above zero"},
+                                                       {"0.000000", "must be above zero"},
+                                                       {"-5", "must be above zero"},
+                                                       {"", "such as \"50.25\""},
+                                                       {"1e3", "such as \"50.25\""},
+                                                       {"5.", "such as \"50.25\""},
+                                                       {".5", "such as \"50.25\""},
+                                                       {"EUR 5", "such as \"50.25\""}};
+  for (const auto& [amount, reason] : cases) {
+    for (const auto& answer :
+         {admin.send("POST", "/v1/credits?tenant=alice", R"({"text": "x", "amount": ")" + std::string(amount) + "\"}"),
+          admin.send("PUT", "/v1/budget?tenant=alice", R"({"amount": ")" + std::string(amount) + "\"}")}) {
+      EXPECT_EQ(answer.status, 400) << amount;
+      EXPECT_EQ(answer.text("field"), "amount") << amount;
+      EXPECT_NE(answer.text("detail").find(reason), std::string::npos) << amount << ": " << answer.text("detail");
+    }
+  }
+  EXPECT_EQ(admin.send("POST", "/v1/credits?tenant=alice", R"({"text": "x", "amount": "9223372036854.775807"})").status,
+            201);
+}
+
 TEST_F(Billing, AProviderAndATenantEachHaveABudgetThatOnlyTheyCanChange) {
   const auto budgetsOf = [](const HttpClient& who, const std::string& query = "") {
     std::string all;
