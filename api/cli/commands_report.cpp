@@ -13,7 +13,8 @@ struct ReportOptions {
   std::string from;
   std::string to;
   std::string meter;
-  std::string period;
+  std::string by = "app";
+  std::string instance;
 };
 
 // A day alone is its first moment, UTC.
@@ -28,9 +29,15 @@ int usage(Context& context, const ReportOptions& options) {
   if (!options.to.empty()) query.emplace_back("to", moment(options.to));
   if (!options.app.name.empty()) query.emplace_back("app", options.app.name);
   if (!options.meter.empty()) query.emplace_back("meter", options.meter);
+  if (!options.instance.empty()) query.emplace_back("instance", options.instance);
+  const bool byInstance = options.by == "instance";
+  if (byInstance) query.emplace_back("by", options.by);
   if (context.format == Format::json) return showList(context, "/v1/usage", query, {});
 
-  Table table({{"APP", ""}, {"METER", ""}, {"USED", "", Unit::integer}, {"EXACT", "", Unit::integer}, {"UNIT", ""}});
+  std::vector<Column> columns{
+      {"APP", ""}, {"METER", ""}, {"USED", "", Unit::integer}, {"EXACT", "", Unit::integer}, {"UNIT", ""}};
+  if (byInstance) columns.insert(columns.begin() + 1, {"INSTANCE", ""});
+  Table table(columns);
   const Response response = context.api().send({.path = "/v1/usage", .query = query});
   const auto items = response.object()->getArray("items");
   std::string window;
@@ -44,8 +51,10 @@ int usage(Context& context, const ReportOptions& options) {
     } catch (const std::exception&) {
       throw TransportError("usage: the server sent a quantity that is not a number");
     }
-    table.add({cell(row, "app", Unit::text), cell(row, "meter", Unit::text), humanQuantity(value, unit),
-               printable(quantity), printable(unit)});
+    std::vector<std::string> cells{cell(row, "app", Unit::text), cell(row, "meter", Unit::text),
+                                   humanQuantity(value, unit), printable(quantity), printable(unit)};
+    if (byInstance) cells.insert(cells.begin() + 1, cell(row, "instance", Unit::text));
+    table.add(std::move(cells));
     if (window.empty()) window = humanTime(text(row, "from")) + " to " + humanTime(text(row, "to")) + " UTC";
   }
   if (!window.empty()) context.streams.err << printable(window) << '\n';
@@ -100,11 +109,15 @@ void addReportCommands(CLI::App& root, Context& context) {
   const auto options = std::make_shared<ReportOptions>();
 
   CLI::App* usageVerb = addVerb(root, "usage", "show what was used, by app and meter",
-                                {"usage", "usage --from 2026-01-01 --to 2026-02-01", "usage --app shop --meter cpu"});
+                                {"usage", "usage --from 2026-01-01 --to 2026-02-01", "usage --app shop --meter cpu",
+                                 "usage --app shop --by instance"});
   usageVerb->add_option("--from", options->from, "first moment: a day, or RFC 3339 (default: the start of this month)");
   usageVerb->add_option("--to", options->to, "end, exclusive (default: now)");
   usageVerb->add_option("-a,--app", options->app.name, "only this app");
   usageVerb->add_option("--meter", options->meter, "only this meter");
+  usageVerb->add_option("--by", options->by, "sums by app, or by app and instance (default: app)")
+      ->check(CLI::IsMember({"app", "instance"}));
+  usageVerb->add_option("--instance", options->instance, "only this instance, also one that is gone");
   onRun(*usageVerb, context, [&context, options] { return usage(context, *options); });
   addUsageVerbs(*usageVerb, context);
   CLI::App* gapsVerb = addVerb(*usageVerb, "gaps", "list the windows in which a reading is missing, and why",

@@ -15,9 +15,10 @@ namespace {
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 constexpr std::size_t kEventsAtOnce = 500;
 
-Json show(const metering::UsageSum& sum, const std::string& app) {
+Json show(const metering::UsageSum& sum, const std::string& app, metering::UsageQuery::Group group) {
   auto out = newObject();
   out->set("app", app);
+  if (group == metering::UsageQuery::Group::instance) out->set("instance", sum.instanceId);
   out->set("meter", std::string(metering::meterName(sum.meter)));
   out->set("unit", std::string(metering::meterUnit(sum.meter)));
   out->set("quantity", metering::decimal(sum.quantity));
@@ -34,6 +35,12 @@ Answer usage(const Services& services, const Request& request) {
   query.to = request.time("to", now).value_or(now);
   if (query.from >= query.to) throw invalidField("from", "must be before to");
   if (const auto app = request.query("app")) query.appId = services.store.apps().get(request.tenant->id, *app).id;
+  query.instanceId = request.query("instance").value_or("");
+  if (const auto by = request.query("by").value_or("app"); by == "instance") {
+    query.group = metering::UsageQuery::Group::instance;
+  } else if (by != "app") {
+    throw invalidField("by", "must be app or instance");
+  }
   std::optional<metering::Meter> wanted;
   if (const auto meter = request.query("meter")) {
     wanted.emplace();
@@ -49,7 +56,7 @@ Answer usage(const Services& services, const Request& request) {
     // About the metering and the account, not of an app; whoever asks for them gets them.
     if (!wanted && metering::isRecord(sum.meter)) continue;
     const auto name = names.find(sum.appId);
-    items.push_back(show(sum, name == names.end() ? sum.appId : name->second));
+    items.push_back(show(sum, name == names.end() ? sum.appId : name->second, query.group));
   }
   return answerList(items);
 }

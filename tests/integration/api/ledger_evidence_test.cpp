@@ -114,6 +114,27 @@ TEST_F(LedgerEvidence, RefusedBatchesAreListedWithBothDigests) {
   EXPECT_NE(older->getValue<std::string>("refused_digest"), newest->getValue<std::string>("refused_digest"));
 }
 
+TEST_F(LedgerEvidence, UsageIsToldByInstance) {
+  const auto id = idOf("alice");
+  metering::UsageBatch batch{"nd-1", 1, "boot", {}};
+  for (const auto& [instance, cpu] : {std::pair{"in-1", 3U}, {"in-2", 4U}, {"in-1", 5U}}) {
+    batch.rows.push_back({id, "ap-1", instance, Meter::cpu, cpu, month.from, month.from + metering::kSecond, ""});
+  }
+  ASSERT_EQ(node.send("POST", "/node/v1/usage", metering::toJson(batch)).status, 200);
+  const std::string usage = std::string("/v1/usage?") + kSince;
+  const auto byInstance = alice.send("GET", usage + "&by=instance").json()->getArray("items");
+  ASSERT_EQ(byInstance->size(), 2U);
+  EXPECT_EQ(byInstance->getObject(0)->getValue<std::string>("instance"), "in-1");
+  EXPECT_EQ(byInstance->getObject(0)->getValue<std::string>("quantity"), "8");
+  const auto only = alice.send("GET", usage + "&instance=in-2").json()->getArray("items");
+  ASSERT_EQ(only->size(), 1U);
+  EXPECT_EQ(only->getObject(0)->getValue<std::string>("quantity"), "4");
+  EXPECT_FALSE(only->getObject(0)->has("instance"));
+  EXPECT_EQ(alice.send("GET", usage + "&instance=in-9").json()->getArray("items")->size(), 0U);
+  EXPECT_EQ(bob.send("GET", usage + "&instance=in-1").json()->getArray("items")->size(), 0U);
+  EXPECT_EQ(alice.send("GET", usage + "&by=moon").text("field"), "by");
+}
+
 TEST_F(LedgerEvidence, GapsHaveTheirWindowAndReason) {
   ASSERT_EQ(send(1, "alice", Meter::gap, 1500, metering::gap::kCounterReset), 200);
   ASSERT_EQ(send(2, "bob", Meter::gap, 2500, metering::gap::kVanished), 200);

@@ -51,5 +51,20 @@ TEST(InvoiceCommand, AnOutputFileTakesWhateverIsShown) {
   EXPECT_EQ(nowhere.err, "cloister: /absent/file: cannot be written\n");
 }
 
+TEST(UsageCommand, ByInstanceHasAColumnOfThem) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    TestServer::reply(
+        answer, 200,
+        R"({"items":[{"app":"shop","instance":"in-1","meter":"cpu","unit":"ns","quantity":"9000000000"}]})");
+  });
+  const auto shown = cloister({"usage", "--by", "instance", "--instance", "in-1"}, server.url());
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("INSTANCE"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("in-1"), std::string::npos) << shown.out;
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/usage?instance=in-1&by=instance");
+  EXPECT_EQ(cloister({"usage"}, server.url()).out.find("in-1"), std::string::npos);
+  EXPECT_EQ(cloister({"usage", "--by", "moon"}).code, 2);
+}
+
 }  // namespace
 }  // namespace cloister::cli
