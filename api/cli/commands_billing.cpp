@@ -209,8 +209,7 @@ void addPrices(CLI::App& root, Context& context, const Options& options) {
 
 void addFormat(CLI::App& verb, const Options& options, const std::vector<std::string>& formats) {
   verb.add_option("-f,--format", options->format, "what to write instead of a table")->check(CLI::IsMember(formats));
-  verb.add_option("-O,--output-file", options->output,
-                  "the file to write to (default: standard output)");
+  verb.add_option("-O,--output-file", options->output, "the file to write to (default: standard output)");
 }
 
 void addInvoices(CLI::App& root, Context& context, const Options& options) {
@@ -285,7 +284,14 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
                      {"TEXT", "text"},
                      {"AMOUNT", "amount", Unit::integer},
                      {"LEFT", "remaining", Unit::integer},
-                     {"GIVEN", "created_at", Unit::time}});
+                     {"GIVEN", "created_at", Unit::time},
+                     {"REVOKED", "revoked_at", Unit::time}});
+  });
+  verb = addVerb(*noun, "revoke", "take back a credit that no invoice was lowered by yet", {"credit revoke cr-1a2b3c"});
+  verb->add_option("id", options->id, "the credit")->required();
+  onRun(*verb, context, [&context, options] {
+    return showDone(context, context.api().send({.method = "DELETE", .path = "/v1/credits/" + segment(options->id)}),
+                    "revoked: " + options->id);
   });
 
   noun = root.add_subcommand("budget",

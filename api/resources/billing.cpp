@@ -130,9 +130,19 @@ Answer listCredits(const Services& services, const Request& request) {
     out->set("amount", metering::moneyText(one.amount));
     out->set("remaining", metering::moneyText(one.credit.remaining));
     out->set("created_at", formatTime(one.createdAt));
+    if (one.revokedAt != 0) out->set("revoked_at", formatTime(one.revokedAt));
     items.push_back(out);
   }
   return answerList(items);
+}
+
+Answer revokeCredit(const Services& services, const Request& request) {
+  const auto& id = request.parameter("id");
+  const auto revocation = good(services.billing.revokeCredit(id, store::now()));
+  if (revocation.outcome == metering::Revocation::Outcome::unknown) throw notFound("the credit \"" + id + "\"");
+  if (revocation.outcome == metering::Revocation::Outcome::used)
+    throw Problem(409, "credit_used", "the invoice " + revocation.invoice + " was lowered by it", "id");
+  return Answer{204, "", {}};
 }
 
 metering::SetBy sideOf(const Request& request) {
@@ -209,6 +219,8 @@ void addBilling(Router& router, const Services& services) {
     request.tenant = services.store.tenants().get(request.query("tenant").value_or(""));
     return createCredit(services, request);
   });
+  router.add("DELETE", "/v1/credits/{id}", Access::provider, Payload::ledger,
+             [services](Request& request) { return revokeCredit(services, request); });
   router.add("GET", "/v1/budget", Access::tenant,
              [services](Request& request) { return listBudgets(services, request); });
   router.add("PUT", "/v1/budget", Access::tenant, Payload::ledger,

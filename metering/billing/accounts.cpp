@@ -6,6 +6,23 @@ namespace {
 constexpr std::string_view kHard = "hard";
 constexpr std::string_view kSoft = "soft";
 
+Result<std::string> invoiceLoweredBy(Connection& database, const std::string& tenantId, const std::string& credit) {
+  auto query = database.prepare("SELECT id, body FROM invoices WHERE tenant = ?1 ORDER BY period_from");
+  if (!query) return query.error();
+  query->bind(1, std::string_view(tenantId));
+  Statement::Step step{};
+  while ((step = query->step()) == Statement::Step::row) {
+    std::string id(query->bytes(0));
+    const auto invoice = invoiceFromJson(std::string(query->bytes(1)));
+    if (!invoice) return Error{"billing", "an invoice on record cannot be read", id, 0};
+    for (const auto& line : invoice->lines) {
+      if (line.kind == ChargeKind::credit && line.sku == credit) return id;
+    }
+  }
+  if (step == Statement::Step::failed) return database.error();
+  return Error{"billing", "no invoice on record has the credit that was taken", credit, 0};
+}
+
 }  // namespace
 
 Result<PriceBook> loadBook(Connection& database) {
@@ -33,7 +50,9 @@ Status putList(Connection& database, const PriceList& list) {
 }
 
 Status putCredit(Connection& database, const std::string& tenantId, const GivenCredit& credit) {
-  auto put = database.prepare("INSERT INTO credits VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(id) DO NOTHING");
+  auto put = database.prepare(
+      "INSERT INTO credits(id, tenant, text, amount, remaining, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+      " ON CONFLICT(id) DO NOTHING");
   if (!put) return put.error();
   put->bind(1, std::string_view(credit.credit.id)).bind(2, std::string_view(tenantId));
   put->bind(3, std::string_view(credit.credit.text)).bind(4, credit.amount).bind(5, credit.credit.remaining);
@@ -43,7 +62,8 @@ Status putCredit(Connection& database, const std::string& tenantId, const GivenC
 
 Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::string& tenantId) {
   auto query = database.prepare(
-      "SELECT id, text, remaining, amount, created_at FROM credits WHERE tenant = ?1 ORDER BY created_at, id");
+      "SELECT id, text, remaining, amount, created_at, revoked_at FROM credits WHERE tenant = ?1 ORDER BY created_at, "
+      "id");
   if (!query) return query.error();
   query->bind(1, std::string_view(tenantId));
   std::vector<GivenCredit> all;
@@ -53,10 +73,33 @@ Result<std::vector<GivenCredit>> listCredits(Connection& database, const std::st
     one.credit = {std::string(query->bytes(0)), std::string(query->bytes(1)), query->integer(2)};
     one.amount = query->integer(3);
     one.createdAt = query->integer(4);
+    one.revokedAt = query->integer(5);
     all.push_back(std::move(one));
   }
   if (step == Statement::Step::failed) return database.error();
   return all;
+}
+
+Result<Revocation> revokeCredit(Connection& database, const std::string& id, std::int64_t now) {
+  auto find = database.prepare("SELECT tenant, amount, remaining, revoked_at FROM credits WHERE id = ?1");
+  if (!find) return find.error();
+  const auto step = find->bind(1, std::string_view(id)).step();
+  if (step == Statement::Step::failed) return database.error();
+  if (step == Statement::Step::done) return Revocation{Revocation::Outcome::unknown, ""};
+  const std::string tenant(find->bytes(0));
+  const bool whole = find->integer(1) == find->integer(2);
+  const bool revoked = find->integer(3) != 0;
+  find->reset();
+  if (revoked) return Revocation{Revocation::Outcome::revoked, ""};
+  if (!whole) {
+    auto invoice = invoiceLoweredBy(database, tenant, id);
+    if (!invoice) return invoice.error();
+    return Revocation{Revocation::Outcome::used, std::move(invoice).value()};
+  }
+  auto revoke = database.prepare("UPDATE credits SET remaining = 0, revoked_at = ?2 WHERE id = ?1");
+  if (!revoke) return revoke.error();
+  if (!revoke->bind(1, std::string_view(id)).bind(2, now).run()) return database.error();
+  return Revocation{Revocation::Outcome::revoked, ""};
 }
 
 const char* setByName(SetBy by) {

@@ -183,6 +183,17 @@ Result<std::vector<GivenCredit>> Billing::credits(const std::string& tenantId) {
   return listCredits(database_->sql, tenantId);
 }
 
+Result<Revocation> Billing::revokeCredit(const std::string& id, std::int64_t now) {
+  const auto held = database_->hold();
+  if (!held) return held.error();
+  Transaction transaction(database_->sql);
+  if (auto begun = transaction.begin(); !begun) return begun.error();
+  auto revocation = metering::revokeCredit(database_->sql, id, now);
+  if (!revocation) return revocation.error();
+  if (auto done = transaction.commit(); !done) return done.error();
+  return revocation;
+}
+
 Status Billing::setBudget(const Budget& budget) {
   if (budget.amount <= 0) return refused("a budget must be above zero", "amount");
   const auto held = database_->hold();

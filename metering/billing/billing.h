@@ -44,6 +44,12 @@ struct GivenCredit {
   Credit credit;
   Money amount = 0;
   std::int64_t createdAt = 0;
+  std::int64_t revokedAt = 0;  // 0: it was not
+};
+
+struct Revocation {
+  enum class Outcome { revoked, used, unknown } outcome = Outcome::unknown;
+  std::string invoice;  // used: the first one that was lowered by it
 };
 
 // What happens when a month's cost reaches the budget: soft tells, hard suspends the tenant.
@@ -112,6 +118,8 @@ class Billing {
   [[nodiscard]] Result<std::string> addCredit(const std::string& tenantId, const std::string& text, Money amount,
                                               std::int64_t now, const std::string& once = "");
   [[nodiscard]] Result<std::vector<GivenCredit>> credits(const std::string& tenantId);
+  // One that no invoice was lowered by: it stays on record with nothing left. Repeating it changes nothing.
+  [[nodiscard]] Result<Revocation> revokeCredit(const std::string& id, std::int64_t now);
 
   // In place of the one that the same side had set; the other's stays as it is.
   [[nodiscard]] Status setBudget(const Budget& budget);

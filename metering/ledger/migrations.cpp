@@ -43,12 +43,23 @@ constexpr const char* kHeadsKnowTheirBatch = "ALTER TABLE heads ADD COLUMN batch
 // 15 is Meter::gap. Such rows are few, so the index costs appends nothing.
 constexpr const char* kGapsAreFound = "CREATE INDEX gap_rows ON rows(tenant, number) WHERE meter = 15";
 
+// What a credit has left falls to nothing and no further: a draft that another cloisterd made before a revocation is
+// refused when it would be recorded, and made again without the credit.
+constexpr const char* kCreditsAreRevoked = R"(
+ALTER TABLE credits ADD COLUMN revoked_at BIGINT NOT NULL DEFAULT 0;
+{sqlite:
+CREATE TRIGGER credits_left BEFORE UPDATE ON credits WHEN NEW.remaining < 0
+  BEGIN SELECT RAISE(ABORT, 'a credit is spent or revoked'); END;
+}
+{postgres: ALTER TABLE credits ADD CONSTRAINT credits_left CHECK(remaining >= 0) NOT VALID;}
+)";
+
 }  // namespace
 
 static_assert(static_cast<int>(Meter::gap) == 15);
 
-const std::array<const char*, 8> kLedgerMigrations{kTables,           kHeadsKnowTheirBatch, kBillingTables,
+const std::array<const char*, 9> kLedgerMigrations{kTables,           kHeadsKnowTheirBatch, kBillingTables,
                                                    kClosedMonths,     kBudgetsKnowSince,    kBudgetsOfBoth,
-                                                   kOwnLifecycleOnly, kGapsAreFound};
+                                                   kOwnLifecycleOnly, kGapsAreFound,        kCreditsAreRevoked};
 
 }  // namespace cloister::metering

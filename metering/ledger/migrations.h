@@ -11,6 +11,6 @@
 
 namespace cloister::metering {
 
-extern const std::array<const char*, 8> kLedgerMigrations;
+extern const std::array<const char*, 9> kLedgerMigrations;
 
 }  // namespace cloister::metering

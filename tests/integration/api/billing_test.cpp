@@ -187,6 +187,27 @@ TEST_F(Billing, OnlyProvidersMakePricesCreditsAndInvoices) {
   EXPECT_EQ(bob.send("GET", "/v1/credits").body.find("outage"), std::string::npos);
 }
 
+TEST_F(Billing, ACreditIsRevokedUntilAnInvoiceHasIt) {
+  const auto give = [&](const char* text) {
+    return admin.send("POST", "/v1/credits?tenant=alice", R"({"amount": "0.1", "text": ")" + std::string(text) + "\"}")
+        .text("id");
+  };
+  const auto wrong = give("typed wrongly");
+  const auto good = give("outage");
+  EXPECT_EQ(alice.send("DELETE", "/v1/credits/" + wrong).status, 403);
+  EXPECT_EQ(admin.send("DELETE", "/v1/credits/" + wrong).status, 204);
+  EXPECT_EQ(admin.send("DELETE", "/v1/credits/cr-nobody").status, 404);
+  const auto listed = alice.send("GET", "/v1/credits");
+  EXPECT_EQ(listed.json()->getArray("items")->size(), 2U);
+  EXPECT_NE(listed.body.find("revoked_at"), std::string::npos) << listed.body;
+  for (int i = 0; i < 6; ++i) use(alice, month.from + i * metering::kHour, kCoreHour);
+  ASSERT_EQ(admin.send("POST", "/v1/periods/" + period + "/close").status, 200);
+  const auto refused = admin.send("DELETE", "/v1/credits/" + good);
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_EQ(refused.text("code"), "credit_used");
+  EXPECT_NE(refused.text("detail").find(invoiceOf(alice)), std::string::npos) << refused.body;
+}
+
 struct BadWrite {
   const char* method;
   const char* path;

@@ -51,6 +51,18 @@ TEST(InvoiceCommand, AnOutputFileTakesWhateverIsShown) {
   EXPECT_EQ(nowhere.err, "cloister: /absent/file: cannot be written\n");
 }
 
+TEST(CreditCommand, RevokesById) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    answer.setStatusAndReason(Poco::Net::HTTPResponse::HTTP_NO_CONTENT);
+    answer.send();
+  });
+  const auto outcome = cloister({"credit", "revoke", "cr-1"}, server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "revoked: cr-1\n");
+  EXPECT_EQ(server.asked().at(0).method, "DELETE");
+  EXPECT_EQ(server.asked().at(0).uri, "/v1/credits/cr-1");
+}
+
 TEST(UsageCommand, ByInstanceHasAColumnOfThem) {
   const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
     TestServer::reply(

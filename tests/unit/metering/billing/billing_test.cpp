@@ -1,3 +1,4 @@
+#include "metering/base/sql.h"
 #include "tests/unit/metering/billing/billing_fixture.h"
 
 namespace cloister::metering {
@@ -126,6 +127,43 @@ TEST_F(BillingTest, aCreditThatOneRequestAsksForTwiceIsGivenOnce) {
   ASSERT_TRUE(billing_->addCredit("tn-1", "outage", kMicros, 3));
   ASSERT_TRUE(billing_->addCredit("tn-2", "outage", kMicros, 3, "tk/key"));
   EXPECT_EQ(billing_->credits("tn-1")->size(), 2U);
+}
+
+TEST_F(BillingTest, aCreditIsRevokedUntilAnInvoiceHasIt) {
+  price("2026", "1");
+  use("tn-1", kJanuary.from, kCoreHour);
+  const auto wrong = billing_->addCredit("tn-1", "typed wrongly", kMicros / 2, 1, "tk/key").value();
+  const auto good = billing_->addCredit("tn-1", "outage", kMicros / 2, 2).value();
+  EXPECT_EQ(billing_->revokeCredit("cr-nobody", 5)->outcome, Revocation::Outcome::unknown);
+  ASSERT_EQ(billing_->revokeCredit(wrong, 5)->outcome, Revocation::Outcome::revoked);
+  EXPECT_EQ(billing_->revokeCredit(wrong, 6)->outcome, Revocation::Outcome::revoked);
+  const auto listed = billing_->credits("tn-1").value();
+  ASSERT_EQ(listed.size(), 2U);
+  EXPECT_EQ(listed[0].revokedAt, 5);
+  EXPECT_EQ(listed[0].credit.remaining, 0);
+  EXPECT_EQ(listed[0].amount, kMicros / 2);
+  EXPECT_EQ(listed[1].revokedAt, 0);
+  // The request that gave it comes again: it is not given anew.
+  EXPECT_EQ(billing_->addCredit("tn-1", "typed wrongly", kMicros / 2, 7, "tk/key").value(), wrong);
+  EXPECT_EQ(billing_->credits("tn-1")->at(0).credit.remaining, 0);
+
+  EXPECT_EQ(close(kJanuary).closed, 1U);
+  EXPECT_EQ(closed("tn-1", kJanuary).total, 550'000) << "one of them, and 10 % VAT";
+  const auto used = billing_->revokeCredit(good, 8);
+  ASSERT_TRUE(used) << used.error().message();
+  EXPECT_EQ(used->outcome, Revocation::Outcome::used);
+  EXPECT_EQ(used->invoice, invoiceId("tn-1", kJanuary));
+  EXPECT_EQ(billing_->credits("tn-1")->at(1).revokedAt, 0);
+}
+
+// What another cloisterd would write that drafted its invoice before the revocation.
+TEST_F(BillingTest, aRevokedCreditCannotBeTaken) {
+  const auto id = billing_->addCredit("tn-1", "typed wrongly", kMicros, 1).value();
+  auto database = Connection::open(place_->location(), "test");
+  ASSERT_TRUE(database.ok());
+  ASSERT_EQ(billing_->revokeCredit(id, 5)->outcome, Revocation::Outcome::revoked);
+  EXPECT_FALSE(database->exec("UPDATE credits SET remaining = remaining - 1000000").ok());
+  EXPECT_EQ(billing_->credits("tn-1")->at(0).credit.remaining, 0);
 }
 
 TEST_F(BillingTest, aHostHasRowsAndNoInvoice) {
