@@ -92,7 +92,8 @@ void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run
 void addReportCommands(CLI::App& root, Context& context);    // usage, usage gaps, audit, posture
-void addBillingCommands(CLI::App& root, Context& context);   // price, invoice, credit, budget
+void addPriceCommands(CLI::App& root, Context& context);     // price
+void addBillingCommands(CLI::App& root, Context& context);   // invoice, credit, budget
 void addUsageVerbs(CLI::App& usage, Context& context);       // usage export, verify, check-focus, key
 void addLedgerCommands(CLI::App& root, Context& context);    // ledger
 void addLocalCommands(CLI::App& root, Context& context);     // completion, version

@@ -1,6 +1,5 @@
 #include <Poco/JSON/Array.h>
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <chrono>
 #include <fstream>
@@ -8,6 +7,7 @@
 #include <sstream>
 
 #include "api/cli/commands.h"
+#include "api/cli/price_list_file.h"
 #include "metering/base/calendar.h"
 #include "metering/export/focus_check.h"
 #include "metering/export/verify.h"
@@ -38,29 +38,6 @@ const std::vector<Column> kInvoiceLines{{"WHAT", "description"},
                                         {"QUANTITY", "pricing_quantity", Unit::integer},
                                         {"UNIT", "unit"},
                                         {"COST", "cost", Unit::integer}};
-
-std::string contentsOf(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw std::runtime_error(path + ": cannot be read");
-  return text.str();
-}
-
-// A price list as the API takes it, from TOML or JSON.
-std::string priceListIn(const std::string& path) {
-  const std::string text = contentsOf(path);
-  if (!path.ends_with(".toml")) return text;
-  try {
-    const auto table = toml::parse(text, path);
-    std::ostringstream out;
-    out << toml::json_formatter(table);
-    return out.str();
-  } catch (const toml::parse_error& error) {
-    throw std::runtime_error(
-        fmt::format("{}, line {}: {}", path, error.source().begin.line, std::string(error.description())));
-  }
-}
 
 // This month, when none was said.
 std::string periodOf(const BillingOptions& options) {
@@ -183,28 +160,6 @@ int checkFocusFile(Context& context, const BillingOptions& options) {
   for (const auto& [invoice, billed] : report.billed)
     context.streams.out << fmt::format("{}: BilledCost {}\n", printable(invoice), metering::moneyText(billed));
   return 0;
-}
-
-void addPrices(CLI::App& root, Context& context, const Options& options) {
-  CLI::App* noun = root.add_subcommand("price", "price lists: what usage costs, from when on");
-  noun->require_subcommand(1);
-  CLI::App* verb = addVerb(*noun, "add", "put a price list into the book; it never changes afterwards",
-                           {"price add prices-2026.toml", "price add prices.json"});
-  verb->add_option("file", options->file, "the list, as TOML or JSON")->required();
-  onRun(*verb, context, [&context, options] {
-    const Response response =
-        context.api().send({.method = "POST", .path = "/v1/prices", .body = priceListIn(options->file)});
-    return showDone(context, response, "added " + text(*response.object(), "name"));
-  });
-  verb = addVerb(*noun, "ls", "list the price lists", {"price ls", "price ls -o json"});
-  onRun(*verb, context, [&context] {
-    return showList(context, "/v1/prices", {},
-                    {{"LIST", "name"},
-                     {"FROM", "from"},
-                     {"TO", "to"},
-                     {"CURRENCY", "currency"},
-                     {"MINIMUM", "minimum", Unit::integer}});
-  });
 }
 
 void addFormat(CLI::App& verb, const Options& options, const std::vector<std::string>& formats) {
@@ -365,7 +320,6 @@ void addUsageVerbs(CLI::App& usage, Context& context) {
 
 void addBillingCommands(CLI::App& root, Context& context) {
   const auto options = std::make_shared<BillingOptions>();
-  addPrices(root, context, options);
   addInvoices(root, context, options);
   addAccounts(root, context, options);
 }

@@ -66,6 +66,7 @@ int run(const std::vector<std::string>& arguments, Streams streams, const Enviro
   addStreamCommands(root, context);
   addConfigCommands(root, context);
   addReportCommands(root, context);
+  addPriceCommands(root, context);
   addBillingCommands(root, context);
   addLedgerCommands(root, context);
   addProviderCommands(root, context);

@@ -22,19 +22,41 @@ Json show(const metering::PriceList& list) {
   return parsed(metering::toJson(list));
 }
 
-Answer createPrices(const Services& services, const Request& request) {
-  const auto list = metering::priceListFromJson(request.body);
+metering::PriceList listIn(const Services& services, const Request& request) {
+  auto list = metering::priceListFromJson(request.body);
   if (!list) throw invalidField(list.error().path, list.error().operation);
   for (const auto& terms : list->plans) {
     if (!services.store.plans().find(terms.plan))
       throw unacceptable("plan_unknown", "plans", "no plan \"" + terms.plan + "\"");
   }
-  if (const auto added = services.billing.addPriceList(*list); !added) {
-    if (added.error().stage == "price list")
-      throw unacceptable("price_list_conflict", added.error().path, added.error().operation);
-    throw LedgerFailure(added.error());
+  return std::move(list).value();
+}
+
+void mustBeTaken(const Status& taken) {
+  if (taken) return;
+  if (taken.error().stage == "price list")
+    throw unacceptable("price_list_conflict", taken.error().path, taken.error().operation);
+  throw LedgerFailure(taken.error());
+}
+
+Answer createPrices(const Services& services, const Request& request) {
+  const auto list = listIn(services, request);
+  mustBeTaken(services.billing.addPriceList(list));
+  return answerWith(show(list), 201);
+}
+
+Answer checkPrices(const Services& services, const Request& request) {
+  const auto list = listIn(services, request);
+  mustBeTaken(services.billing.checkPriceList(list));
+  return answerWith(show(list));
+}
+
+Answer showPrices(const Services& services, const Request& request) {
+  const auto& name = request.parameter("name");
+  for (const auto& list : good(services.billing.priceBook())) {
+    if (list.name == name) return answerWith(show(list));
   }
-  return answerWith(show(*list), 201);
+  throw notFound("the price list \"" + name + "\"");
 }
 
 Json show(const metering::InvoiceSummary& summary, TenantNames& names) {
@@ -206,6 +228,10 @@ void addBilling(Router& router, const Services& services) {
   });
   router.add("POST", "/v1/prices", Access::provider, Payload::ledger,
              [services](Request& request) { return createPrices(services, request); });
+  router.add("POST", "/v1/prices/check", Access::provider, Payload::ledger,
+             [services](Request& request) { return checkPrices(services, request); });
+  router.add("GET", "/v1/prices/{name}", Access::any,
+             [services](Request& request) { return showPrices(services, request); });
   router.add("GET", "/v1/invoices", Access::any,
              [services](Request& request) { return listInvoices(services, request); });
   router.add("POST", "/v1/periods/{period}/rating", Access::tenant, Payload::ledger,

@@ -82,6 +82,12 @@ Status Billing::addPriceList(const PriceList& list) {
   return transaction.commit();
 }
 
+Status Billing::checkPriceList(const PriceList& list) {
+  auto book = priceBook();
+  if (!book) return book.error();
+  return addTo(*book, list);
+}
+
 Status Billing::rollUp() {
   const auto held = database_->hold();
   if (!held) return held.error();

@@ -87,6 +87,8 @@ class Billing {
   [[nodiscard]] Result<PriceBook> priceBook();
   // From when the last closed month ended, or later.
   [[nodiscard]] Status addPriceList(const PriceList& list);
+  // Whether the book would take it; adds nothing.
+  [[nodiscard]] Status checkPriceList(const PriceList& list);
 
   [[nodiscard]] Status rollUp();
   // Rolls up, then rates the month as it stands. `book`: another one, for a dry run.

@@ -187,6 +187,21 @@ TEST_F(Billing, OnlyProvidersMakePricesCreditsAndInvoices) {
   EXPECT_EQ(bob.send("GET", "/v1/credits").body.find("outage"), std::string::npos);
 }
 
+TEST_F(Billing, APriceListIsCheckedWithoutBeingAddedAndShownAfter) {
+  const std::string next = R"({"name": "2040", "currency": "EUR", "from": "2040-01-01T00:00:00Z"})";
+  EXPECT_EQ(alice.send("POST", "/v1/prices/check", next).status, 403);
+  EXPECT_EQ(admin.send("POST", "/v1/prices/check", next).text("name"), "2040");
+  EXPECT_EQ(admin.send("GET", "/v1/prices/2040").status, 404);
+  EXPECT_EQ(admin.send("POST", "/v1/prices/check", kPrices).text("code"), "price_list_conflict");
+  const auto unknown = admin.send(
+      "POST", "/v1/prices/check",
+      R"({"name": "x", "currency": "EUR", "from": "2040-01-01T00:00:00Z", "plans": [{"plan": "huge", "fee": "1"}]})");
+  EXPECT_EQ(unknown.text("code"), "plan_unknown") << unknown.body;
+  EXPECT_EQ(admin.send("POST", "/v1/prices", next).status, 201);
+  EXPECT_EQ(alice.send("GET", "/v1/prices/2040").text("from"), "2040-01-01T00:00:00Z");
+  EXPECT_EQ(alice.send("GET", "/v1/prices/2026").text("to"), "2040-01-01T00:00:00Z") << "it ends where the next begins";
+}
+
 TEST_F(Billing, ACreditIsRevokedUntilAnInvoiceHasIt) {
   const auto give = [&](const char* text) {
     return admin.send("POST", "/v1/credits?tenant=alice", R"({"amount": "0.1", "text": ")" + std::string(text) + "\"}")
