@@ -205,8 +205,9 @@ void addInvoices(CLI::App& root, Context& context, const Options& options) {
   verb->add_option("--period", options->period, "the month (default: this one)");
   onRun(*verb, context, [&context, options] { return dryRun(context, *options); });
 
-  verb =
-      addVerb(*noun, "close", "make the invoices of a month that is over, of all tenants", {"invoice close 2026-10"});
+  verb = addVerb(*noun, "close",
+                 "make the invoices of a month that is over, of all tenants; months close in order, for good",
+                 {"invoice close 2026-10"});
   verb->add_option("period", options->period, "the month")->required();
   onRun(*verb, context, [&context, options] {
     const Response response =

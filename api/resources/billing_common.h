@@ -21,7 +21,8 @@ T good(Result<T> result) {
 inline void good(const Status& status) {
   if (!status) throw LedgerFailure(status.error());
 }
-// A month that cannot be rated is the price book's fault, not the server's: 422 price_missing.
+// What the price book or the order of months does not allow is no fault of the server's: 422 price_missing,
+// amount_range or period_order.
 template <typename T>
 T rated(Result<T> result);
 

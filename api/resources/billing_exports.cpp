@@ -80,7 +80,10 @@ metering::Period monthIn(const Request& request) {
 }
 
 model::Failure ratingFailure(const Error& error) {
-  if (error.stage == "rating" || error.stage == "invoice") return {"price_missing", error.operation + ' ' + error.path};
+  const std::string detail = error.operation + ' ' + error.path;
+  if (error.code == ERANGE) return {"amount_range", detail};
+  if (error.stage == "rating" || error.stage == "invoice") return {"price_missing", detail};
+  if (error.stage == "period") return {"period_order", error.operation};
   throw LedgerFailure(error);
 }
 

@@ -78,14 +78,15 @@ Status Billing::addPriceList(const PriceList& list) {
   if (!held) return held.error();
   Transaction transaction(database_->sql);
   if (auto begun = transaction.begin(); !begun) return begun;
-  if (auto added = addList(database_->sql, list); !added) return added;
+  if (auto taken = checkList(database_->sql, list); !taken) return taken;
+  if (auto put = putList(database_->sql, list); !put) return put;
   return transaction.commit();
 }
 
 Status Billing::checkPriceList(const PriceList& list) {
-  auto book = priceBook();
-  if (!book) return book.error();
-  return addTo(*book, list);
+  const auto held = database_->hold();
+  if (!held) return held.error();
+  return checkList(database_->sql, list);
 }
 
 Status Billing::rollUp() {

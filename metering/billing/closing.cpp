@@ -242,7 +242,7 @@ Result<Closing> closeMonth(Connection& database, const Period& period, const Ten
   return notNow("the ledger changed under the close each time; close it again", period);
 }
 
-Status addList(Connection& database, const PriceList& list) {
+Status checkList(Connection& database, const PriceList& list) {
   auto book = loadBook(database);
   if (!book) return book.error();
   if (auto added = addTo(*book, list); !added) return added;
@@ -253,7 +253,7 @@ Status addList(Connection& database, const PriceList& list) {
   if (*billed && list.from < **billed)
     return Error{"price list", "months are closed up to " + utcText(**billed) + ", and what they cost stays", "from",
                  0};
-  return putList(database, list);
+  return {};
 }
 
 }  // namespace cloister::metering

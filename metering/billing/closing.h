@@ -22,7 +22,7 @@ namespace cloister::metering {
 [[nodiscard]] Result<Closing> closeMonth(Connection& database, const Period& period, const TenantNamesById& names,
                                          std::int64_t now);
 
-// Writes the list if it leaves all that is billed as it is. In the caller's transaction.
-[[nodiscard]] Status addList(Connection& database, const PriceList& list);
+// Whether the book takes the list and all that is billed stays as it is.
+[[nodiscard]] Status checkList(Connection& database, const PriceList& list);
 
 }  // namespace cloister::metering

@@ -3,8 +3,6 @@
 // `hours` are sums of rows by the hour, `rolled` how far each tenant's chain is in them; both can be made again from
 // the rows. `late` are months that were closed and have got usage since. Quantities are two halves of 32 bits each, for
 // their sum may pass 64 bits: high x 2^32 + low.
-// Older programs had no table of closed months: late usage of a tenant without an invoice was on none, and is on its
-// next one.
 // Threads and failures: constants.
 #pragma once
 
@@ -28,6 +26,7 @@ CREATE TABLE alerts(tenant {text} NOT NULL, period_from BIGINT NOT NULL, kind {t
   at BIGINT NOT NULL, PRIMARY KEY(tenant, period_from, kind));
 )";
 
+// Before there was this table, late usage of a tenant without an invoice was on none: it is on the tenant's next one.
 inline constexpr const char* kClosedMonths = R"(
 CREATE TABLE closed_months(period_from BIGINT PRIMARY KEY, period_to BIGINT NOT NULL, closed_at BIGINT NOT NULL);
 INSERT INTO closed_months SELECT period_from, period_to, MAX(closed_at) FROM invoices GROUP BY period_from, period_to;

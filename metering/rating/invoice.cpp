@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <tuple>
 
@@ -12,8 +13,8 @@ __extension__ using Wide = __int128;
 
 constexpr std::int64_t kWhole = 1'000'000;  // parts per million
 
-Error refused(const std::string& reason, const std::string& about) {
-  return Error{"invoice", reason, about, 0};
+Error tooLarge(const std::string& about) {
+  return Error{"invoice", "the sum is beyond what an invoice can hold", about, ERANGE};
 }
 
 // What makes two charges one line.
@@ -59,7 +60,8 @@ const PriceList* lastList(const PriceBook& book, const Period& period) {
   return last;
 }
 
-void addTaxes(const PriceList& list, Invoice& invoice, Money& sum) {
+// False: the sum passes 63 bits.
+bool addTaxes(const PriceList& list, Invoice& invoice, Money& sum) {
   const Money taxable = sum;
   for (const auto& tax : list.taxes) {
     const Money cost = share(taxable, tax.partsPerMillion, kWhole);
@@ -67,19 +69,24 @@ void addTaxes(const PriceList& list, Invoice& invoice, Money& sum) {
     auto line = textLine(ChargeKind::tax, tax.name, text, invoice.period, cost);
     line.priceList = list.name;
     invoice.lines.push_back(std::move(line));
-    sum += cost;
+    if (__builtin_add_overflow(sum, cost, &sum)) return false;
   }
+  return true;
 }
 
-void roundToCoin(Invoice& invoice, Money& sum) {
+// Likewise.
+bool roundToCoin(Invoice& invoice, Money& sum) {
   Money coin = kMicros;
   for (unsigned i = 0; i < minorDigits(invoice.currency); ++i) coin /= 10;
   const Money up = sum < 0 ? -coin / 2 : coin / 2;
-  const Money rounded = (sum + up) / coin * coin;
+  Money rounded = 0;
+  if (__builtin_add_overflow(sum, up, &rounded)) return false;
+  rounded = rounded / coin * coin;
   if (rounded != sum)
     invoice.lines.push_back(
         textLine(ChargeKind::rounding, "rounding", "rounding to " + moneyText(coin), invoice.period, rounded - sum));
   sum = rounded;
+  return true;
 }
 
 }  // namespace
@@ -157,7 +164,7 @@ std::vector<InvoiceLine> correctionsOf(const BilledMonth& billed, const std::vec
 
 Result<Invoice> makeInvoice(const PriceBook& book, const InvoiceInput& input) {
   const auto* list = lastList(book, input.period);
-  if (list == nullptr) return refused("no price list covers", monthText(input.period));
+  if (list == nullptr) return Error{"invoice", "no price list covers", monthText(input.period), 0};
   Invoice invoice;
   invoice.id = invoiceId(input.tenantId, input.period);
   invoice.tenantId = input.tenantId;
@@ -170,12 +177,11 @@ Result<Invoice> makeInvoice(const PriceBook& book, const InvoiceInput& input) {
   invoice.head = input.head;
   Money sum = 0;
   for (const auto& line : invoice.lines) {
-    if (__builtin_add_overflow(sum, line.cost, &sum))
-      return refused("the sum is beyond what an invoice can hold", line.sku);
+    if (__builtin_add_overflow(sum, line.cost, &sum)) return tooLarge(line.sku);
   }
   useCredits(input.credits, invoice, sum);
-  addTaxes(*list, invoice, sum);
-  roundToCoin(invoice, sum);
+  if (!addTaxes(*list, invoice, sum)) return tooLarge("taxes");
+  if (!roundToCoin(invoice, sum)) return tooLarge("rounding");
   invoice.total = sum;
   return invoice;
 }

@@ -11,7 +11,8 @@
 //
 // It names the ledger's rows that it rests on: the tenant's chain up to `lastRow`, whose hash is `head`. The document
 // is JSON; the same invoice gives the same bytes, so its digest is stable. Amounts are decimal text.
-// Threads: values and pure functions. Failures: Error{stage "invoice", operation = the reason, path = the field}.
+// Threads: values and pure functions. Failures: Error{stage "invoice", operation = the reason, path = the field, code
+// ERANGE for a sum beyond 63 bits}.
 #pragma once
 
 #include <optional>

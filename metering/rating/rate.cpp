@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <tuple>
 
@@ -10,8 +11,8 @@ namespace {
 
 constexpr std::array kKinds = {"usage", "fee", "minimum", "correction", "credit", "tax", "rounding"};
 
-Error refused(const std::string& reason, const std::string& about) {
-  return Error{"rating", reason, about, 0};
+Error tooLarge(const std::string& what, const std::string& about) {
+  return Error{"rating", "the " + what + " is beyond what an invoice can hold", about, ERANGE};
 }
 
 // A list and the part of the month that it covers.
@@ -95,7 +96,7 @@ Status chargeItem(const Stretch& stretch, const PriceItem& item, const Hours& ho
   Ladder ladder(item, stretch);
   for (const auto& [where, quantity] : hours) {
     const auto parts = ladder.take(quantity);
-    if (!parts) return refused("the amount is beyond what an invoice can hold", item.sku);
+    if (!parts) return tooLarge("amount", item.sku);
     for (const auto& part : *parts) {
       Charge charge;
       charge.sku = item.sku;
@@ -171,7 +172,7 @@ Result<std::vector<Charge>> rate(const PriceBook& book, const RatingInput& input
     if (!input.period.contains(usage.hour) || usage.quantity == 0) continue;
     const auto found = std::find_if(stretches.begin(), stretches.end(),
                                     [&](const Stretch& one) { return one.covered.contains(usage.hour); });
-    if (found == stretches.end()) return refused("no price list covers the hour of", utcText(usage.hour));
+    if (found == stretches.end()) return Error{"rating", "no price list covers the hour of", utcText(usage.hour), 0};
     used.at(static_cast<std::size_t>(found - stretches.begin()))[usage.meter][{usage.hour, usage.appId}] +=
         usage.quantity;
   }
@@ -192,8 +193,7 @@ Result<std::vector<Charge>> rate(const PriceBook& book, const RatingInput& input
   }
   Money sum = 0;
   for (const auto& charge : charges) {
-    if (__builtin_add_overflow(sum, charge.cost, &sum))
-      return refused("the sum is beyond what an invoice can hold", charge.sku);
+    if (__builtin_add_overflow(sum, charge.cost, &sum)) return tooLarge("sum", charge.sku);
   }
   if (covered > 0 && sum < minimum)
     charges.push_back(flat(ChargeKind::minimum, "minimum", stretches.back(), input.period, minimum - sum));

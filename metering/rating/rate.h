@@ -11,7 +11,7 @@
 // rounding to the currency's smallest coin are an invoice's (invoice.h).
 //
 // Threads: pure functions. Failures: Error{stage "rating", operation = the reason, path = what it is about}: an hour
-// that no list covers, an amount beyond 63 bits.
+// that no list covers, an amount beyond 63 bits (code ERANGE).
 #pragma once
 
 #include <string>

@@ -231,6 +231,28 @@ struct BadWrite {
   const char* field;
 };
 
+TEST_F(Billing, MonthsCloseInOrderAndTheirPricesStay) {
+  const auto before = metering::monthOf(month.from - 1);
+  use(alice, before.from, 3 * kCoreHour);
+  use(alice, month.from, 3 * kCoreHour);
+  const auto early = admin.send("POST", "/v1/periods/" + period + "/close");
+  EXPECT_EQ(early.status, 422) << early.body;
+  EXPECT_EQ(early.text("code"), "period_order");
+  EXPECT_EQ(early.text("field"), "period");
+  EXPECT_NE(early.text("detail").find(metering::monthText(before)), std::string::npos) << early.body;
+  for (const auto& one : {before, month})
+    EXPECT_EQ(admin.send("POST", "/v1/periods/" + metering::monthText(one) + "/close").text("closed"), "1");
+  const auto list = [](std::int64_t from) {
+    return R"({"name": "next", "currency": "EUR", "from": ")" + metering::utcText(from) + "\"}";
+  };
+  for (const char* path : {"/v1/prices/check", "/v1/prices"}) {
+    const auto refused = admin.send("POST", path, list(month.from + metering::kHour));
+    EXPECT_EQ(refused.status, 422) << path << ' ' << refused.body;
+    EXPECT_EQ(refused.text("field"), "from") << refused.body;
+  }
+  EXPECT_EQ(admin.send("POST", "/v1/prices", list(month.to)).status, 201);
+}
+
 TEST_F(Billing, BadInputNamesTheField) {
   const std::string overlapping = R"({"name": "b", "currency": "EUR", "from": "2019-01-01T00:00:00Z"})";
   for (const BadWrite& bad :

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 namespace cloister::metering {
 namespace {
 
@@ -104,6 +106,22 @@ TEST(Invoice, coinsAreTheCurrencys) {
 TEST(Invoice, aMonthWithoutAnyPriceListIsAnError) {
   PriceBook none;
   EXPECT_FALSE(makeInvoice(none, {"tn-1", "acme", kJanuary, {}, {}, {}, 0, ""}));
+}
+
+TEST(Invoice, aSumThatTaxOrRoundingTakesBeyondSixtyThreeBitsIsRefused) {
+  for (const std::uint32_t percent : {0U, 190'000U}) {
+    PriceBook taxed(1);
+    taxed[0].currency = "EUR";
+    taxed[0].taxes = {{"VAT", percent}};
+    InvoiceInput input;
+    input.period = *parseMonth("2026-01");
+    input.lines.resize(1);
+    input.lines[0].cost = INT64_MAX - (percent == 0 ? 1 : INT64_MAX / 10);
+    const auto invoice = makeInvoice(taxed, input);
+    ASSERT_FALSE(invoice) << percent;
+    EXPECT_EQ(invoice.error().code, ERANGE);
+    EXPECT_EQ(invoice.error().path, percent == 0 ? "rounding" : "taxes");
+  }
 }
 
 }  // namespace
