@@ -54,8 +54,7 @@ Answer show(const Services& services, Request& request, const metering::Invoice&
   std::string text;
   const auto sink = [&text](std::string_view part) { text += part; };
   if (format == "events") {
-    const auto input = good(services.billing.inputOf(invoice.tenantId, invoice.period, invoice.lastRow));
-    metering::writeCloudEvents(invoice.tenantId, input, invoice.lastRow, sink);
+    metering::writeCloudEvents(invoice.tenantId, good(services.billing.hoursOf(invoice)), sink);
     return file(std::move(text), "application/x-ndjson");
   }
   if (format == "focus") {

@@ -7,6 +7,7 @@
 #include "metering/billing/accounts.h"
 #include "metering/billing/closing.h"
 #include "metering/billing/invoices.h"
+#include "metering/billing/lineages.h"
 #include "metering/billing/statements.h"
 #include "metering/ledger/migrations.h"
 
@@ -143,6 +144,12 @@ Result<std::vector<Charge>> Billing::chargesOf(const Invoice& invoice) {
   const auto input = inputOf(invoice.tenantId, invoice.period, invoice.lastRow);
   if (!input) return input.error();
   return rate(*book, *input);
+}
+
+Result<std::vector<MeteredHour>> Billing::hoursOf(const Invoice& invoice) {
+  const auto held = database_->hold();
+  if (!held) return held.error();
+  return meteredHoursOf(database_->sql, invoice);
 }
 
 Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {

@@ -26,6 +26,7 @@
 
 #include "metering/base/seal.h"
 #include "metering/base/signing.h"
+#include "metering/export/lineage.h"
 #include "metering/rating/invoice.h"
 #include "sandbox/base/result.h"
 
@@ -107,6 +108,9 @@ class Billing {
   [[nodiscard]] Result<RatingInput> inputOf(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
   // The charges that a closed invoice's (or an untouched draft's) lines were summed from.
   [[nodiscard]] Result<std::vector<Charge>> chargesOf(const Invoice& invoice);
+  // What the events of an invoice (or an untouched draft) are made from: the hours of its month, and those of closed
+  // months that got rows since the invoice before it, as the ledger had them at its last row.
+  [[nodiscard]] Result<std::vector<MeteredHour>> hoursOf(const Invoice& invoice);
   // The lowest row of its month: where an invoice's lineage begins. 0: it rests on none.
   [[nodiscard]] Result<std::uint64_t> firstRow(const Invoice& invoice);
   // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.

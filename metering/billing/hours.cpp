@@ -43,16 +43,18 @@ Quantity joined(std::uint64_t high, std::uint64_t low) {
   return (Quantity{high} << 32U) + low;
 }
 
+HourUsage usageIn(const Statement& statement) {
+  HourUsage usage;
+  usage.hour = statement.integer(0);
+  usage.appId = statement.bytes(1);
+  usage.meter = static_cast<Meter>(statement.integer(2));
+  usage.quantity = joined(statement.bits(3), statement.bits(4));
+  return usage;
+}
+
 Status readHours(Connection& database, Statement& statement, RatingInput& input) {
   Statement::Step step{};
-  while ((step = statement.step()) == Statement::Step::row) {
-    HourUsage usage;
-    usage.hour = statement.integer(0);
-    usage.appId = statement.bytes(1);
-    usage.meter = static_cast<Meter>(statement.integer(2));
-    usage.quantity = joined(statement.bits(3), statement.bits(4));
-    input.usage.push_back(std::move(usage));
-  }
+  while ((step = statement.step()) == Statement::Step::row) input.usage.push_back(usageIn(statement));
   if (step == Statement::Step::failed) return database.error();
   statement.reset();
   return {};
@@ -103,19 +105,27 @@ Result<std::map<std::string, Quantity>> usedByTenant(Connection& database, const
 Result<HoursReader> HoursReader::open(Connection& database) {
   HoursReader reader(database);
   const std::string tenant = "(SELECT id FROM names WHERE text = ?1)";
+  const std::string hoursOfRows = "SELECT r.tenant AS tenant, " + kHourOfRow +
+                                  " AS hour, r.app AS app, r.meter AS meter, " + kHigh + " AS high, " + kLow +
+                                  " AS low, MIN(r.number) AS lowest, MAX(r.number) AS highest FROM spans s JOIN rows r"
+                                  " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
+                                  tenant +
+                                  " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
+                                  " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
+                                  billable() + " GROUP BY r.tenant, hour, r.app, r.meter";
   if (auto prepared = database.prepare(
           {{&reader.hours_,
             "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
             " WHERE h.tenant = " +
                 tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
-           {&reader.rows_, "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (SELECT " + kHourOfRow +
-                               " AS hour, r.app AS app, r.meter AS meter, " + kHigh + " AS high, " + kLow +
-                               " AS low FROM spans s JOIN rows r"
-                               " ON r.tenant = s.tenant AND r.number BETWEEN s.first AND s.last WHERE s.tenant = " +
-                               tenant +
-                               " AND s.max_from >= ?2 AND s.min_from < ?3 AND s.first <= ?4 AND r.window_from >= ?2"
-                               " AND r.window_from < ?3 AND r.number <= ?4 AND r.meter IN " +
-                               billable() + " GROUP BY hour, r.app, r.meter) g JOIN names a ON a.id = g.app"},
+           {&reader.rows_,
+            "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (" + hoursOfRows + ") g JOIN names a ON a.id = g.app"},
+           {&reader.metered_, "SELECT g.hour, a.text, g.meter, g.high, g.low, g.lowest, g.highest, l.hash FROM (" +
+                                  hoursOfRows +
+                                  " HAVING MAX(r.number) > ?5) g JOIN names a ON a.id = g.app JOIN rows l"
+                                  " ON l.tenant = g.tenant AND l.number = g.highest ORDER BY g.hour, a.text, g.meter"},
+           {&reader.used_, "SELECT DISTINCT " + kHourOfRow + " FROM rows r WHERE r.tenant = " + tenant +
+                               " AND r.number > ?2 AND r.number <= ?3 AND r.meter IN " + billable()},
            {&reader.reach_,
             "SELECT d.number, r.hash FROM rolled d JOIN rows r ON r.tenant = d.tenant AND r.number = d.number"
             " WHERE d.tenant = " +
@@ -149,6 +159,30 @@ Result<RatingInput> HoursReader::inputUpTo(const std::string& tenantId, const Pe
   if (!held) return held.error();
   input.plans = std::move(held).value();
   return input;
+}
+
+Result<std::vector<MeteredHour>> HoursReader::meteredHours(const std::string& tenantId, const Period& period,
+                                                           std::uint64_t after, std::uint64_t lastRow) {
+  metered_.bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, period.to).bind(4, lastRow);
+  metered_.bind(5, after);
+  std::vector<MeteredHour> hours;
+  Statement::Step step{};
+  while ((step = metered_.step()) == Statement::Step::row)
+    hours.push_back({usageIn(metered_), {metered_.bits(5), metered_.bits(6), hexadecimal(metered_.bytes(7))}});
+  if (step == Statement::Step::failed) return database_->error();
+  metered_.reset();
+  return hours;
+}
+
+Result<std::set<Period>> HoursReader::monthsUsed(const std::string& tenantId, std::uint64_t after,
+                                                 std::uint64_t lastRow) {
+  std::set<Period> months;
+  used_.bind(1, std::string_view(tenantId)).bind(2, after).bind(3, lastRow);
+  Statement::Step step{};
+  while ((step = used_.step()) == Statement::Step::row) months.insert(monthOf(used_.integer(0)));
+  if (step == Statement::Step::failed) return database_->error();
+  used_.reset();
+  return months;
 }
 
 Result<std::vector<PlanSpan>> HoursReader::plans(const std::string& tenantId, std::uint64_t lastRow) {

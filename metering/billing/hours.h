@@ -6,10 +6,12 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "metering/base/sql.h"
+#include "metering/export/lineage.h"
 #include "metering/rating/rate.h"
 
 namespace cloister::metering {
@@ -36,6 +38,12 @@ class HoursReader {
   [[nodiscard]] Result<RatingInput> input(const std::string& tenantId, const Period& period);
   // The same from the rows themselves, as they stood when the chain ended with `lastRow`.
   [[nodiscard]] Result<RatingInput> inputUpTo(const std::string& tenantId, const Period& period, std::uint64_t lastRow);
+  // The hours of a month that have rows beyond `after`, each whole, as they stood then; by hour, app and meter.
+  [[nodiscard]] Result<std::vector<MeteredHour>> meteredHours(const std::string& tenantId, const Period& period,
+                                                              std::uint64_t after, std::uint64_t lastRow);
+  // The months of the usage in rows beyond `after`, up to `lastRow`.
+  [[nodiscard]] Result<std::set<Period>> monthsUsed(const std::string& tenantId, std::uint64_t after,
+                                                    std::uint64_t lastRow);
   // Nothing: the tenant has no rows.
   [[nodiscard]] Result<std::optional<Reach>> reach(const std::string& tenantId);
   [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId, const Period& before);
@@ -48,6 +56,8 @@ class HoursReader {
   Connection* database_;
   Statement hours_;
   Statement rows_;
+  Statement metered_;
+  Statement used_;
   Statement reach_;
   Statement late_;
   Statement lifecycle_;

@@ -98,26 +98,30 @@ std::string invoiceHtml(const Invoice& invoice, const AppNames& apps, const std:
          "<code>cloister usage verify</code>.</p></html>\n";
 }
 
-void writeCloudEvents(const std::string& tenantId, const RatingInput& usage, std::uint64_t lastRow,
+void writeCloudEvents(const std::string& tenantId, const std::vector<MeteredHour>& hours,
                       const std::function<void(std::string_view)>& sink) {
-  for (const auto& hour : usage.usage) {
-    const std::string from = utcText(hour.hour);
+  constexpr std::size_t kRowDigits = 20;  // those of 64 bits: sequences compare as texts
+  for (const auto& [usage, rows] : hours) {
+    const std::string from = utcText(usage.hour);
+    const std::string to = utcText(usage.hour + kHour);
+    const std::string subject = tenantId + '/' + usage.appId + '/' + meterName(usage.meter) + '/' + from;
+    const std::string row = std::to_string(rows.last);
     Poco::JSON::Object data(Poco::JSON_PRESERVE_KEY_ORDER);
     data.set("tenant", tenantId);
-    data.set("app", hour.appId);
-    data.set("meter", std::string(meterName(hour.meter)));
-    data.set("unit", std::string(meterUnit(hour.meter)));
-    data.set("quantity", decimal(hour.quantity));
+    data.set("app", usage.appId);
+    data.set("meter", std::string(meterName(usage.meter)));
+    data.set("unit", std::string(meterUnit(usage.meter)));
+    data.set("quantity", decimal(usage.quantity));
     data.set("from", from);
-    data.set("to", utcText(hour.hour + kHour));
+    data.set("to", to);
     Poco::JSON::Object event(Poco::JSON_PRESERVE_KEY_ORDER);
     event.set("specversion", std::string("1.0"));
-    event.set("id",
-              tenantId + '/' + hour.appId + '/' + meterName(hour.meter) + '/' + from + '/' + std::to_string(lastRow));
+    event.set("id", subject + '/' + row);
     event.set("source", std::string("/cloister/usage"));
     event.set("type", std::string("cloister.usage.hour.v1"));
-    event.set("subject", tenantId);
-    event.set("time", utcText(hour.hour + kHour));
+    event.set("subject", subject);
+    event.set("sequence", std::string(kRowDigits - row.size(), '0') + row);
+    event.set("time", to);
     event.set("datacontenttype", std::string("application/json"));
     event.set("data", data);
     std::ostringstream text;

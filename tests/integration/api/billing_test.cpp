@@ -121,6 +121,21 @@ TEST_F(Billing, AMonthIsClosedOnceAndItsTenantCanCheckIt) {
   EXPECT_EQ(alice.send("GET", "/v1/invoices/" + id + "?format=pdf").status, 400);
 }
 
+TEST_F(Billing, LateUsageIsInTheEventsOfTheNextInvoice) {
+  use(alice, month.from, kCoreHour);
+  ASSERT_EQ(admin.send("POST", "/v1/periods/" + period + "/close").status, 200);
+  const auto hour = "/cpu/" + metering::utcText(month.from) + '/';
+  const auto closed = alice.send("GET", "/v1/periods/" + period + "/invoice?format=events").body;
+  EXPECT_NE(closed.find(hour), std::string::npos) << closed;
+  const auto next = "/v1/periods/" + metering::monthText(metering::monthOf(month.to)) + "/invoice?format=events";
+  EXPECT_EQ(alice.send("GET", next).body.find(hour), std::string::npos);
+  use(alice, month.from, kCoreHour);
+  const auto late = alice.send("GET", next).body;
+  EXPECT_NE(late.find(hour), std::string::npos) << late;
+  EXPECT_NE(late.find(metering::decimal(2 * kCoreHour)), std::string::npos) << late;
+  EXPECT_EQ(alice.send("GET", "/v1/periods/" + period + "/invoice?format=events").body, closed);
+}
+
 TEST_F(Billing, AHostsSealsHoldFromItsReadingsToTheInvoice) {
   const auto first = metering::SigningKey::fromSeed(std::string(32, '1')).value();
   const auto second = metering::SigningKey::fromSeed(std::string(32, '2')).value();

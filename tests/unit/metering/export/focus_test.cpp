@@ -72,19 +72,5 @@ TEST_F(FocusTest, documentsSayWhatTheInvoiceSays) {
   EXPECT_NE(html.find(moneyText(invoice.total)), std::string::npos);
 }
 
-TEST_F(FocusTest, eventsHaveTheSameIdsWheneverTheyAreMade) {
-  const auto invoice = closed(kJanuary);
-  const auto input = billing_->inputOf(kTenant, kJanuary, invoice.lastRow);
-  ASSERT_TRUE(input);
-  std::string first;
-  std::string second;
-  writeCloudEvents(kTenant, *input, invoice.lastRow, [&](std::string_view text) { first += text; });
-  writeCloudEvents(kTenant, *billing_->inputOf(kTenant, kJanuary, invoice.lastRow), invoice.lastRow,
-                   [&](std::string_view text) { second += text; });
-  EXPECT_EQ(first, second);
-  EXPECT_NE(first.find("\"specversion\":\"1.0\""), std::string::npos);
-  EXPECT_EQ(static_cast<std::size_t>(std::count(first.begin(), first.end(), '\n')), input->usage.size());
-}
-
 }  // namespace
 }  // namespace cloister::metering
