@@ -58,9 +58,8 @@ Answer show(const Services& services, Request& request, const metering::Invoice&
     return file(std::move(text), "application/x-ndjson");
   }
   if (format == "focus") {
-    metering::writeFocus(
-        invoice, good(services.billing.chargesOf(invoice)),
-        {services.config.provider, services.config.region, names, good(services.billing.firstRow(invoice))}, sink);
+    metering::writeFocus(invoice, good(services.billing.chargesOf(invoice)), good(services.billing.lineageOf(invoice)),
+                         {services.config.provider, services.config.region, names}, sink);
     return file(std::move(text), "text/csv; charset=utf-8");
   }
   throw invalidField("format", "must be json, csv, html, focus, events or statement");

@@ -152,10 +152,10 @@ Result<std::vector<MeteredHour>> Billing::hoursOf(const Invoice& invoice) {
   return meteredHoursOf(database_->sql, invoice);
 }
 
-Result<std::uint64_t> Billing::firstRow(const Invoice& invoice) {
+Result<Lineage> Billing::lineageOf(const Invoice& invoice) {
   const auto held = database_->hold();
   if (!held) return held.error();
-  return firstRowFrom(database_->sql, invoice.tenantId, invoice.period.from);
+  return lineageFrom(database_->sql, invoice);
 }
 
 Status Billing::statement(const Invoice& invoice, const SigningKey& key, const std::vector<NodeKey>& nodes,

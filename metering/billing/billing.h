@@ -111,8 +111,8 @@ class Billing {
   // What the events of an invoice (or an untouched draft) are made from: the hours of its month, and those of closed
   // months that got rows since the invoice before it, as the ledger had them at its last row.
   [[nodiscard]] Result<std::vector<MeteredHour>> hoursOf(const Invoice& invoice);
-  // The lowest row of its month: where an invoice's lineage begins. 0: it rests on none.
-  [[nodiscard]] Result<std::uint64_t> firstRow(const Invoice& invoice);
+  // The rows that its charges and lines rest on.
+  [[nodiscard]] Result<Lineage> lineageOf(const Invoice& invoice);
   // Writes the statement of an invoice or a draft; on a connection of its own, so that nothing waits for a long file.
   // `nodes`: all keys that hosts ever had; the file has those that seals in it are of.
   [[nodiscard]] Status statement(const Invoice& invoice, const SigningKey& key, const std::vector<NodeKey>& nodes,

@@ -132,8 +132,9 @@ Result<HoursReader> HoursReader::open(Connection& database) {
                 tenant},
            {&reader.late_,
             "SELECT period_from FROM late WHERE tenant = " + tenant + " AND period_from < ?2 ORDER BY period_from"},
-           {&reader.lifecycle_, "SELECT e.at, n.text FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " +
-                                    tenant + " AND e.number <= ?2 ORDER BY e.at, e.number"}});
+           {&reader.lifecycle_,
+            "SELECT e.at, n.text, e.number FROM lifecycle e JOIN names n ON n.id = e.note WHERE e.tenant = " + tenant +
+                " AND e.number <= ?2 ORDER BY e.at, e.number"}});
       !prepared)
     return prepared.error();
   return reader;
@@ -185,19 +186,37 @@ Result<std::set<Period>> HoursReader::monthsUsed(const std::string& tenantId, st
   return months;
 }
 
-Result<std::vector<PlanSpan>> HoursReader::plans(const std::string& tenantId, std::uint64_t lastRow) {
+Result<std::vector<HoursReader::Recorded>> HoursReader::events(const std::string& tenantId, std::uint64_t lastRow) {
   lifecycle_.bind(1, std::string_view(tenantId)).bind(2, lastRow);
-  std::vector<LifecycleEvent> events;
+  std::vector<Recorded> all;
   Statement::Step step{};
   while ((step = lifecycle_.step()) == Statement::Step::row) {
     auto event = parseLifecycle(std::string(lifecycle_.bytes(1)));
     if (!event) continue;
     event->at = lifecycle_.integer(0);
-    events.push_back(std::move(*event));
+    all.push_back({std::move(*event), lifecycle_.bits(2)});
   }
   if (step == Statement::Step::failed) return database_->error();
   lifecycle_.reset();
-  return spansOf(events);
+  return all;
+}
+
+Result<std::vector<PlanSpan>> HoursReader::plans(const std::string& tenantId, std::uint64_t lastRow) {
+  auto recorded = events(tenantId, lastRow);
+  if (!recorded) return recorded.error();
+  std::vector<LifecycleEvent> all;
+  for (auto& one : *recorded) all.push_back(std::move(one.event));
+  return spansOf(all);
+}
+
+Result<std::vector<PlanRow>> HoursReader::planRows(const std::string& tenantId, std::uint64_t lastRow) {
+  const auto recorded = events(tenantId, lastRow);
+  if (!recorded) return recorded.error();
+  std::vector<PlanRow> rows;
+  for (const auto& [event, row] : *recorded) {
+    if (event.what == "plan") rows.push_back({event.at, row});
+  }
+  return rows;
 }
 
 Result<std::optional<Reach>> HoursReader::reach(const std::string& tenantId) {

@@ -44,6 +44,8 @@ class HoursReader {
   // The months of the usage in rows beyond `after`, up to `lastRow`.
   [[nodiscard]] Result<std::set<Period>> monthsUsed(const std::string& tenantId, std::uint64_t after,
                                                     std::uint64_t lastRow);
+  // By time; those in rows up to `lastRow`.
+  [[nodiscard]] Result<std::vector<PlanRow>> planRows(const std::string& tenantId, std::uint64_t lastRow);
   // Nothing: the tenant has no rows.
   [[nodiscard]] Result<std::optional<Reach>> reach(const std::string& tenantId);
   [[nodiscard]] Result<std::vector<Period>> lateMonths(const std::string& tenantId, const Period& before);
@@ -52,6 +54,11 @@ class HoursReader {
 
  private:
   explicit HoursReader(Connection& database) : database_(&database) {}
+  struct Recorded {
+    LifecycleEvent event;
+    std::uint64_t row = 0;
+  };
+  [[nodiscard]] Result<std::vector<Recorded>> events(const std::string& tenantId, std::uint64_t lastRow);
   [[nodiscard]] Result<std::vector<PlanSpan>> plans(const std::string& tenantId, std::uint64_t lastRow);
   Connection* database_;
   Statement hours_;

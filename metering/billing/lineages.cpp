@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "metering/billing/hours.h"
+#include "metering/ledger/ledger_rows.h"
 
 namespace cloister::metering {
 namespace {
@@ -55,6 +59,24 @@ Result<std::vector<MeteredHour>> meteredHoursOf(Connection& database, const Invo
   if (!own) return own.error();
   std::move(own->begin(), own->end(), std::back_inserter(all));
   return all;
+}
+
+Result<Lineage> lineageFrom(Connection& database, const Invoice& invoice) {
+  auto reader = HoursReader::open(database);
+  if (!reader) return reader.error();
+  const auto hours = reader->meteredHours(invoice.tenantId, invoice.period, 0, invoice.lastRow);
+  if (!hours) return hours.error();
+  std::map<Period, std::uint64_t> firstRows;
+  for (const auto& line : invoice.lines) {
+    const Period month{line.from, line.to};
+    if (line.kind != ChargeKind::correction || firstRows.contains(month)) continue;
+    const auto first = firstRowFrom(database, invoice.tenantId, month.from);
+    if (!first) return first.error();
+    firstRows.emplace(month, *first);
+  }
+  auto plans = reader->planRows(invoice.tenantId, invoice.lastRow);
+  if (!plans) return plans.error();
+  return Lineage(invoice, *hours, std::move(firstRows), std::move(plans).value());
 }
 
 }  // namespace cloister::metering

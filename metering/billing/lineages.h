@@ -14,5 +14,6 @@ namespace cloister::metering {
 
 // The hours of the invoice's month, and those of months that had an invoice before it and got rows since the last such.
 [[nodiscard]] Result<std::vector<MeteredHour>> meteredHoursOf(Connection& database, const Invoice& invoice);
+[[nodiscard]] Result<Lineage> lineageFrom(Connection& database, const Invoice& invoice);
 
 }  // namespace cloister::metering

@@ -56,6 +56,7 @@ struct Entry {
   Meter meter = Meter::cpu;
   Quantity quantity = 0;
   std::optional<UnitPrice> listPrice;
+  RowRange rows;
 };
 
 class Writer {
@@ -113,9 +114,9 @@ class Writer {
            entry.appId,
            appName,
            "{}",
-           std::to_string(context_.firstRow),
-           std::to_string(invoice_.lastRow),
-           invoice_.head});
+           std::to_string(entry.rows.first),
+           std::to_string(entry.rows.last),
+           entry.rows.head});
   }
 
  private:
@@ -141,8 +142,8 @@ std::string csvField(std::string_view text) {
   return out + '"';
 }
 
-void writeFocus(const Invoice& invoice, const std::vector<Charge>& charges, const FocusContext& context,
-                const std::function<void(std::string_view)>& sink) {
+void writeFocus(const Invoice& invoice, const std::vector<Charge>& charges, const Lineage& lineage,
+                const FocusContext& context, const std::function<void(std::string_view)>& sink) {
   Writer writer(invoice, context, sink);
   writer.header();
   for (const auto& charge : charges) {
@@ -159,6 +160,7 @@ void writeFocus(const Invoice& invoice, const std::vector<Charge>& charges, cons
     entry.meter = charge.meter;
     entry.quantity = charge.quantity;
     entry.listPrice = charge.listPrice;
+    entry.rows = lineage.of(charge);
     writer.entry(entry);
   }
   for (const auto& line : invoice.lines) {
@@ -174,6 +176,7 @@ void writeFocus(const Invoice& invoice, const std::vector<Charge>& charges, cons
     if (!line.unit.empty()) entry.unit = findUnit(line.unit);
     entry.meter = line.meter;
     entry.quantity = line.quantity;
+    entry.rows = lineage.of(line);
     writer.entry(entry);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -42,6 +43,7 @@ constexpr std::array kMandatory = {Column{"BilledCost", Null::no},
                                    Column{"ServiceName", Null::no}};
 constexpr std::array kNumbers = {"BilledCost",    "ContractedCost",      "EffectiveCost",   "ListCost",
                                  "ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "ConsumedQuantity"};
+constexpr std::array<std::string_view, 3> kLineage = {"x_LedgerFirstSeq", "x_LedgerLastSeq", "x_ChainHead"};
 const std::map<std::string, std::set<std::string>, std::less<>> kEnumerations = {
     {"ChargeCategory", {"Usage", "Purchase", "Tax", "Credit", "Adjustment"}},
     {"ChargeClass", {"", "Correction"}},
@@ -93,6 +95,18 @@ bool isDecimal(std::string_view text) {
   return digits(text.substr(0, point)) && (point == std::string_view::npos || digits(text.substr(point + 1)));
 }
 
+// The ledger's rows that an invoice's usage and purchases rest on, and those that the rows after them do.
+struct Following {
+  std::uint64_t row = 0;  // of the file
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+struct InvoiceRows {
+  std::uint64_t first = UINT64_MAX;
+  std::uint64_t last = 0;
+  std::vector<Following> following;
+};
+
 class Checker {
  public:
   explicit Checker(const std::string& csv) : csv_(csv) {}
@@ -112,14 +126,15 @@ class Checker {
       }
       checkRow();
     }
+    checkFollowing();
     return std::move(report_);
   }
 
  private:
-  void find(const std::string& what) {
-    if (report_.findings.size() < kMostFindings)
-      report_.findings.push_back("row " + std::to_string(report_.rows) + ": " + what);
+  void findIn(std::uint64_t row, const std::string& what) {
+    if (report_.findings.size() < kMostFindings) report_.findings.push_back("row " + std::to_string(row) + ": " + what);
   }
+  void find(const std::string& what) { findIn(report_.rows, what); }
   void find(std::string_view column, const std::string& what) { find(std::string(column) + ": " + what); }
 
   void checkHeader() {
@@ -153,6 +168,7 @@ class Checker {
       find("BillingCurrency", "is no ISO 4217 code");
     checkPeriods();
     checkPrices();
+    checkLineage();
     if (const auto cost = parseMoney(value("BilledCost"))) {
       report_.billed[value("InvoiceId")] += *cost;
     } else {
@@ -198,11 +214,56 @@ class Checker {
       find("ListCost", "is not the product of quantity and unit price");
   }
 
+  std::optional<std::uint64_t> sequence(std::string_view column) {
+    const auto& text = value(column);
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
+    find(column, "\"" + text + "\" is no row of the ledger");
+    return std::nullopt;
+  }
+
+  void checkLineage() {
+    if (std::none_of(kLineage.begin(), kLineage.end(),
+                     [this](std::string_view column) { return columns_.contains(column); }))
+      return;
+    const auto first = sequence("x_LedgerFirstSeq");
+    const auto last = sequence("x_LedgerLastSeq");
+    const auto& head = value("x_ChainHead");
+    if (!first || !last) return;
+    if (*first > *last) find("x_LedgerFirstSeq", "is beyond the last");
+    if (*last != 0 && (head.size() != 64 || head.find_first_not_of("0123456789abcdef") != std::string::npos))
+      find("x_ChainHead", "is no SHA-256");
+    if (heads_.try_emplace({value("BillingAccountId"), *last}, head).first->second != head)
+      find("x_ChainHead", "is another than that of a row before with the same x_LedgerLastSeq");
+    const auto& category = value("ChargeCategory");
+    auto& rows = invoices_[value("InvoiceId")];
+    if (category == "Usage" || category == "Purchase") {
+      rows.first = std::min(rows.first, *first);
+      rows.last = std::max(rows.last, *last);
+    } else {
+      rows.following.push_back({report_.rows, *first, *last});
+    }
+  }
+
+  // Credits, taxes and adjustments follow from the other charges, which may stand behind them.
+  void checkFollowing() {
+    for (const auto& [invoice, rows] : invoices_) {
+      for (const auto& one : rows.following) {
+        if (one.first > rows.first)
+          findIn(one.row, "x_LedgerFirstSeq: leaves out rows that \"" + invoice + "\" rests on");
+        if (one.last < rows.last) findIn(one.row, "x_LedgerLastSeq: leaves out rows that \"" + invoice + "\" rests on");
+      }
+    }
+  }
+
   const std::string& csv_;
   FocusReport report_;
   Fields header_;
   Fields fields_;
   std::map<std::string, std::size_t, std::less<>> columns_;
+  std::map<std::pair<std::string, std::uint64_t>, std::string> heads_;  // by BillingAccountId and row
+  std::map<std::string, InvoiceRows> invoices_;                         // by InvoiceId
 };
 
 }  // namespace

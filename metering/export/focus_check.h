@@ -4,8 +4,10 @@
 // Rules: mandatory columns are there once; no value of theirs is empty but where the column may be null; moments are
 // UTC, periods begin before they end, charge periods of anything but corrections lie in the billing
 // period; numbers are plain decimals; the enumerations; a correction has ChargeClass; usage and purchases have
-// quantity, unit and price, whose product is ListCost, unless they are corrections; taxes have no SKU. Threads: pure.
-// Failures: findings "row 7, ListCost: ...", at most kMostFindings.
+// quantity, unit and price, whose product is ListCost, unless they are corrections; taxes have no SKU. Of the lineage
+// in x_ columns, where a file has it: ranges are such, a row of the chain has one hash, and credits, taxes and
+// adjustments rest on all rows that the invoice's other charges do. Threads: pure. Failures: findings "row 7, ListCost:
+// ...", at most kMostFindings.
 #pragma once
 
 #include <functional>

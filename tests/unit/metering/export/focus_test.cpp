@@ -14,7 +14,9 @@ class FocusTest : public ExportedMonth {
     const auto charges = billing_->chargesOf(invoice);
     EXPECT_TRUE(charges) << charges.error().message();
     std::string csv;
-    writeFocus(invoice, *charges, {"Hoster, \"Inc\"", "local", {{"ap-1", "shop"}}, 1},
+    const auto lineage = billing_->lineageOf(invoice);
+    EXPECT_TRUE(lineage) << lineage.error().message();
+    writeFocus(invoice, *charges, *lineage, {"Hoster, \"Inc\"", "local", {{"ap-1", "shop"}}},
                [&](std::string_view text) { csv += text; });
     return csv;
   }
@@ -51,6 +53,9 @@ TEST_F(FocusTest, theCheckerFindsWhatDoesNotConform) {
       {replaced(good, ",Standard,", ",,"), "PricingCategory"},
       {replaced(good, "Core-Hours", ""), "PricingUnit"},
       {replaced(good, "Compute", "Hosting"), "ServiceCategory"},
+      {replaced(good, ",125,134,", ",135,134,"), "x_LedgerFirstSeq"},
+      {replaced(good, ",125,134,", ",,134,"), "x_LedgerFirstSeq"},
+      {replaced(good, "x_ChainHead", "x_Head"), "x_ChainHead"},
       {good + "1,2,3\r\n", "fields"},
       {"", "empty"}};
   for (const auto& [csv, word] : bad) {
