@@ -86,17 +86,19 @@ Gaps advance(Progress& progress, const Reading& reading, const Allocation& alloc
 
   bool unread = false;
   const auto level = [&](Meter meter, std::optional<std::uint64_t>& before, const std::optional<std::uint64_t>& after,
-                         std::uint64_t& remainder) {
+                         std::uint64_t& remainder, bool& away) {
+    // A level that was never there (no such controller, no upper) starts at zero and is no gap.
+    const bool wasThere = away || before.value_or(0) > 0;
     if (before && after && nanos <= kLongestInterval) {
       sums.add(meter, integrate(*before, *after, nanos, remainder));
-    } else if (before && (after || *before > 0)) {
-      // A level that was never there (no such controller, no upper) starts at zero and is no gap.
+    } else if (after || wasThere) {
       unread = true;
     }
+    away = !after && wasThere;
     before = after;
   };
-  level(Meter::memoryByteSeconds, last.memoryBytes, reading.memoryBytes, progress.memoryRemainder);
-  level(Meter::diskByteSeconds, last.diskBytes, reading.diskBytes, progress.diskRemainder);
+  level(Meter::memoryByteSeconds, last.memoryBytes, reading.memoryBytes, progress.memoryRemainder, progress.memoryAway);
+  level(Meter::diskByteSeconds, last.diskBytes, reading.diskBytes, progress.diskRemainder, progress.diskAway);
 
   // The remainder is below a millisecond, and so is what each part leaves: no sum of them is near 64 bits.
   const std::uint64_t rest = nanos % kNanosPerMilli + progress.lifeRemainder;

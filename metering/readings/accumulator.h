@@ -4,10 +4,10 @@
 // new value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that
 // was absent in between counts from its last known value. Integrals: the trapezoid of both levels times the boot
 // clock's milliseconds, with 128-bit intermediates; the fraction of a millisecond is carried to the next interval, not
-// lost. An interval longer than kLongestInterval is not guessed: the integral leaves it out and a gap row says so;
-// counters count over it. Life cycle: memory limit x time and instance time, exact, from the moments alone. Identity is
-// (boot id, cgroup inode), the caller's to compare: a group that is born counts from zero(). Threads and failures:
-// values and pure functions.
+// lost. An interval longer than kLongestInterval, or with an end at which a level that was there once is absent, is not
+// guessed: the integral leaves it out and a gap row says so; counters count over it. Life cycle: memory limit x time
+// and instance time, exact, from the moments alone. Identity is (boot id, cgroup inode), the caller's to compare: a
+// group that is born counts from zero(). Threads and failures: values and pure functions.
 #pragma once
 
 #include <algorithm>
@@ -72,6 +72,9 @@ struct Progress {
   std::uint64_t memoryRemainder = 0;  // byte-nanoseconds below one byte-millisecond, doubled by the trapezoid
   std::uint64_t diskRemainder = 0;
   std::uint64_t lifeRemainder = 0;  // nanoseconds below one millisecond
+  // It was there once, and at the last reading it was not.
+  bool memoryAway = false;
+  bool diskAway = false;
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -159,6 +159,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
     state.progress.last.bootNanos = at.bootNanos;
     state.progress.last.memoryBytes = 0;
     state.progress.last.diskBytes = 0;
+    state.progress.memoryAway = state.progress.diskAway = false;
   }
   if (state.closedUtcMicros != 0 && !state.finished) noteState(state, "lost", runningState(state), at.utcMicros);
   state.closedUtcMicros = 0;

@@ -8,7 +8,8 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kGroupVersion = 3;  // 1 had a link and its counters, and no `finished`; 2 no sums
+constexpr std::uint8_t kGroupVersion =
+    4;  // 1 had a link and its counters, and no `finished`; 2 no sums; 3 no levels away
 // 1 had what the links had counted, 2 no group, 3 no dropped packets, 4 no sums.
 constexpr std::uint8_t kTenantVersion = 5;
 
@@ -95,6 +96,8 @@ std::string encode(const GroupState& state) {
   putSigned(writer, state.closedUtcMicros);
   writer.put(static_cast<std::uint8_t>(state.finished));
   putSums(writer, state.sums);
+  writer.put(static_cast<std::uint8_t>(state.progress.memoryAway));
+  writer.put(static_cast<std::uint8_t>(state.progress.diskAway));
   return writer.bytes();
 }
 
@@ -115,6 +118,10 @@ bool decode(std::string_view bytes, GroupState& state) {
   state.closedUtcMicros = getSigned(reader);
   state.finished = version >= 2 && reader.get<std::uint8_t>() != 0;
   if (version >= 3) state.sums = getSums(reader);
+  if (version >= 4) {
+    state.progress.memoryAway = reader.get<std::uint8_t>() != 0;
+    state.progress.diskAway = reader.get<std::uint8_t>() != 0;
+  }
   return reader.finish();
 }
 

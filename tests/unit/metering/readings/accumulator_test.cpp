@@ -190,6 +190,32 @@ TEST(Accumulator, ALongIntervalIsAGapForIntegralsOnly) {
   EXPECT_EQ(of(step, Meter::memoryAllocated), 600'000U);
 }
 
+TEST(Accumulator, ALevelThatIsAwayIsAGapFromItsLastValueToItsNext) {
+  auto progress = bornAt(0);
+  auto reading = at(kSecond);
+  reading.memoryBytes = 1000;
+  std::ignore = advanced(progress, reading, {});
+  EXPECT_EQ(gapOf(advanced(progress, at(3 * kSecond), {}), gap::kNotRead), 2000U);
+  EXPECT_EQ(gapOf(advanced(progress, at(6 * kSecond), {}), gap::kNotRead), 3000U);
+  reading.bootNanos = 10 * kSecond;
+  const auto back = advanced(progress, reading, {});
+  EXPECT_EQ(gapOf(back, gap::kNotRead), 4000U);
+  EXPECT_EQ(of(back, Meter::memoryByteSeconds), 0U);
+  reading.bootNanos = 11 * kSecond;
+  const auto next = advanced(progress, reading, {});
+  EXPECT_TRUE(next.gaps.empty());
+  EXPECT_EQ(of(next, Meter::memoryByteSeconds), 1'000'000U);
+}
+
+TEST(Accumulator, ALevelThatNeverWasIsNoGapUntilItComes) {
+  auto progress = bornAt(0);
+  EXPECT_TRUE(advanced(progress, at(kSecond), {}).gaps.empty());
+  EXPECT_TRUE(advanced(progress, at(2 * kSecond), {}).gaps.empty());
+  auto reading = at(3 * kSecond);
+  reading.diskBytes = 0;
+  EXPECT_EQ(gapOf(advanced(progress, reading, {}), gap::kNotRead), 1000U) << "it was there before, unread";
+}
+
 TEST(Accumulator, AClockThatDoesNotAdvanceMakesNoTime) {
   auto progress = bornAt(5 * kSecond);
   auto reading = at(4 * kSecond);

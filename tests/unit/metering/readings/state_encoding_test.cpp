@@ -85,9 +85,14 @@ TEST(Encoding, TenantsOfFormerVersionsLackWhatCameLater) {
   EXPECT_EQ(third, (TenantCounters{"boot", {1, 2, 3, 4, 0}, 6, 7, 8, {}, false, false}));
 }
 
-TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
+TEST(Encoding, GroupsOfFormerVersionsLackWhatCameLater) {
   const GroupState group{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
   auto bytes = encode(group);
+  bytes.resize(bytes.size() - 2);  // the levels away
+  bytes.front() = '\3';
+  GroupState third;
+  ASSERT_TRUE(decode(bytes, third));
+  EXPECT_EQ(third, group);
   bytes.resize(bytes.size() - kSumsBytes);
   bytes.front() = '\2';
   GroupState second;
@@ -99,7 +104,7 @@ TEST(Encoding, AGroupOfTheSecondVersionHasItsSumsElsewhere) {
 
 TEST(Encoding, SumsOfAMeterThatIsNotKnownAreRefused) {
   auto bytes = encode(GroupState{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, {}});
-  const auto mask = bytes.size() - sizeof(std::uint32_t);
+  const auto mask = bytes.size() - 2 - sizeof(std::uint32_t);
   GroupState back;
   ASSERT_TRUE(decode(bytes, back));
   bytes[mask + kMeters / 8] = static_cast<char>(1U << kMeters % 8);
@@ -109,6 +114,7 @@ TEST(Encoding, SumsOfAMeterThatIsNotKnownAreRefused) {
 TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
   GroupState group{{"tn", "ap", "in"}, "boot", 99, {1024}, bornAt(5), 6, 7, true, openSums()};
   group.progress.last.memoryBytes.reset();
+  group.progress.memoryAway = true;
   const auto bytes = encode(group);
   GroupState back;
   ASSERT_TRUE(decode(bytes, back));
@@ -116,7 +122,7 @@ TEST(Encoding, WhatIsWrittenIsReadAndNothingElse) {
   for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode(bytes.substr(0, size), back)) << size;
   EXPECT_FALSE(decode(bytes + "x", back));
   auto later = bytes;
-  later.front() = '\4';
+  later.front() = '\5';
   EXPECT_FALSE(decode(later, back));
 }
 
