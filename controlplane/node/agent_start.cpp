@@ -130,7 +130,7 @@ Status Agent::adoptAll() {
     const Metered whose = meteredUnknown(*container, cached);
     if (whose.tenantId.empty()) continue;
     if (auto done = meter_->add(*container, whose, metering::Origin::recovered); !done) {
-      spdlog::warn("{}: {}", name, done.error().message());
+      spdlog::warn("{}: not metered yet: {}", name, done.error().message());
     }
   }
   spdlog::info("{} containers found, {} of them unknown", alive.size(), unknown_.size());
@@ -168,11 +168,10 @@ void Agent::adopt(const std::string& id, const Adoption& adoption,
     record.container = containers[adoption.container];
     if (auto done = attachLogs(record); !done) spdlog::error("{}: {}", id, done.error().message());
     if (auto done = meter_->add(*record.container, meteredAs(spec->instance), metering::Origin::recovered); !done) {
-      spdlog::warn("{}: {}", id, done.error().message());
+      spdlog::warn("{}: not metered yet: {}", id, done.error().message());
     }
     const auto end = adoption.fate == Fate::finish ? directory.endedAt() : std::nullopt;
     if (end) meter_->ended(adoption.container, *end);
-    closeMetered(*record.container);
   }
   switch (adoption.fate) {
     case Fate::adopt:

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "sandbox/base/counters.h"
+
 namespace cloister::node {
 namespace {
 
@@ -14,6 +16,19 @@ constexpr int kNetworkEvery = 5;  // readings
 
 void warn(const char* what, const Error& error) {
   spdlog::warn("metering: {}: {}", what, error.message());
+}
+
+metering::GroupDescriptors takeGroups(sandbox::Container& container) {
+  using launcher::DescriptorKind;
+  metering::GroupDescriptors groups;
+  for (auto& [kind, fd] : container.descriptors) {
+    if (kind == DescriptorKind::pid || kind == DescriptorKind::netns) continue;
+    // Others want the upper too, to say that it is full: where there is no second descriptor, metering goes first.
+    auto copy = kind == DescriptorKind::upper ? counters::duplicate(fd.get()) : Result<UniqueFd>(UniqueFd());
+    groups.emplace_back(kind, copy && *copy ? std::move(copy).value() : std::move(fd));
+  }
+  std::erase_if(container.descriptors, [](const auto& held) { return !held.second; });
+  return groups;
 }
 
 }  // namespace
@@ -36,7 +51,7 @@ MeterLoop::~MeterLoop() {
   stop();
 }
 
-Status MeterLoop::add(const sandbox::Container& container, const Metered& whose, metering::Origin origin) {
+Status MeterLoop::add(sandbox::Container& container, const Metered& whose, metering::Origin origin) {
   metering::Subject subject;
   subject.group = container.launched.instance;
   subject.tenantId = whose.tenantId;
@@ -45,7 +60,7 @@ Status MeterLoop::add(const sandbox::Container& container, const Metered& whose,
   subject.cgroupInode = container.launched.cgroupInode;
   subject.allocation.memoryBytes = whose.memoryBytes;
   const std::lock_guard lock(mutex_);
-  return sampler_->add(subject, container.descriptors, origin, metering::now());
+  return sampler_->add(subject, takeGroups(container), origin, metering::now());
 }
 
 void MeterLoop::start() {

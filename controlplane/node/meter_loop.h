@@ -3,7 +3,8 @@
 // Networks are read each five seconds. Tenants' own groups and the host, which are there to be compared with, are read
 // once a window, as it ends: so they are of the same moment as the sums of the instances in it.
 // Threads: any; a mutex guards the sampler. finish() is durable when it returns: call it before the launcher's
-// remove. Failures: add() and finish() return them; the loop logs and goes on.
+// remove. Failures: add() and finish() return them; the loop logs and goes on. A group that add() could not read is
+// tried again with each reading.
 #pragma once
 
 #include <condition_variable>
@@ -40,7 +41,9 @@ class MeterLoop {
   MeterLoop(const MeterLoop&) = delete;
   MeterLoop& operator=(const MeterLoop&) = delete;
 
-  [[nodiscard]] Status add(const sandbox::Container& container, const Metered& whose, metering::Origin origin);
+  // Takes the group directories, which only the meter needs: it has their files open, and a node of thousands of
+  // instances has no descriptors to spare.
+  [[nodiscard]] Status add(sandbox::Container& container, const Metered& whose, metering::Origin origin);
   // After all recovered containers were added; begins to read.
   void start();
   [[nodiscard]] Status finish(const std::string& container);

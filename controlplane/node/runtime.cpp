@@ -87,13 +87,6 @@ launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const mod
   return request;
 }
 
-void closeMetered(sandbox::Container& container) {
-  std::erase_if(container.descriptors, [](const auto& held) {
-    return held.first != DescriptorKind::pid && held.first != DescriptorKind::netns &&
-           held.first != DescriptorKind::upper;
-  });
-}
-
 Metered meteredAs(const model::DesiredInstance& instance) {
   return {instance.tenantId, instance.appId, instance.id, instance.limits.memoryBytes};
 }
@@ -126,9 +119,8 @@ Result<sandbox::Container> Runtime::start(const model::DesiredTenant& tenant, co
   }
   if (!started) return started;
   if (auto done = meter_.add(started.value(), whose, metering::Origin::launched); !done) {
-    spdlog::warn("{}: not metered: {}", request.instance, done.error().message());
+    spdlog::warn("{}: not metered yet: {}", request.instance, done.error().message());
   }
-  closeMetered(started.value());
   return started;
 }
 
@@ -166,10 +158,10 @@ bool Runtime::lostReply(const Error& error) {
 Status Runtime::finishUnanswered(const std::string& container, const Metered& whose) {
   auto recovered = launcher_.recover();
   if (!recovered) return recovered.error();
-  for (const auto& found : recovered.value()) {
+  for (auto& found : recovered.value()) {
     if (found.launched.instance != container) continue;
     if (auto done = meter_.add(found, whose, metering::Origin::recovered); !done) {
-      spdlog::warn("{}: not metered: {}", container, done.error().message());
+      spdlog::warn("{}: not metered yet: {}", container, done.error().message());
     }
     return finish(container, found.descriptor(DescriptorKind::pid));
   }

@@ -19,9 +19,6 @@ namespace cloister::node {
 [[nodiscard]] std::vector<std::string> appEnvironment(const model::DesiredInstance& instance);
 [[nodiscard]] launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant,
                                                  const model::DesiredInstance& instance, const std::string& container);
-// Closes the group directories, which only the meter needed and has its files in open: a node of thousands of instances
-// has no descriptors to spare.
-void closeMetered(sandbox::Container& container);
 [[nodiscard]] Metered meteredAs(const model::DesiredInstance& instance);
 // Says in the request which calls the container has.
 void narrow(launcher::LaunchRequest& request, const model::CallList& list);

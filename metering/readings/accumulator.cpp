@@ -17,10 +17,11 @@ Difference difference(std::uint64_t before, std::uint64_t after) {
   return {after - before, false};
 }
 
-// Moves a counter that was read; one that was not keeps its last value for the next time.
+// Moves a counter that was read; one that was not keeps its last value for the next time. One without a last value
+// begins at what it is: of a group that was born all have one.
 Difference move(std::optional<std::uint64_t>& last, const std::optional<std::uint64_t>& read) {
   if (!read) return {};
-  const auto moved = difference(last.value_or(0), *read);
+  const auto moved = difference(last.value_or(*read), *read);
   last = read;
   return moved;
 }

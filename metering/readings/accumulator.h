@@ -2,12 +2,13 @@
 //
 // Counters: the difference. A counter below its last value began anew (somebody reset it): the
 // new value counts whole and a gap of the interval, with the reason, says that something may be missing. A counter that
-// was absent in between counts from its last known value. Integrals: the trapezoid of both levels times the boot
-// clock's milliseconds, with 128-bit intermediates; the fraction of a millisecond is carried to the next interval, not
-// lost. An interval longer than kLongestInterval, or with an end at which a level that was there once is absent, is not
-// guessed: the integral leaves it out and a gap row says so; counters count over it. Life cycle: memory limit x time
-// and instance time, exact, from the moments alone. Identity is (boot id, cgroup inode), the caller's to compare: a
-// group that is born counts from zero(). Threads and failures: values and pure functions.
+// was absent in between counts from its last known value; one that never had a value begins at its first. Integrals:
+// the trapezoid of both levels times the boot clock's milliseconds, with 128-bit intermediates; the fraction of a
+// millisecond is carried to the next interval, not lost. An interval longer than kLongestInterval, or with an end at
+// which a level that was there once is absent, is not guessed: the integral leaves it out and a gap row says so;
+// counters count over it. Life cycle: memory limit x time and instance time, exact, from the moments alone. Identity is
+// (boot id, cgroup inode), the caller's to compare: a group that is born counts from zero(). Threads and failures:
+// values and pure functions.
 #pragma once
 
 #include <algorithm>

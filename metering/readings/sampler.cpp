@@ -119,11 +119,21 @@ void Sampler::closeGroup(const GroupState& group, Moment at) {
   take({group.owner, Meter::gap, restarted ? gap::kRestarted : gap::kVanished}, gapMillis(micros));
 }
 
-Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at) {
-  auto reader = CgroupReader::open(descriptors);
-  if (!reader) return reader.error();
-  const auto first = reader->read();
-  if (!first) return Error{first.error().stage, first.error().operation, subject.group, first.error().code};
+Result<Reading> Sampler::read(Running& running, CgroupReader::Depth depth) {
+  if (running.reader) return running.reader->read(depth);
+  auto opened = CgroupReader::open(running.directories);
+  if (!opened) return opened.error();
+  auto reading = opened->read();
+  if (!reading) return reading;
+  running.reader = std::move(opened).value();
+  running.directories.clear();
+  return reading;
+}
+
+Status Sampler::add(const Subject& subject, GroupDescriptors descriptors, Origin origin, Moment at) {
+  const auto turn = static_cast<unsigned>(running_.size() % kFullEvery);  // not all of them at once
+  Running added{std::nullopt, std::move(descriptors), nullptr, nullptr, turn};
+  const auto first = read(added, CgroupReader::Depth::full);
   if (state_.windowFrom == 0) state_.windowFrom = windowStart(at.utcMicros);
 
   auto found = state_.groups.find(subject.group);
@@ -144,7 +154,7 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
              at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
-      state.progress.last = *first;
+      state.progress.last = first ? *first : Reading{};
       state.progress.last.bootNanos = at.bootNanos;
       auto& counters = countersOf(subject.tenantId);
       counters.trafficBefore = counters.lastBootNanos == 0;
@@ -163,14 +173,15 @@ Status Sampler::add(const Subject& subject, const GroupDescriptors& descriptors,
   }
   if (state.closedUtcMicros != 0 && !state.finished) noteState(state, "lost", runningState(state), at.utcMicros);
   state.closedUtcMicros = 0;
-  const auto turn = static_cast<unsigned>(running_.size() % kFullEvery);  // not all of them at once
-  const auto running =
-      running_.insert_or_assign(subject.group, Running{std::move(reader).value(), nullptr, &state, turn}).first;
+  added.state = &state;
+  const auto running = running_.insert_or_assign(subject.group, std::move(added)).first;
   running->second.name = &running->first;
   order_.clear();
   young_.insert(subject.group);
   youngSampled_ = false;
-  return commit();
+  auto done = commit();
+  if (done && !first) return Error{first.error().stage, first.error().operation, subject.group, first.error().code};
+  return done;
 }
 
 Status Sampler::closeMissing(Moment at) {
@@ -196,20 +207,21 @@ bool Sampler::readGroup(Running& running, Moment at, Reason reason) {
   auto& group = *running.state;
   using Depth = CgroupReader::Depth;
   const auto periodic = running.turn++ % kFullEvery == 0 ? Depth::due : Depth::usual;
-  const auto read = running.reader.read(reason == Reason::last ? Depth::full : periodic);
-  Reading reading = read ? *read : Reading{};
+  const auto now = read(running, reason == Reason::last ? Depth::full : periodic);
+  Reading reading = now ? *now : Reading{};
   reading.bootNanos = std::min(at.bootNanos, running.endNanos);
   const auto before = group.progress.last.bootNanos;
   auto gaps = advance(group.progress, reading, group.allocation, group.sums);
-  if (!read && reason == Reason::last) {
-    gaps = {{gapMillis(microsBetween(before, at.bootNanos)), gap::kUnreadable}};
+  if (!now) {
+    gaps = {
+        {gapMillis(microsBetween(before, at.bootNanos)), reason == Reason::last ? gap::kUnreadable : gap::kNotRead}};
   }
   group.lastUtcMicros = at.utcMicros;
   if (!gaps.empty()) {
     takeGaps(group.owner, gaps);
     state_.groups.change(*running.name);
   }
-  return read.ok();
+  return now.ok();
 }
 
 void Sampler::ended(const std::string& group, std::int64_t utcMicros, Moment at) {
@@ -325,7 +337,7 @@ void Sampler::forgetTenant(const std::string& tenantId) {
 Result<Reading> Sampler::look(const std::string& group) {
   const auto found = running_.find(group);
   if (found == running_.end()) return Error{"metering", "look at", group, ENOENT};
-  return found->second.reader.read();
+  return read(found->second, CgroupReader::Depth::full);
 }
 
 const Reading* Sampler::last(const std::string& group) const {

@@ -23,14 +23,16 @@
 // All rows of a tenant come under a seal of the host (seal.h): that of the hour in which the segment began, behind its
 // last window and before any row of the next hour, so that no seal spans two months unless one window does. Signing
 // takes some 50 us a tenant: kSealsAtOnce at the hour's end, as many with each flush() after it, and what is left
-// before the next window's rows. Threads: one thread (any, but one at a time). Failures: add() fails when no counter
-// can be read; sample() goes on over a group that failed (its life-cycle meters still count) and reports the number;
-// commit errors come back from flush(), add() and finish() and lose nothing: the next one writes all.
+// before the next window's rows. Threads: one thread (any, but one at a time). Failures: add() says when no counter
+// can be read (no descriptor is left for the files, say), and each reading tries it again; sample() goes on over a
+// group that failed (its life-cycle meters still count, and its time is a gap) and reports the number; commit errors
+// come back from flush(), add() and finish() and lose nothing: the next one writes all.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -71,8 +73,9 @@ class Sampler {
 
   // A group that the spool knows under the same (boot id, inode) continues from its last reading; any other counts from
   // zero, for it was born in its group at `at`. Only when the spool has no past does a recovered group begin at its
-  // present counters, with a gap row. Adding a group twice replaces its descriptors.
-  [[nodiscard]] Status add(const Subject& subject, const GroupDescriptors& descriptors, Origin origin, Moment at);
+  // present counters, with a gap row. Adding a group twice replaces its descriptors. They are kept until all files are
+  // open. After a failure the group is there all the same.
+  [[nodiscard]] Status add(const Subject& subject, GroupDescriptors descriptors, Origin origin, Moment at);
   // After all recovered groups were added: the spool's others vanished while nobody looked. Each gets its gap row,
   // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from
   // its last reading instead of counting what was counted.
@@ -119,7 +122,8 @@ class Sampler {
   // A group with its reader. What is read goes into its state, which is stored when the window ends, or before with
   // what needs it: a commit for another group need not write this one too.
   struct Running {
-    CgroupReader reader;
+    std::optional<CgroupReader> reader;   // none: it could not be read yet
+    GroupDescriptors directories;         // until then
     const std::string* name;              // in running_
     GroupState* state;                    // in state_.groups
     unsigned turn;                        // of full readings
@@ -134,6 +138,8 @@ class Sampler {
   // What they have of the open window stays.
   Groups::Iterator eraseGroup(Groups::Iterator group);
   Networks::Iterator eraseCounters(Networks::Iterator tenant);
+  // Opens the group's files when they are not yet.
+  [[nodiscard]] static Result<Reading> read(Running& running, CgroupReader::Depth depth);
   // False when the group could not be read; its life-cycle meters go on.
   bool readGroup(Running& running, Moment at, Reason reason);
   void closeGroup(const GroupState& group, Moment at);

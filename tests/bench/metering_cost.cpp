@@ -159,7 +159,7 @@ void sampleAll(const MeteredGroups& groups, unsigned first, unsigned end, const 
     if (!upper) throw std::runtime_error(upper.error().message());
     descriptors.emplace_back(DescriptorKind::upper, std::move(upper).value());
     const double before = ownCpu();
-    auto added = (*sampler)->add(subject, descriptors, metering::Origin::launched, at);
+    auto added = (*sampler)->add(subject, std::move(descriptors), metering::Origin::launched, at);
     if (!added) throw std::runtime_error(added.error().message());
     adding += ownCpu() - before;
     tenants.push_back({subject.tenantId, groups.cpuOfTenant(i)});

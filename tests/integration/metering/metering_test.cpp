@@ -55,6 +55,11 @@ class RealGroup {
   RealGroup& operator=(const RealGroup&) = delete;
 
   [[nodiscard]] const GroupDescriptors& descriptors() const { return descriptors_; }
+  [[nodiscard]] GroupDescriptors copies() const {
+    GroupDescriptors all;
+    for (const auto& [kind, fd] : descriptors_) all.emplace_back(kind, counters::duplicate(fd.get()).value());
+    return all;
+  }
   [[nodiscard]] bool join(pid_t pid) const {
     for (const auto& path : paths_) {
       if (!files::writeControl(path + "/cgroup.procs", std::to_string(pid))) return false;
@@ -154,10 +159,10 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
   ASSERT_GE(child, 0);
   if (child == 0) burn(gate[0], holding[1]);
   ASSERT_TRUE(group.join(child));
-  ASSERT_TRUE((*sampler)
-                  ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}}, group.descriptors(),
-                        Origin::launched, now())
-                  .ok());
+  ASSERT_TRUE(
+      (*sampler)
+          ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}}, group.copies(), Origin::launched, now())
+          .ok());
   ASSERT_EQ(::write(gate[1], "x", 1), 1);
   const auto begin = counters::bootNanos();
 
@@ -181,7 +186,7 @@ TEST_F(MeteringTest, TheLedgersCpuAgreesWithTheBurnersOwnAccount) {
       sampler = Sampler::open(**spool, *boot, hostKey());
       ASSERT_TRUE(sampler.ok());
       ASSERT_TRUE((*sampler)
-                      ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}}, group.descriptors(),
+                      ->add({"in-1-1", "tn-1", "ap-1", "in-1", *inode, {128 * kMegabyte}}, group.copies(),
                             Origin::recovered, now())
                       .ok());
       ASSERT_TRUE((*sampler)->closeMissing(now()).ok());

@@ -1,7 +1,9 @@
 // Runtime: the end of a container whose launch was not answered, and of one that still runs when it is to go.
 #include "controlplane/node/runtime.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +131,26 @@ TEST_F(RuntimeTest, WhatStillRunsIsKilledBeforeItsLastReading) {
   ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
   EXPECT_EQ(::waitpid(launcher.pid, nullptr, 0), launcher.pid);
   EXPECT_EQ(cpu(), 6'000'000U);
+}
+
+TEST_F(RuntimeTest, AContainerIsMeteredThoughNoDescriptorWasLeft) {
+  launcher.group.unified(5'000, 0);
+  auto container = std::move(launcher.recover().value().front());
+  container.descriptors.emplace_back(DescriptorKind::upper, files::openDirectory(launcher.scratch.file("")).value());
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const int free = ::fcntl(0, F_DUPFD_CLOEXEC, 0);  // the lowest there is
+  ASSERT_GE(free, 0);
+  ::close(free);
+  const rlimit none{static_cast<rlim_t>(free), files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto added = meter->add(container, whose, metering::Origin::launched);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  ASSERT_FALSE(added.ok());
+  EXPECT_EQ(added.error().code, EMFILE);
+  EXPECT_TRUE(container.descriptors.empty()) << "they are the meter's, who tries again";
+  ASSERT_TRUE(runtime->finish("in-1-1").ok());
+  EXPECT_EQ(cpu(), 5'000'000U);
 }
 
 TEST_F(RuntimeTest, TenantsOwnGroupsAreReadOnceAWindowAndBeforeTheirEnd) {

@@ -263,13 +263,6 @@ TEST_F(SamplerTest, AnUnreadableGroupStillLivesAndItsEndIsAGap) {
   EXPECT_EQ(sum(Meter::gap, gap::kUnreadable), 2000U);
 }
 
-TEST_F(SamplerTest, AddRefusesAGroupWithoutCounters) {
-  const FakeGroup empty(scratch.file("empty"));
-  const auto added = sampler->add(subject(), empty.descriptors(), Origin::launched, at(0));
-  ASSERT_FALSE(added.ok());
-  EXPECT_EQ(added.error().path, "in-1-1");
-}
-
 TEST_F(SamplerTest, AFailedCommitLosesNothing) {
   launch(1'000'000);
   EXPECT_EQ(sampler->sample(at(5)), 0U);
