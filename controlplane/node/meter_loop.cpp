@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "sandbox/base/counters.h"
+#include "sandbox/base/process.h"
+#include "sandbox/base/streams.h"
 
 namespace cloister::node {
 namespace {
@@ -16,6 +18,14 @@ constexpr int kNetworkEvery = 5;  // readings
 
 void warn(const char* what, const Error& error) {
   spdlog::warn("metering: {}: {}", what, error.message());
+}
+
+// Of the boot clock; 0: its init has ended, and perhaps another process has the number.
+std::uint64_t bornNanos(const sandbox::Container& container) {
+  const int pidfd = container.descriptor(launcher::DescriptorKind::pid);
+  if (pidfd < 0) return 0;
+  const auto start = process::startNanos(static_cast<pid_t>(container.launched.pid));
+  return start && !streams::ended(pidfd) ? *start : 0;
 }
 
 metering::GroupDescriptors takeGroups(sandbox::Container& container) {
@@ -59,6 +69,7 @@ Status MeterLoop::add(sandbox::Container& container, const Metered& whose, meter
   subject.instanceId = whose.instanceId;
   subject.cgroupInode = container.launched.cgroupInode;
   subject.allocation.memoryBytes = whose.memoryBytes;
+  if (origin == metering::Origin::recovered) subject.bornNanos = bornNanos(container);
   const std::lock_guard lock(mutex_);
   return sampler_->add(subject, takeGroups(container), origin, metering::now());
 }

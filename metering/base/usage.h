@@ -71,6 +71,7 @@ inline constexpr const char* kVanished = "group gone without a final reading";
 inline constexpr const char* kRestarted = "host restarted without a final reading";
 inline constexpr const char* kUnreadable = "final reading failed";
 inline constexpr const char* kUnknownPast = "no earlier reading of a running group";
+inline constexpr const char* kUnknownBirth = "begin of a running group not seen";
 }  // namespace gap
 
 struct UsageRow {

@@ -146,11 +146,13 @@ Status Sampler::add(const Subject& subject, GroupDescriptors descriptors, Origin
   const bool isNew = found == state_.groups.end();
   auto& state = state_.groups.change(subject.group);
   if (isNew) {
+    auto born = subject.bornNanos == 0 ? at.bootNanos : std::min(subject.bornNanos, at.bootNanos);
+    if (origin == Origin::recovered && spool_.past() == Spool::Past::none) born = at.bootNanos;
     state = {{subject.tenantId, subject.appId, subject.instanceId},
              bootId_,
              subject.cgroupInode,
              subject.allocation,
-             bornAt(at.bootNanos),
+             bornAt(born),
              at.utcMicros};
     if (origin == Origin::recovered && spool_.past() == Spool::Past::none) {
       // What it used before may be in the ledger already: a gap, for counting it again would be worse.
@@ -161,8 +163,10 @@ Status Sampler::add(const Subject& subject, GroupDescriptors descriptors, Origin
       counters.groupBefore = counters.groupInode == 0;
       state_.networks.change(subject.tenantId);
       take({state.owner, Meter::gap, gap::kUnknownPast}, 1);
+    } else if (origin == Origin::recovered && subject.bornNanos == 0) {
+      take({state.owner, Meter::gap, gap::kUnknownBirth}, 1);
     }
-    noteState(state, "", runningState(state), at.utcMicros);
+    noteState(state, "", runningState(state), at.utcMicros - microsBetween(born, at.bootNanos));
   }
   if (state.finished) {
     // It is over since its last reading: only what its counters missed then is still to be counted.

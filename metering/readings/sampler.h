@@ -59,6 +59,7 @@ struct Subject {
   std::string instanceId;         // instance or build id, as rows carry it
   std::uint64_t cgroupInode = 0;  // Launched::cgroupInode
   Allocation allocation;          // the limits it was launched with
+  std::uint64_t bornNanos = 0;    // of the boot clock; 0: with add(), or, if it was recovered, not known
 };
 
 inline constexpr std::size_t kSealsAtOnce = 1'000;  // what others wait for meanwhile stays below 100 ms
@@ -72,9 +73,10 @@ class Sampler {
   [[nodiscard]] static Result<std::unique_ptr<Sampler>> open(Spool& spool, std::string bootId, const SigningKey& key);
 
   // A group that the spool knows under the same (boot id, inode) continues from its last reading; any other counts from
-  // zero, for it was born in its group at `at`. Only when the spool has no past does a recovered group begin at its
-  // present counters, with a gap row. Adding a group twice replaces its descriptors. They are kept until all files are
-  // open. After a failure the group is there all the same.
+  // zero, for it was born in its group: a recovered one of which nobody knows when counts its time from `at`, with a
+  // gap row. Only when the spool has no past does a recovered group begin at its present counters, with a gap row.
+  // Adding a group twice replaces its descriptors. They are kept until all files are open. After a failure the group is
+  // there all the same.
   [[nodiscard]] Status add(const Subject& subject, GroupDescriptors descriptors, Origin origin, Moment at);
   // After all recovered groups were added: the spool's others vanished while nobody looked. Each gets its gap row,
   // once. One of this boot is remembered for a day: should it come back (the launcher answered late), it continues from

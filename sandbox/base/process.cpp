@@ -19,8 +19,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <ctime>
+#include <sstream>
 #include <string>
 
 #include "sandbox/base/files.h"
@@ -223,6 +225,20 @@ Status limitResources(std::initializer_list<ResourceLimit> limits) {
 
 std::string procPath(pid_t pid, std::string_view entry) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(entry);
+}
+
+Result<std::uint64_t> startNanos(pid_t pid) {
+  constexpr int kAfterName = 20;  // field 22 of proc(5); the name, which may have any bytes, is the second
+  const auto path = procPath(pid, "stat");
+  const auto stat = files::read(path);
+  if (!stat) return stat.error();
+  std::istringstream fields(stat->substr(std::min(stat->rfind(')'), stat->size() - 1) + 1));
+  std::string field;
+  for (int i = 0; i < kAfterName; ++i) fields >> field;
+  std::uint64_t ticks = 0;
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), ticks);
+  if (!fields || error != std::errc{}) return Error{std::string(kStage), "parse", path, EPROTO};
+  return (ticks + 1) * (1'000'000'000U / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
 }
 
 bool isNamespaceInit(pid_t pid) {

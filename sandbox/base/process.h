@@ -75,6 +75,8 @@ struct ResourceLimit {
 
 // "/proc/<pid>/<entry>" as a path.
 [[nodiscard]] std::string procPath(pid_t pid, std::string_view entry);
+// When the process began, in nanoseconds of the boot clock: no earlier than it was, and at most a tick (10 ms) later.
+[[nodiscard]] Result<std::uint64_t> startNanos(pid_t pid);
 // True when `pid` is the first process of its own pid namespace.
 [[nodiscard]] bool isNamespaceInit(pid_t pid);
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -49,6 +50,7 @@ class OneContainer : public Launcher {
     container.launched.instance = "in-1-1";
     container.launched.cgroupInode = 7;
     container.descriptors = group.descriptors();
+    container.launched.pid = static_cast<std::uint32_t>(std::max(pid, 0));
     if (pid > 0) container.descriptors.emplace_back(DescriptorKind::pid, process::openPidfd(pid).value());
     all.push_back(std::move(container));
     return all;
@@ -131,6 +133,24 @@ TEST_F(RuntimeTest, WhatStillRunsIsKilledBeforeItsLastReading) {
   ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
   EXPECT_EQ(::waitpid(launcher.pid, nullptr, 0), launcher.pid);
   EXPECT_EQ(cpu(), 6'000'000U);
+}
+
+TEST_F(RuntimeTest, AContainerThatIsFoundLivesSinceItsInitBegan) {
+  const auto before = metering::now();
+  launcher.pid = ::fork();
+  ASSERT_GE(launcher.pid, 0);
+  if (launcher.pid == 0) {
+    for (;;) ::pause();
+  }
+  launcher.group.unified(5'000, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  launcher.onKill = [this] { ::kill(launcher.pid, SIGKILL); };
+  ASSERT_TRUE(runtime->finishUnanswered("in-1-1", whose).ok());
+  EXPECT_EQ(::waitpid(launcher.pid, nullptr, 0), launcher.pid);
+  const auto most = (metering::now().bootNanos - before.bootNanos) / 1'000'000;
+  const auto lived = sumOf(Meter::instanceSeconds);
+  EXPECT_GE(lived, 480U);
+  EXPECT_LE(lived, most);
 }
 
 TEST_F(RuntimeTest, AContainerIsMeteredThoughNoDescriptorWasLeft) {

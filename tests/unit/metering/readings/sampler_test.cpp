@@ -248,6 +248,28 @@ TEST_F(SamplerTest, WithAPastARecoveredGroupThatTheSpoolMissedCountsFromItsBirth
   EXPECT_EQ(sampler->sample(at(1)), 0U);
   ASSERT_TRUE(sampler->flush(at(10)).ok());
   EXPECT_EQ(sum(Meter::cpu), 700'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 1000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kUnknownBirth), 1U) << "its time before is nobody's";
+}
+
+TEST_F(SamplerTest, ARecoveredGroupThatTheSpoolMissedLivesSinceItsBirth) {
+  restart();  // the file is there now
+  group.unified(700'000, 100);
+  auto one = subject();
+  one.bornNanos = at(100).bootNanos;
+  ASSERT_TRUE(sampler->add(one, group.descriptors(), Origin::recovered, at(3700)).ok());
+  EXPECT_EQ(sampler->sample(at(3701)), 0U);
+  ASSERT_TRUE(sampler->flush(at(3710)).ok());
+  EXPECT_EQ(sum(Meter::cpu), 700'000'000U);
+  EXPECT_EQ(sum(Meter::instanceSeconds), 3'601'000U);
+  EXPECT_EQ(sum(Meter::memoryAllocated), 3'601'000'000U);
+  EXPECT_EQ(sum(Meter::gap, gap::kNotRead), 3'601'000U) << "of its memory in use, nobody knows";
+  EXPECT_EQ(sum(Meter::gap, gap::kUnknownBirth), 0U);
+  std::int64_t moment = 0;
+  for (const auto& row : rows()) {
+    if (row.meter == Meter::instanceState) moment = row.from;
+  }
+  EXPECT_EQ(moment, at(100).utcMicros);
 }
 
 TEST_F(SamplerTest, AnUnreadableGroupStillLivesAndItsEndIsAGap) {
