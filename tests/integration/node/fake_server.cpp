@@ -128,6 +128,11 @@ void FakeServer::loseEveryAnswer(unsigned n) {
   loseEvery_ = n;
 }
 
+void FakeServer::refuseNextSequence() {
+  const std::lock_guard lock(mutex_);
+  refuseNext_ = true;
+}
+
 std::vector<model::EventReport> FakeServer::events() {
   const std::lock_guard lock(mutex_);
   return events_;
@@ -216,7 +221,13 @@ void FakeServer::serveUsage(const std::string& body, HTTPServerResponse& respons
   const auto batch = metering::usageBatchFromJson(body);
   ASSERT_TRUE(batch.ok()) << batch.error().message();
   const std::lock_guard lock(mutex_);
-  const auto [known, fresh] = seen_.try_emplace({batch->source, batch->sequence}, body);
+  const std::pair key{batch->source, batch->sequence};
+  if (!seen_.contains(key) && std::exchange(refuseNext_, false)) others_.insert(key);
+  if (others_.contains(key)) {
+    ++batches_.refused;
+    return answer(response, 409);
+  }
+  const auto [known, fresh] = seen_.try_emplace(key, body);
   if (fresh) {
     ++batches_.taken;
     usage_.insert(usage_.end(), batch->rows.begin(), batch->rows.end());

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,10 +40,13 @@ class FakeServer {
     std::uint64_t taken = 0;
     std::uint64_t repeated = 0;
     std::uint64_t differing = 0;  // repeated with other rows
+    std::uint64_t refused = 0;    // answers 409
   };
   [[nodiscard]] Batches batches();
   // Takes every `n`th batch and does not say so, as a server that dies before its answer: the node must repeat it.
   void loseEveryAnswer(unsigned n);
+  // Has the sequence of the next new batch with other content: refuses it, as often as it comes.
+  void refuseNextSequence();
   [[nodiscard]] std::vector<model::EventReport> events();
 
   using StatusCheck = std::function<bool(const model::NodeStatus&)>;
@@ -83,6 +87,8 @@ class FakeServer {
   std::map<std::pair<std::string, std::uint64_t>, std::string> seen_;  // batches by source and sequence
   Batches batches_;
   unsigned loseEvery_ = 0;
+  bool refuseNext_ = false;
+  std::set<std::pair<std::string, std::uint64_t>> others_;  // of which it has other content
   std::vector<model::EventReport> events_;
   std::optional<model::NodeStatus> status_;
   std::map<std::string, std::vector<model::InstanceState>> history_;

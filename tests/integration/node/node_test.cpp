@@ -262,6 +262,29 @@ TEST_F(NodeTest, UsageOfAnAppIsReportedOnce) {
   EXPECT_GT(lived, 1'500U);
 }
 
+TEST_F(NodeTest, ABatchWhoseSequenceTheLedgerHasOtherwiseGoesAgainUnderAnother) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-again", "sleep 1000", 10));
+  server_->refuseNextSequence();
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-again", InstanceState::running, 30).has_value());
+  pause(2000);
+  server_->want(work());
+  ASSERT_TRUE(server_->awaitInstance("in-again", InstanceState::stopped, 30).has_value());
+  std::vector<std::string> states;
+  for (int i = 0; i < 300 && states.size() < 2; ++i) {
+    pause(100);
+    states.clear();
+    for (const auto& row : server_->usage()) {
+      if (row.instanceId == "in-again" && row.meter == metering::Meter::instanceState) states.push_back(row.note);
+    }
+  }
+  ASSERT_EQ(states.size(), 2U) << "what was refused comes again, and what is behind it too";
+  EXPECT_TRUE(states.front().starts_with("instance - -> running")) << states.front();
+  EXPECT_EQ(states.back(), "instance running -> ended");
+  EXPECT_EQ(server_->batches().refused, 1U) << "not a second time under the same sequence";
+}
+
 TEST_F(NodeTest, UsageOfAnAppThatEndedWhileTheNodeWasAwayIsCountedOnceAndWhole) {
   auto wanted = work();
   wanted.instances.push_back(instance("in-away", "sleep 3; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done", 10));
