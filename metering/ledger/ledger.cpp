@@ -117,8 +117,8 @@ Totals Ledger::totals(const std::string& tenantId) const {
 std::vector<TenantTotals> Ledger::totals() const {
   return database_->memory().totals();
 }
-LedgerHealth Ledger::health() const {
-  return database_->memory().health();
+LedgerHealth Ledger::health(std::int64_t at) const {
+  return database_->memory().health(at);
 }
 Result<Verification> Ledger::verify(const std::string& tenantId, const VerifyProgress& progress) {
   return database_->verify(tenantId, progress);

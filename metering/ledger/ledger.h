@@ -130,7 +130,9 @@ struct Anomaly {
 };
 
 struct LedgerHealth {
-  std::int64_t latest = 0;  // end of the newest window on record; 0: none
+  // End of the newest window on record, or when it was received if that was before its end; 0: none. What lies ahead of
+  // the moment that is asked about says nothing.
+  std::int64_t latest = 0;
   Quantity gapMilliseconds = 0;
   std::uint64_t counterResets = 0;
   std::uint64_t finalReadsMissed = 0;
@@ -151,10 +153,10 @@ class Ledger {
   [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
   // Sorted by app, instance, meter. An unknown tenant has no usage: an empty list.
   [[nodiscard]] Result<std::vector<UsageSum>> query(const UsageQuery& query);
-  // Since ever; from memory.
+  // Since ever; from memory. `at`: now, in microseconds UTC.
   [[nodiscard]] Totals totals(const std::string& tenantId) const;
   [[nodiscard]] std::vector<TenantTotals> totals() const;
-  [[nodiscard]] LedgerHealth health() const;
+  [[nodiscard]] LedgerHealth health(std::int64_t at) const;
   // Walks the tenant's chain and compares its end with the head. On a connection of its own: nobody waits for it but
   // another verification. ECANCELED when `progress` ended it.
   [[nodiscard]] Result<Verification> verify(const std::string& tenantId, const VerifyProgress& progress = {});

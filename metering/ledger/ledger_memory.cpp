@@ -39,10 +39,12 @@ std::vector<TenantTotals> LedgerMemory::totals() const {
   return all;
 }
 
-LedgerHealth LedgerMemory::health() const {
+LedgerHealth LedgerMemory::health(std::int64_t at) const {
   const std::shared_lock lock(mutex_);
   LedgerHealth health;
-  for (const auto& [tenant, head] : known_.heads) health.latest = std::max(health.latest, head.latest);
+  for (const auto& [tenant, head] : known_.heads) {
+    if (head.latest <= at) health.latest = std::max(health.latest, head.latest);
+  }
   for (const auto& [note, sum] : known_.gaps) {
     health.gapMilliseconds += sum.milliseconds;
     if (note == gap::kCounterReset) health.counterResets += sum.rows;

@@ -36,7 +36,7 @@ class LedgerMemory {
   [[nodiscard]] bool known() const;
   [[nodiscard]] Totals totals(const std::string& tenantId) const;
   [[nodiscard]] std::vector<TenantTotals> totals() const;
-  [[nodiscard]] LedgerHealth health() const;
+  [[nodiscard]] LedgerHealth health(std::int64_t at) const;
 
   // For the writer.
   [[nodiscard]] const Head* head(const std::string& tenantId) const;

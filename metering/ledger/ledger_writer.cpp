@@ -172,7 +172,7 @@ Result<Appended> LedgerWriter::record(const UsageBatch& batch, std::int64_t rece
   change_.lastBatch = last + 1;
   putBatch_.bind(1, change_.lastBatch).bind(2, *source).bind(3, batch.sequence).bindBlob(4, view(digest));
   if (!putBatch_.bind(5, *boot).bind(6, receivedAt).run()) return database_.error();
-  if (auto written = writeRows(batch, change_.lastBatch); !written) return written.error();
+  if (auto written = writeRows(batch, change_.lastBatch, receivedAt); !written) return written.error();
   if (auto written = writeEnds(); !written) return written.error();
   return Appended::recorded;
 }
@@ -186,7 +186,7 @@ Result<Appended> LedgerWriter::repeated(const UsageBatch& batch, std::string_vie
   return Appended::refused;
 }
 
-Status LedgerWriter::writeRows(const UsageBatch& batch, std::int64_t batchId) {
+Status LedgerWriter::writeRows(const UsageBatch& batch, std::int64_t batchId, std::int64_t receivedAt) {
   spans_.clear();
   const auto constant = batchPart(batch.source, batch.sequence, batch.bootId);
   Head* head = nullptr;
@@ -216,7 +216,8 @@ Status LedgerWriter::writeRows(const UsageBatch& batch, std::int64_t batchId) {
     ++head->rows;
     head->hash = rowHash(sha_, head->hash, head->rows, constant, encoded_[i]);
     addTo(head->totals, row.meter, row.quantity);
-    head->latest = std::max(head->latest, row.to);
+    // A label ahead of our clock, a node's or what ours gave before it was set back, would hide every lag until then.
+    head->latest = std::min(std::max(head->latest, row.to), receivedAt);
     span->minFrom = std::min(span->minFrom, row.from);
     span->maxFrom = std::max(span->maxFrom, row.from);
     rows_.bind(1, head->id).bind(2, head->rows).bind(3, batchId).bind(4, *app).bind(5, *instance);

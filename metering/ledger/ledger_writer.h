@@ -32,7 +32,7 @@ class LedgerWriter {
   [[nodiscard]] Result<Appended> record(const UsageBatch& batch, std::int64_t receivedAt);
   [[nodiscard]] Result<Appended> repeated(const UsageBatch& batch, std::string_view stored, const Hash& digest,
                                           std::int64_t receivedAt);
-  [[nodiscard]] Status writeRows(const UsageBatch& batch, std::int64_t batchId);
+  [[nodiscard]] Status writeRows(const UsageBatch& batch, std::int64_t batchId, std::int64_t receivedAt);
   [[nodiscard]] Status writeEnds();
   [[nodiscard]] Result<std::int64_t> nameId(const std::string& text);
   [[nodiscard]] Status encode(const UsageBatch& batch);

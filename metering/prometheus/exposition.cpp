@@ -1,6 +1,7 @@
 #include "metering/prometheus/exposition.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -44,8 +45,10 @@ Exposition::Tenant& Exposition::tenant(const std::string& id) {
 
 void Exposition::observe(const UsageBatch& batch) {
   const std::lock_guard lock(mutex_);
+  const auto at = clock_();
   for (const auto& row : batch.rows) {
-    if (row.meter == Meter::seal) continue;  // of an hour, and no use of anything
+    // Of an hour, or of a moment: no use of anything.
+    if (row.meter == Meter::seal || row.meter == Meter::instanceState) continue;
     const bool ofHost = isHostChain(row.tenantId);
     if (row.meter == Meter::cpu) reconciled_[batch.source].instances += row.quantity;
     if (row.meter == Meter::groupCpu) {
@@ -55,9 +58,9 @@ void Exposition::observe(const UsageBatch& batch) {
     if (ofHost) continue;
     auto& known = tenant(row.tenantId);
     auto& window = known.windows[batch.source];
-    if (row.to < window.to) continue;
-    // A window may come in several batches: the same end adds up, a later end begins anew.
-    if (row.to > window.to) window = Window{row.from, row.to, 0, 0, 0};
+    if (row.to < window.to && window.to <= at) continue;
+    // A window may come in several batches: the same end adds up, another begins anew.
+    if (row.to != window.to) window = Window{row.from, row.to, at, 0, 0, 0};
     if (row.meter == Meter::memoryByteSeconds) window.memory += row.quantity;
     if (row.meter == Meter::diskByteSeconds) window.disk += row.quantity;
     if (row.meter == Meter::instanceSeconds) window.instances += row.quantity;
@@ -103,7 +106,7 @@ LiveLevels Exposition::levelsAt(const Tenant& tenant, std::int64_t at) {
   LiveLevels levels;
   if (tenant.liveAt != 0 && at - tenant.liveAt <= kFreshMicros) return tenant.live;
   for (const auto& [source, window] : tenant.windows) {
-    if (at - window.to > kFreshMicros) continue;
+    if (at - window.to > kFreshMicros || std::abs(at - window.seen) > kFreshMicros) continue;
     levels.memoryBytes += perMilli(window.memory, window.from, window.to);
     levels.diskBytes += perMilli(window.disk, window.from, window.to);
     levels.instances += perMilli(window.instances, window.from, window.to);
@@ -132,7 +135,7 @@ TenantPage Exposition::page() const {
   page.known = ledger_.known();
   if (!page.known) return page;
   page.totals = ledger_.totals();
-  page.health = ledger_.health();
+  page.health = ledger_.health(page.at);
   std::unordered_map<std::string_view, const Totals*> totals;
   totals.reserve(page.totals.size());
   for (const auto& one : page.totals) totals.emplace(one.tenantId, &one.totals);

@@ -1,7 +1,8 @@
 // Exposition: the state behind the cloister_tenant_* and cloister_metering_* series of /metrics.
 //
 // Totals come from the ledger, so they are monotonic over restarts of cloisterd; levels (memory, disk, instances) from
-// the newest window that observe() saw, and are zero when it is older than a minute; waiting times from the nodes
+// the newest window that observe() saw (of one that lies ahead of the clock any later batch's is newer), and are zero
+// when it is older than a minute, by its end or since it was seen; waiting times from the nodes
 // themselves, as counters that begin again with a tenant's group.
 // While the ledger was never read, as after a start without its server, there is no series at all: zeros would be
 // resets of counters that go on from where they were.
@@ -54,6 +55,7 @@ class Exposition {
   struct Window {  // of one source
     std::int64_t from = 0;
     std::int64_t to = 0;
+    std::int64_t seen = 0;     // by our clock: after a step of the node's, its own says nothing of its age
     std::uint64_t memory = 0;  // byte-milliseconds
     std::uint64_t disk = 0;
     std::uint64_t instances = 0;  // milliseconds

@@ -288,7 +288,7 @@ void TenantPage::write(const Sink& sink) const {
           health.refusedBatches);
   out.own("cloister_metering_bad_seals_total", "Hosts' seals whose signature is of no key of their host.", "counter",
           badSeals);
-  const auto lag = health.latest == 0 ? 0 : std::max<std::int64_t>(at - health.latest, 0);
+  const auto lag = health.latest == 0 ? 0 : at - health.latest;
   out.own("cloister_metering_ledger_lag_seconds", "Age of the newest window in the ledger.", "gauge",
           static_cast<std::uint64_t>(lag), 6);
   out.own("cloister_metering_series_dropped", "Tenants' series that the cap leaves out of this page.", "gauge",

@@ -96,8 +96,8 @@ TEST_F(LedgerFileTest, ALedgerOfTheFirstFormatGoesOn) {
   EXPECT_EQ(append(1, first), Appended::repeated);
   EXPECT_EQ(append(2, {row("t", Meter::cpu, 7, 1)}), Appended::refused);
   EXPECT_TRUE(total("t", Meter::cpu) == 11);
-  EXPECT_EQ(ledger->health().refusedBatches, 2U);
-  EXPECT_TRUE(ledger->health().gapMilliseconds == 1500);
+  EXPECT_EQ(ledger->health(0).refusedBatches, 2U);
+  EXPECT_TRUE(ledger->health(0).gapMilliseconds == 1500);
   EXPECT_EQ(append(3, {row("t", Meter::cpu, 1, 2), row("new", Meter::cpu, 1, 2)}), Appended::recorded);
   for (const auto& [tenant, rows] : {std::pair{"t", 4U}, {"u", 1U}, {"new", 1U}}) {
     EXPECT_TRUE(ledger->verify(tenant)->whole()) << tenant << ledger->verify(tenant)->reason;

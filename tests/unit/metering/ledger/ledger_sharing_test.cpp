@@ -30,7 +30,7 @@ TEST_F(LedgerTest, TwoWritersAtOnceBreakNoChain) {
   EXPECT_EQ(ledger->verify("both")->rows, 4 * kBatches);
   reopen();
   EXPECT_TRUE(total("both", Meter::cpu) == 2 * kBatches);
-  EXPECT_TRUE(ledger->health().gapMilliseconds == 10 * kBatches);
+  EXPECT_TRUE(ledger->health(0).gapMilliseconds == 10 * kBatches);
 }
 
 TEST_F(LedgerTest, WhatAnotherProcessWroteIsTakenOver) {
@@ -43,8 +43,8 @@ TEST_F(LedgerTest, WhatAnotherProcessWroteIsTakenOver) {
             Appended::recorded);
   EXPECT_EQ(append(3, {row("t", Meter::cpu, 4)}), Appended::recorded);
   EXPECT_TRUE(total("t", Meter::cpu) == 7);
-  EXPECT_EQ(ledger->health().refusedBatches, 1U);
-  EXPECT_TRUE(ledger->health().gapMilliseconds == 3);
+  EXPECT_EQ(ledger->health(0).refusedBatches, 1U);
+  EXPECT_TRUE(ledger->health(0).gapMilliseconds == 3);
   EXPECT_EQ(ledger->verify("t")->rows, 3U);
   EXPECT_TRUE(ledger->verify("t")->whole());
 }

@@ -38,9 +38,9 @@ TEST_F(LedgerTest, ASequenceWithOtherContentIsRefusedAndRecorded) {
   EXPECT_EQ(anomalies->size(), std::size(forgeries));
   EXPECT_EQ(anomalies->front().source, "nd-1");
   EXPECT_EQ(anomalies->front().sequence, 1U);
-  EXPECT_EQ(ledger->health().refusedBatches, std::size(forgeries));
+  EXPECT_EQ(ledger->health(0).refusedBatches, std::size(forgeries));
   reopen();
-  EXPECT_EQ(ledger->health().refusedBatches, std::size(forgeries));
+  EXPECT_EQ(ledger->health(0).refusedBatches, std::size(forgeries));
   EXPECT_TRUE(ledger->verify("tn-1")->whole());
 }
 
@@ -200,11 +200,27 @@ TEST_F(LedgerTest, HealthCountsGapsByReason) {
                        row("u", Meter::gap, 1000, 3, "", "", gap::kUnreadable)}),
             Appended::recorded);
   reopen();
-  const auto health = ledger->health();
+  const auto health = ledger->health(kWindow);
   EXPECT_TRUE(health.gapMilliseconds == 3000);
   EXPECT_EQ(health.counterResets, 1U);
   EXPECT_EQ(health.finalReadsMissed, 2U);
-  EXPECT_EQ(health.latest, 4 * kWindow);
+}
+
+TEST_F(LedgerTest, TheNewestWindowIsNoneThatLiesAhead) {
+  const auto receive = [this](std::uint64_t sequence, const std::string& tenant, std::int64_t window,
+                              std::int64_t received) {
+    const auto done = ledger->append({"nd-1", sequence, "boot", {row(tenant, Meter::cpu, 1, window)}}, received);
+    ASSERT_TRUE(done.ok()) << done.error().message();
+  };
+  receive(1, "t", 3, 5 * kWindow);
+  EXPECT_EQ(ledger->health(9 * kWindow).latest, 4 * kWindow);
+  receive(2, "t", 360, 6 * kWindow);  // labelled an hour ahead
+  reopen();
+  EXPECT_EQ(ledger->health(9 * kWindow).latest, 6 * kWindow) << "when it came";
+  receive(3, "t", 2, 3 * kWindow);  // our own clock was set back
+  receive(4, "u", 2, 3 * kWindow);
+  EXPECT_EQ(ledger->health(9 * kWindow).latest, 3 * kWindow);
+  EXPECT_EQ(ledger->health(2 * kWindow).latest, 0);
 }
 
 }  // namespace

@@ -122,6 +122,28 @@ TEST_F(ExpositionTest, LevelsComeFromTheNewestWindowAndGoStale) {
   EXPECT_NE(page.find("cloister_tenant_cpu_seconds_total{"), std::string::npos);
 }
 
+TEST_F(ExpositionTest, LevelsGoOnAfterTheClockOfTheNodeWasSetBack) {
+  Exposition exposition(*ledger, [this] { return now; });
+  const auto use = [&](std::uint64_t sequence, std::uint64_t memory, std::int64_t ahead) {
+    record(sequence,
+           {{"tn-1", "ap-1", "in-1", Meter::memoryByteSeconds, memory, now + ahead - 10'000'000, now + ahead, ""}},
+           &exposition);
+  };
+  const std::int64_t hour = 3'600'000'000;
+  const std::string name = R"(cloister_tenant_memory_bytes{tenant="tn-1"} )";
+  use(1, 70'000, hour);
+  EXPECT_TRUE(has(text(exposition), name + "7"));
+  now += 10'000'000;
+  use(2, 90'000, 0);
+  EXPECT_TRUE(has(text(exposition), name + "9"));
+  use(3, 50'000, -10'000'000);
+  EXPECT_TRUE(has(text(exposition), name + "9")) << "older than one that does not lie ahead";
+  use(4, 80'000, hour);
+  now += 70'000'000;
+  EXPECT_TRUE(has(text(exposition), name + "0")) << "nothing was seen for a minute";
+  EXPECT_TRUE(has(text(exposition), "cloister_metering_ledger_lag_seconds 70"));
+}
+
 TEST_F(ExpositionTest, TotalsSurviveARestart) {
   record(1, {row(Meter::cpu, 1'000'000'000)});
   ledger.reset();
