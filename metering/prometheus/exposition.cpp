@@ -13,6 +13,12 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::int64_t kFreshMicros = 60'000'000;
+constexpr std::int64_t kMinuteMicros = 60'000'000;
+constexpr std::int64_t kReconciledMinutes = 60;
+
+bool isJudged(std::int64_t minute, std::int64_t now) {
+  return minute <= now && now - minute < kReconciledMinutes;
+}
 
 std::string escaped(std::string_view value) {
   std::string text;
@@ -43,6 +49,16 @@ Exposition::Tenant& Exposition::tenant(const std::string& id) {
   return entry->second;
 }
 
+Exposition::Reconciled& Exposition::reconciled(const std::string& node, std::int64_t minute, std::int64_t window) {
+  auto& minutes = reconciled_[node];
+  if (minutes.empty() || (minutes.back().minute != minute && minutes.back().window != window)) {
+    std::erase_if(minutes, [minute](const Reconciled& sums) { return !isJudged(sums.minute, minute); });
+    minutes.push_back({minute, window, 0, 0, 0});
+  }
+  minutes.back().window = window;
+  return minutes.back();
+}
+
 void Exposition::observe(const UsageBatch& batch) {
   const std::lock_guard lock(mutex_);
   const auto at = clock_();
@@ -50,10 +66,10 @@ void Exposition::observe(const UsageBatch& batch) {
     // Of an hour, or of a moment: no use of anything.
     if (row.meter == Meter::seal || row.meter == Meter::instanceState) continue;
     const bool ofHost = isHostChain(row.tenantId);
-    if (row.meter == Meter::cpu) reconciled_[batch.source].instances += row.quantity;
-    if (row.meter == Meter::groupCpu) {
-      auto& sums = reconciled_[batch.source];
-      (ofHost ? sums.all : sums.groups) += row.quantity;
+    if (row.meter == Meter::cpu || row.meter == Meter::groupCpu) {
+      auto& sums = reconciled(batch.source, at / kMinuteMicros, row.to);
+      auto& sum = row.meter == Meter::cpu ? sums.instances : ofHost ? sums.all : sums.groups;
+      sum += row.quantity;
     }
     if (ofHost) continue;
     auto& known = tenant(row.tenantId);
@@ -146,7 +162,14 @@ TenantPage Exposition::page() const {
     if (counted == 0) return std::nullopt;
     return (approximate(metered) - approximate(counted)) / approximate(counted);
   };
-  for (const auto& [node, sums] : reconciled_) {
+  for (const auto& [node, minutes] : reconciled_) {
+    Reconciled sums;
+    for (const auto& part : minutes) {
+      if (!isJudged(part.minute, page.at / kMinuteMicros)) continue;
+      sums.instances += part.instances;
+      sums.groups += part.groups;
+      sums.all += part.all;
+    }
     page.hosts[node].againstGroups = over(sums.instances, sums.groups);
     page.hosts[node].againstHost = over(sums.instances, sums.all);
   }

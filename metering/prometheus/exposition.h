@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -81,14 +82,18 @@ class Exposition {
   std::size_t mostSeries_;
   mutable std::mutex mutex_;
   std::map<std::string, Tenant> tenants_;
-  // What instances spent and what their tenants' groups did, in the batches of a node since this process began: all are
-  // of the same windows, so their differences are metering that went wrong and nothing else.
+  // What instances spent and what their tenants' groups did, in the batches of a node, by the minute in which they
+  // came: all are of the same windows, so their differences are metering that went wrong and nothing else. Judged by
+  // the last hour: in sums of weeks an error of hours would not show.
   struct Reconciled {
+    std::int64_t minute = 0;
+    std::int64_t window = 0;  // the end of the last one, which stays in its minute should it come in several batches
     Quantity instances = 0;
     Quantity groups = 0;  // the tenants' own
     Quantity all = 0;     // the one that they are in
   };
-  std::map<std::string, Reconciled> reconciled_;
+  [[nodiscard]] Reconciled& reconciled(const std::string& node, std::int64_t minute, std::int64_t window);
+  std::map<std::string, std::deque<Reconciled>> reconciled_;
   std::uint64_t badSeals_ = 0;
 };
 

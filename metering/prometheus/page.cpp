@@ -238,7 +238,7 @@ void writeHosts(Blocks& out, const std::map<std::string, TenantPage::Host>& host
   out.head(
       kName,
       "What instances' CPU is over (or below) that of their tenants' own groups, or of all that the host's tenants "
-      "spent, as a part of it.",
+      "spent, as a part of it, in the last hour.",
       "gauge");
   for (const auto& [node, host] : hosts) {
     for (const auto& [against, ratio] : {std::pair{"groups", host.againstGroups}, {"host", host.againstHost}}) {

@@ -4,7 +4,7 @@
 //   cloister_tenant_*      a tenant's totals from the ledger and its levels; label `tenant` is the opaque id
 //   cloister_metering_*    gap_seconds_total  resets_total  final_reads_missed_total  refused_batches_total
 //                          bad_seals_total (since this process began)  ledger_lag_seconds  series_dropped
-//                          reconciliation_difference_ratio{node,against}
+//                          reconciliation_difference_ratio{node,against} (of the last hour)
 //   cloister_host_*        cpu_seconds_total  tenants_cpu_seconds_total: of a node's host; what is over is the system's
 //
 // The format wants the lines of a metric together, so the writer goes through all tenants once a metric. Names and
@@ -78,7 +78,8 @@ class TenantPage {
   LedgerHealth health;
   struct Host {
     const Totals* totals = nullptr;  // of its chain, in `totals`; null: none on record
-    // How far the CPU billed to instances is over (or below) what the kernel counted, as a part of that.
+    // How far the CPU billed to instances is over (or below) what the kernel counted, as a part of that, in the last
+    // hour's batches; none: it counted nothing.
     std::optional<double> againstGroups;  // the tenants' own groups
     std::optional<double> againstHost;    // the group that all of them are in
   };

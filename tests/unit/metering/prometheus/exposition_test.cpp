@@ -292,6 +292,33 @@ TEST_F(ExpositionTest, TheNodesDifferencesAreShownOnceTheyAreKnown) {
   EXPECT_EQ(page.find(name + R"(node="nd-2",against="host")"), std::string::npos) << page;
 }
 
+TEST_F(ExpositionTest, AnErrorOfAnHourShowsAfterWeeksWithoutOne) {
+  Exposition exposition(*ledger, [this] { return now; });
+  std::uint64_t sequence = 0;
+  const auto window = [&](std::uint64_t metered) {
+    now += 10'000'000;
+    const auto from = now - 10'000'000;
+    // In two batches, as of a node with many tenants; the second comes in another minute now and then.
+    exposition.observe({"nd-1", ++sequence, "boot", {{"tn-1", "", "in-1", Meter::cpu, metered, from, now, ""}}});
+    const auto end = now;
+    now += 3'000'000;
+    exposition.observe({"nd-1", ++sequence, "boot", {{"tn-1", "", "", Meter::groupCpu, 1'000, from, end, ""}}});
+    now = end;
+  };
+  const std::string line = R"(cloister_metering_reconciliation_difference_ratio{node="nd-1",against="groups"} )";
+  for (int i = 0; i < 30 * 8640; ++i) window(1'000);
+  EXPECT_TRUE(has(text(exposition), line + "0"));
+  for (int i = 0; i < 180; ++i) window(900);
+  const auto page = text(exposition);
+  EXPECT_NEAR(std::stod(page.substr(page.find(line) + line.size())), -0.05, 0.001) << "of half the hour";
+  for (int i = 0; i < 180; ++i) window(900);
+  EXPECT_TRUE(has(text(exposition), line + "-0.1")) << text(exposition);
+  for (int i = 0; i < 361; ++i) window(1'000);
+  EXPECT_TRUE(has(text(exposition), line + "0"));
+  now += 3'600'000'000;
+  EXPECT_EQ(text(exposition).find(line), std::string::npos) << "nothing came for an hour";
+}
+
 TEST_F(ExpositionTest, AHostIsNoTenant) {
   Exposition exposition(*ledger, [this] { return now; });
   const UsageBatch batch{"nd-1",
