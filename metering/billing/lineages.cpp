@@ -1,6 +1,5 @@
 #include "metering/billing/lineages.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -13,28 +12,29 @@
 namespace cloister::metering {
 namespace {
 
-// The invoices that a tenant had before one.
-struct Before {
-  std::set<Period> months;
-  std::uint64_t lastRow = 0;  // of the newest
-};
-
-Result<Before> invoicesBefore(Connection& database, const Invoice& invoice) {
+// The newest row that the tenant's invoices before this one rest on.
+Result<std::uint64_t> lastRowBefore(Connection& database, const Invoice& invoice) {
   auto query = database.prepare(
-      "SELECT period_from, last_row FROM invoices WHERE tenant = ?1 AND id <> ?2 AND last_row <= ?3"
+      "SELECT COALESCE(MAX(last_row), 0) FROM invoices WHERE tenant = ?1 AND id <> ?2 AND last_row <= ?3"
       " AND (closed_at < ?4 OR (closed_at = ?4 AND period_from < ?5))");
   if (!query) return query.error();
   query->bind(1, std::string_view(invoice.tenantId)).bind(2, std::string_view(invoice.id)).bind(3, invoice.lastRow);
   // A draft comes after all that are closed.
   query->bind(4, invoice.closedAt == 0 ? INT64_MAX : invoice.closedAt).bind(5, invoice.period.from);
-  Before before;
+  if (query->step() != Statement::Step::row) return database.error();
+  return query->bits(0);
+}
+
+// Also those for which the tenant got no invoice.
+Result<std::set<Period>> monthsClosedBefore(Connection& database, const Period& period) {
+  auto query = database.prepare("SELECT period_from, period_to FROM closed_months WHERE period_from < ?1");
+  if (!query) return query.error();
+  query->bind(1, period.from);
+  std::set<Period> months;
   Statement::Step step{};
-  while ((step = query->step()) == Statement::Step::row) {
-    before.months.insert(monthOf(query->integer(0)));
-    before.lastRow = std::max(before.lastRow, query->bits(1));
-  }
+  while ((step = query->step()) == Statement::Step::row) months.insert({query->integer(0), query->integer(1)});
   if (step == Statement::Step::failed) return database.error();
-  return before;
+  return months;
 }
 
 }  // namespace
@@ -42,15 +42,17 @@ Result<Before> invoicesBefore(Connection& database, const Invoice& invoice) {
 Result<std::vector<MeteredHour>> meteredHoursOf(Connection& database, const Invoice& invoice) {
   auto reader = HoursReader::open(database);
   if (!reader) return reader.error();
-  const auto before = invoicesBefore(database, invoice);
-  if (!before) return before.error();
+  const auto closed = monthsClosedBefore(database, invoice.period);
+  if (!closed) return closed.error();
   std::vector<MeteredHour> all;
-  if (!before->months.empty()) {
-    const auto used = reader->monthsUsed(invoice.tenantId, before->lastRow, invoice.lastRow);
+  if (!closed->empty()) {
+    const auto before = lastRowBefore(database, invoice);
+    if (!before) return before.error();
+    const auto used = reader->monthsUsed(invoice.tenantId, *before, invoice.lastRow);
     if (!used) return used.error();
     for (const auto& month : *used) {
-      if (month == invoice.period || !before->months.contains(month)) continue;
-      auto late = reader->meteredHours(invoice.tenantId, month, before->lastRow, invoice.lastRow);
+      if (!closed->contains(month)) continue;
+      auto late = reader->meteredHours(invoice.tenantId, month, *before, invoice.lastRow);
       if (!late) return late.error();
       std::move(late->begin(), late->end(), std::back_inserter(all));
     }

@@ -12,7 +12,7 @@
 
 namespace cloister::metering {
 
-// The hours of the invoice's month, and those of months that had an invoice before it and got rows since the last such.
+// The hours of the invoice's month, and those of months closed before it that got rows since the tenant's last invoice.
 [[nodiscard]] Result<std::vector<MeteredHour>> meteredHoursOf(Connection& database, const Invoice& invoice);
 [[nodiscard]] Result<Lineage> lineageFrom(Connection& database, const Invoice& invoice);
 

@@ -140,5 +140,16 @@ TEST_F(EventsTest, WhatAnInvoiceHasIsInNoLaterOne) {
   EXPECT_EQ(eventsOf(closed(kJanuary)).size(), 20U);
 }
 
+TEST_F(EventsTest, LateHoursComeAlsoWhereTheirMonthHasNoInvoice) {
+  const UsageBatch late{
+      "nd-2", 1, "boot", {{"tn-2", "ap-2", "in-1", Meter::cpu, kCoreHour, kJanuary.from, kJanuary.from + kSecond, ""}}};
+  ASSERT_TRUE(ledger_->append(late, kMarch.from));
+  const auto draft = billing_->draft("tn-2", "late", kMarch);
+  ASSERT_TRUE(draft) << draft.error().message();
+  const auto events = eventsOf(*draft);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events.begin()->first, "tn-2/ap-2/cpu/2026-01-01T00:00:00Z");
+}
+
 }  // namespace
 }  // namespace cloister::metering
