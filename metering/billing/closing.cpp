@@ -29,7 +29,7 @@ Result<std::optional<std::int64_t>> numberOf(Connection& database, const std::st
 }
 
 Result<std::optional<std::int64_t>> lastClosed(Connection& database) {
-  return numberOf(database, "m", "(SELECT MAX(period_from) AS m FROM closed_months) c");
+  return numberOf(database, "m", "(SELECT MAX(period_from) AS m FROM closed_months WHERE closed_at > 0) c");
 }
 
 // The first month that may have something to bill.
@@ -58,6 +58,18 @@ Status checkOrder(Connection& database, const PriceBook& book, const Period& per
   return {};
 }
 
+// Tenants whose invoices of the month are written.
+Result<std::set<std::string>> invoiced(Connection& database, const Period& period) {
+  auto query = database.prepare("SELECT tenant FROM invoices WHERE period_from = ?1");
+  if (!query) return query.error();
+  query->bind(1, period.from);
+  std::set<std::string> tenants;
+  Statement::Step step{};
+  while ((step = query->step()) == Statement::Step::row) tenants.emplace(query->bytes(0));
+  if (step == Statement::Step::failed) return database.error();
+  return tenants;
+}
+
 // A tenant that got no invoice, and how far its chain was in the draft that says so.
 struct Blank {
   std::string tenantId;
@@ -65,6 +77,7 @@ struct Blank {
 };
 
 struct Round {
+  Period period;
   std::size_t lists = 0;  // in the book that the invoices are made with
   std::vector<Invoice> invoices;
   std::vector<Blank> blanks;
@@ -79,20 +92,17 @@ Result<Round> draftAll(Connection& database, const Period& period, const TenantN
   if (auto ordered = checkOrder(database, *book, period); !ordered) return ordered.error();
   if (const auto gap = firstGap(*book, period); gap != period.to)
     return Error{"rating", "no price list covers the hour of", utcText(gap), 0};
-  const auto present = listInvoices(database, "");
-  if (!present) return present.error();
-  std::set<std::string> closed;
-  for (const auto& one : *present) {
-    if (one.period == period) closed.insert(one.tenantId);
-  }
+  const auto closed = invoiced(database, period);
+  if (!closed) return closed.error();
   auto drafts = Drafts::open(database);
   if (!drafts) return drafts.error();
   const auto tenants = drafts->hours().tenants();
   if (!tenants) return tenants.error();
   Round round;
+  round.period = period;
   round.lists = book->size();
   for (const auto& tenant : *tenants) {
-    if (closed.contains(tenant)) {
+    if (closed->contains(tenant)) {
       ++round.present;
       continue;
     }
@@ -103,7 +113,9 @@ Result<Round> draftAll(Connection& database, const Period& period, const TenantN
       error.path = tenant + ": " + error.path;
       return error;
     }
-    if (invoice->lines.empty()) {
+    // Taxes of nothing are a line too.
+    if (std::all_of(invoice->lines.begin(), invoice->lines.end(),
+                    [](const InvoiceLine& line) { return line.kind == ChargeKind::tax; })) {
       round.blanks.push_back({tenant, invoice->lastRow});
       continue;
     }
@@ -119,6 +131,15 @@ Result<bool> sameBook(Connection& database, std::size_t lists) {
   return std::cmp_equal(count->value_or(0), lists);
 }
 
+// `now` 0: it is being closed.
+Status putMonth(Connection& database, const Period& period, std::int64_t now) {
+  auto put = database.prepare(
+      "INSERT INTO closed_months VALUES(?1, ?2, ?3)"
+      " ON CONFLICT(period_from) DO UPDATE SET closed_at = excluded.closed_at WHERE closed_months.closed_at = 0");
+  if (!put) return put.error();
+  return put->bind(1, period.from).bind(2, period.to).bind(3, now).run() ? Status() : Status(database.error());
+}
+
 // False: something was written since the drafts, by another process.
 Result<bool> record(Connection& database, const Round& round, Closing& closing) {
   auto recorder = Recorder::open(database);
@@ -130,6 +151,7 @@ Result<bool> record(Connection& database, const Round& round, Closing& closing) 
     const auto same = sameBook(database, round.lists);
     if (!same) return same.error();
     if (!*same) return false;
+    if (auto put = putMonth(database, round.period, 0); !put) return put.error();
     std::size_t written = 0;
     for (std::size_t i = at; i < std::min(at + kInvoicesAtOnce, round.invoices.size()); ++i) {
       const auto outcome = recorder->record(round.invoices[i]);
@@ -144,13 +166,13 @@ Result<bool> record(Connection& database, const Round& round, Closing& closing) 
 }
 
 // What came between the drafts and this moment for a tenant without an invoice is late from now on.
-Status markMoved(Connection& database, const Round& round, const Period& period) {
+Status markMoved(Connection& database, const Round& round) {
   auto moved = database.prepare(
       "INSERT INTO late SELECT d.tenant, ?1 FROM rolled d JOIN names n ON n.id = d.tenant"
       " WHERE n.text = ?2 AND d.number <> ?3 ON CONFLICT DO NOTHING");
   if (!moved) return moved.error();
   const auto mark = [&](const std::string& tenant, std::uint64_t lastRow) {
-    return moved->bind(1, period.from).bind(2, std::string_view(tenant)).bind(3, lastRow).run()
+    return moved->bind(1, round.period.from).bind(2, std::string_view(tenant)).bind(3, lastRow).run()
                ? Status()
                : Status(database.error());
   };
@@ -160,14 +182,10 @@ Status markMoved(Connection& database, const Round& round, const Period& period)
   if (!tenants) return tenants.error();
   std::map<std::string, std::uint64_t> drafted;
   for (const auto& blank : round.blanks) drafted.emplace(blank.tenantId, blank.lastRow);
-  const auto invoices = listInvoices(database, "");
-  if (!invoices) return invoices.error();
-  std::set<std::string> closed;
-  for (const auto& one : *invoices) {
-    if (one.period == period) closed.insert(one.tenantId);
-  }
+  const auto closed = invoiced(database, round.period);
+  if (!closed) return closed.error();
   for (const auto& tenant : *tenants) {
-    if (closed.contains(tenant)) continue;
+    if (closed->contains(tenant)) continue;
     const auto found = drafted.find(tenant);
     if (auto marked = mark(tenant, found == drafted.end() ? 0 : found->second); !marked) return marked;
   }
@@ -177,41 +195,32 @@ Status markMoved(Connection& database, const Round& round, const Period& period)
 Status markClosed(Connection& database, const PriceBook& book, const Period& period, std::int64_t now) {
   const auto last = lastClosed(database);
   if (!last) return last.error();
-  auto put = database.prepare("INSERT INTO closed_months VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING");
-  if (!put) return put.error();
   for (Period month = *last ? period : monthOf(book.front().from); month <= period; month = monthOf(month.to)) {
     if (firstGap(book, month) != month.to) continue;
-    if (!put->bind(1, month.from).bind(2, month.to).bind(3, now).run()) return database.error();
+    if (auto put = putMonth(database, month, now); !put) return put;
   }
   return {};
 }
 
 // The month is closed with this; false as record().
-Result<bool> finish(Connection& database, const Round& round, const Period& period, std::int64_t now) {
+Result<bool> finish(Connection& database, const Round& round, std::int64_t now) {
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun.error();
   const auto book = loadBook(database);
   if (!book) return book.error();
   if (book->size() != round.lists) return false;
-  if (auto marked = markMoved(database, round, period); !marked) return marked.error();
-  if (auto marked = markClosed(database, *book, period, now); !marked) return marked.error();
+  if (auto marked = markMoved(database, round); !marked) return marked.error();
+  if (auto marked = markClosed(database, *book, round.period, now); !marked) return marked.error();
   if (auto done = transaction.commit(); !done) return done.error();
   return true;
 }
 
 Result<bool> isClosed(Connection& database, const Period& period) {
-  auto query = database.prepare("SELECT 1 FROM closed_months WHERE period_from = ?1");
+  auto query = database.prepare("SELECT 1 FROM closed_months WHERE period_from = ?1 AND closed_at > 0");
   if (!query) return query.error();
   const auto step = query->bind(1, period.from).step();
   if (step == Statement::Step::failed) return database.error();
   return step == Statement::Step::row;
-}
-
-Result<std::size_t> invoicesOf(Connection& database, const Period& period) {
-  const auto invoices = listInvoices(database, "");
-  if (!invoices) return invoices.error();
-  return static_cast<std::size_t>(
-      std::count_if(invoices->begin(), invoices->end(), [&](const auto& one) { return one.period == period; }));
 }
 
 }  // namespace
@@ -222,9 +231,9 @@ Result<Closing> closeMonth(Connection& database, const Period& period, const Ten
   const auto before = isClosed(database, period);
   if (!before) return before.error();
   if (*before) {
-    auto present = invoicesOf(database, period);
+    const auto present = invoiced(database, period);
     if (!present) return present.error();
-    closing.present = *present;
+    closing.present = present->size();
     return closing;
   }
   for (int round = 0; round < kMostRounds; ++round) {
@@ -235,7 +244,7 @@ Result<Closing> closeMonth(Connection& database, const Period& period, const Ten
     const auto recorded = record(database, *drafted, closing);
     if (!recorded) return recorded.error();
     if (!*recorded) continue;
-    const auto done = finish(database, *drafted, period, now);
+    const auto done = finish(database, *drafted, now);
     if (!done) return done.error();
     if (*done) return closing;
   }
@@ -246,9 +255,7 @@ Status checkList(Connection& database, const PriceList& list) {
   auto book = loadBook(database);
   if (!book) return book.error();
   if (auto added = addTo(*book, list); !added) return added;
-  const auto billed = numberOf(database, "m",
-                               "(SELECT MAX(t) AS m FROM (SELECT MAX(period_to) AS t FROM closed_months UNION ALL"
-                               " SELECT MAX(period_to) AS t FROM invoices) e) f");
+  const auto billed = numberOf(database, "m", "(SELECT MAX(period_to) AS m FROM closed_months) c");
   if (!billed) return billed.error();
   if (*billed && list.from < **billed)
     return Error{"price list", "months are closed up to " + utcText(**billed) + ", and what they cost stays", "from",

@@ -65,12 +65,13 @@ Status readHours(Connection& database, Statement& statement, RatingInput& input)
 Status rollUpAll(Connection& database) {
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun;
-  // A tenant whose invoice is written is done with that month, also when the others' are not yet.
-  const std::string closed =
-      "JOIN names n ON n.id = r.tenant JOIN (SELECT period_from, period_to, tenant FROM invoices"
-      " UNION ALL SELECT period_from, period_to, NULL FROM closed_months) c"
-      " ON (c.tenant IS NULL OR c.tenant = n.text) AND r.window_from < c.period_to ";
-  const std::string late = "INSERT INTO late SELECT DISTINCT r.tenant, c.period_from " + kNewRows + closed;
+  // Few rows are of closed months, and the scalar finds them without a look at each. While a month is being closed, a
+  // tenant whose invoice is written is done with it already.
+  const std::string late = "INSERT INTO late SELECT DISTINCT r.tenant, c.period_from " + kNewRows +
+                           "AND r.window_from < (SELECT COALESCE(MAX(period_to), 0) FROM closed_months)"
+                           " JOIN names n ON n.id = r.tenant JOIN closed_months c ON r.window_from < c.period_to"
+                           " AND (c.closed_at > 0 OR EXISTS (SELECT 1 FROM invoices i WHERE i.tenant = n.text"
+                           " AND i.period_from = c.period_from)) ";
   for (const std::string& sql :
        {"INSERT INTO hours SELECT r.tenant, " + kHourOfRow + " AS hour, r.app, r.meter, " + kHigh + ", " + kLow + ' ' +
             kNewRows + "WHERE r.meter IN " + billable() +

@@ -60,7 +60,7 @@ Result<Drafts> Drafts::open(Connection& database) {
   auto prepared = database.prepare(
       {{&drafts.closed_,
         "SELECT 1 FROM invoices WHERE tenant = ?1 AND period_from = ?2"
-        " UNION ALL SELECT 1 FROM closed_months WHERE period_from = ?2"},
+        " UNION ALL SELECT 1 FROM closed_months WHERE period_from = ?2 AND closed_at > 0"},
        {&drafts.bodies_, "SELECT id, body FROM invoices WHERE tenant = ?1 AND period_from >= ?2 ORDER BY id"},
        {&drafts.credits_,
         "SELECT id, text, remaining FROM credits WHERE tenant = ?1 AND remaining > 0 ORDER BY created_at, id"}});

@@ -27,7 +27,8 @@ Result<std::uint64_t> lastRowBefore(Connection& database, const Invoice& invoice
 
 // Also those for which the tenant got no invoice.
 Result<std::set<Period>> monthsClosedBefore(Connection& database, const Period& period) {
-  auto query = database.prepare("SELECT period_from, period_to FROM closed_months WHERE period_from < ?1");
+  auto query =
+      database.prepare("SELECT period_from, period_to FROM closed_months WHERE period_from < ?1 AND closed_at > 0");
   if (!query) return query.error();
   query->bind(1, period.from);
   std::set<Period> months;

@@ -26,6 +26,7 @@ CREATE TABLE alerts(tenant {text} NOT NULL, period_from BIGINT NOT NULL, kind {t
   at BIGINT NOT NULL, PRIMARY KEY(tenant, period_from, kind));
 )";
 
+// One with closed_at 0 is being closed: some of its invoices are written.
 // Before there was this table, late usage of a tenant without an invoice was on none: it is on the tenant's next one.
 inline constexpr const char* kClosedMonths = R"(
 CREATE TABLE closed_months(period_from BIGINT PRIMARY KEY, period_to BIGINT NOT NULL, closed_at BIGINT NOT NULL);

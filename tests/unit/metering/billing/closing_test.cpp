@@ -1,5 +1,6 @@
 #include "metering/billing/closing.h"
 
+#include "metering/base/sql.h"
 #include "tests/unit/metering/billing/billing_fixture.h"
 
 namespace cloister::metering {
@@ -40,6 +41,13 @@ TEST_F(ClosingTest, aMonthThatIsClosedGetsNoInvoiceMore) {
   const auto again = close(kJanuary);
   EXPECT_EQ(again.closed + again.present, 0U);
   EXPECT_TRUE(billing_->invoices("")->empty());
+}
+
+TEST_F(ClosingTest, aTenantThatUsedNothingGetsNoInvoice) {
+  price("2026", "0.5");
+  use("tn-1", kJanuary.from, kCoreHour);
+  EXPECT_EQ(close(kJanuary).closed, 1U);
+  EXPECT_EQ(close(kFebruary).closed, 0U);  // and the tax on nothing is no line of its own
 }
 
 TEST_F(ClosingTest, aChangeOfPlanThatComesLateCorrectsTheFeesOfItsMonthAndOfThoseAfterIt) {
@@ -106,6 +114,45 @@ TEST_F(ClosingTest, aMonthThatNoListCoversWholeIsNotClosed) {
   EXPECT_EQ(closing.error().operation + ' ' + closing.error().path,
             "no price list covers the hour of 2026-01-10T00:00:00Z");
   EXPECT_TRUE(billing_->invoices("")->empty());
+}
+
+// 500 invoices are written at once.
+TEST_F(ClosingTest, aCloseThatEndedInBetweenIsCompletedByTheNext) {
+  constexpr unsigned kTenants = 700;
+  price("2026", "0.5");
+  UsageBatch batch{"nd-1", ++sequence_, "boot", {}};
+  const auto name = [](unsigned i) { return "tn-" + std::to_string(1000 + i); };
+  for (unsigned i = 0; i < kTenants; ++i) {
+    batch.rows.push_back({name(i), "ap", "in", Meter::cpu, kCoreHour, kJanuary.from, kJanuary.from + kSecond, ""});
+    ASSERT_TRUE(billing_->addCredit(name(i), "welcome", kMicros / 10, 1));
+  }
+  ASSERT_TRUE(ledger_->append(batch, kJanuary.from));
+  auto database = Connection::open(place_->location(), "test").value();
+  ASSERT_TRUE(
+      database.exec("{sqlite: CREATE TRIGGER no_more BEFORE INSERT ON invoices"
+                    " WHEN (SELECT COUNT(*) FROM invoices) >= 600 BEGIN SELECT RAISE(ABORT, 'no more'); END}"
+                    "{postgres: CREATE FUNCTION no_more() RETURNS trigger LANGUAGE plpgsql AS"
+                    " 'BEGIN IF (SELECT COUNT(*) FROM invoices) >= 600 THEN RAISE ''no more''; END IF;"
+                    " RETURN NEW; END'; CREATE TRIGGER no_more BEFORE INSERT ON invoices FOR EACH ROW"
+                    " EXECUTE FUNCTION no_more()}"));
+  EXPECT_FALSE(billing_->close(kJanuary, {}, kFebruary.to));
+  EXPECT_EQ(billing_->invoices("")->size(), 500U);
+  ASSERT_TRUE(database.exec("DROP TRIGGER no_more{postgres: ON invoices}"));
+  reopen();
+  // In between comes more, and the prices that some were invoiced with stay those of all.
+  use(name(0), kJanuary.from, kCoreHour);
+  use(name(kTenants - 1), kJanuary.from, kCoreHour);
+  EXPECT_FALSE(billing_->addPriceList(list("higher", "0.9", kJanuary.from + kHour)));
+  const auto closing = close(kJanuary);
+  EXPECT_EQ(closing.present, 500U);
+  EXPECT_EQ(closing.closed, 200U);
+  for (const unsigned i : {0U, 499U, 500U, kTenants - 1}) {
+    EXPECT_EQ(billing_->credits(name(i))->at(0).credit.remaining, 0) << i;
+    EXPECT_EQ(closed(name(i), kJanuary).total, i == kTenants - 1 ? 990'000 : 440'000) << i;
+  }
+  close(kFebruary);
+  EXPECT_EQ(correctionsIn(closed(name(0), kFebruary)).size(), 1U);
+  EXPECT_EQ(billing_->invoices("")->size(), kTenants + 1U);
 }
 
 }  // namespace
