@@ -24,11 +24,15 @@ std::string number(Meter meter) {
 
 const std::string kHigh = "CAST(SUM((r.quantity >> 32) & 4294967295) AS BIGINT)";
 const std::string kLow = "CAST(SUM(r.quantity & 4294967295) AS BIGINT)";
+const std::string kLongestMonth = std::to_string(31 * 24 * kHour);
 const std::string kHourOfRow = "r.window_from - r.window_from % 3600000000";
-// The rows of a chain that are not in `hours` yet.
+// The rows of a chain that are not in `hours` yet: by its tenant, for a database that begins with the rows reads the
+// whole ledger each time. It must be told.
 const std::string kNewRows =
-    "FROM heads h LEFT JOIN rolled d ON d.tenant = h.tenant JOIN rows r ON r.tenant = h.tenant"
-    " AND r.number > COALESCE(d.number, 0) AND r.number <= h.rows ";
+    "FROM heads h LEFT JOIN rolled d ON d.tenant = h.tenant "
+    "{sqlite: CROSS JOIN rows r ON r.tenant = h.tenant AND r.number > COALESCE(d.number, 0) AND r.number <= h.rows}"
+    "{postgres: JOIN LATERAL (SELECT * FROM rows w WHERE w.tenant = h.tenant AND w.number > COALESCE(d.number, 0)"
+    " AND w.number <= h.rows OFFSET 0) r ON TRUE} ";
 
 // What others say of plans changes no fee. Scalar, so that no database looks at batches but for these few rows.
 const std::string kOwnRow =
@@ -79,7 +83,8 @@ Status rollUpAll(Connection& database) {
             " high = hours.high + excluded.high, low = hours.low + excluded.low",
         "INSERT INTO lifecycle SELECT r.tenant, r.number, r.window_from, r.note " + kNewRows +
             "WHERE r.meter = " + number(Meter::lifecycle) + " AND " + kOwnRow,
-        late + "AND r.window_from >= c.period_from WHERE r.meter IN " + billable() + " ON CONFLICT DO NOTHING",
+        late + "AND c.period_from BETWEEN r.window_from - " + kLongestMonth + " AND r.window_from WHERE r.meter IN " +
+            billable() + " ON CONFLICT DO NOTHING",
         late + "JOIN names t ON t.id = r.note AND t.text LIKE 'plan %' WHERE r.meter = " + number(Meter::lifecycle) +
             " AND " + kOwnRow + " ON CONFLICT DO NOTHING",
         std::string("INSERT INTO rolled SELECT tenant, rows FROM heads WHERE rows > 0"
