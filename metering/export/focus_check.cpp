@@ -41,6 +41,42 @@ constexpr std::array kMandatory = {Column{"BilledCost", Null::no},
                                    Column{"PublisherName", Null::no},
                                    Column{"ServiceCategory", Null::no},
                                    Column{"ServiceName", Null::no}};
+constexpr std::array<std::string_view, 36> kOptional = {"AvailabilityZone",
+                                                        "BillingAccountType",
+                                                        "CapacityReservationId",
+                                                        "CapacityReservationStatus",
+                                                        "ChargeFrequency",
+                                                        "CommitmentDiscountCategory",
+                                                        "CommitmentDiscountId",
+                                                        "CommitmentDiscountName",
+                                                        "CommitmentDiscountQuantity",
+                                                        "CommitmentDiscountStatus",
+                                                        "CommitmentDiscountType",
+                                                        "CommitmentDiscountUnit",
+                                                        "ConsumedQuantity",
+                                                        "ConsumedUnit",
+                                                        "ContractedUnitPrice",
+                                                        "InvoiceId",
+                                                        "ListUnitPrice",
+                                                        "PricingCategory",
+                                                        "PricingCurrency",
+                                                        "PricingCurrencyContractedUnitPrice",
+                                                        "PricingCurrencyEffectiveCost",
+                                                        "PricingCurrencyListUnitPrice",
+                                                        "RegionId",
+                                                        "RegionName",
+                                                        "ResourceId",
+                                                        "ResourceName",
+                                                        "ResourceType",
+                                                        "ServiceSubcategory",
+                                                        "SkuId",
+                                                        "SkuMeter",
+                                                        "SkuPriceDetails",
+                                                        "SkuPriceId",
+                                                        "SubAccountId",
+                                                        "SubAccountName",
+                                                        "SubAccountType",
+                                                        "Tags"};
 constexpr std::array kNumbers = {"BilledCost",    "ContractedCost",      "EffectiveCost",   "ListCost",
                                  "ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "ConsumedQuantity"};
 constexpr std::array<std::string_view, 3> kLineage = {"x_LedgerFirstSeq", "x_LedgerLastSeq", "x_ChainHead"};
@@ -144,6 +180,14 @@ class Checker {
     for (const auto& column : kMandatory) {
       if (columns_.find(column.name) == columns_.end()) find(column.name, "is missing");
     }
+    for (const auto& name : header_) {
+      if (!isDefined(name) && !name.starts_with("x_")) find(name, "is no column of FOCUS 1.2, and has no x_ before it");
+    }
+  }
+
+  static bool isDefined(std::string_view name) {
+    return std::find(kOptional.begin(), kOptional.end(), name) != kOptional.end() ||
+           std::any_of(kMandatory.begin(), kMandatory.end(), [name](const Column& one) { return one.name == name; });
   }
 
   [[nodiscard]] const std::string& value(std::string_view column) const {
@@ -195,12 +239,24 @@ class Checker {
       find("ChargePeriodStart", "lies outside of the billing period, and the row is no correction");
   }
 
+  void mustBeNull(std::string_view column) {
+    if (!value(column).empty()) find(column, "must be null for " + value("ChargeCategory"));
+  }
+
   void checkPrices() {
     const auto& category = value("ChargeCategory");
     const bool correction = value("ChargeClass") == "Correction";
-    if (category == "Tax" && !(value("SkuId").empty() && value("SkuPriceId").empty())) find("SkuId", "a tax has none");
+    if (category == "Tax") {
+      for (const auto* column : {"SkuId", "SkuPriceId", "PricingQuantity", "PricingUnit", "ListUnitPrice",
+                                 "ContractedUnitPrice", "PricingCategory"})
+        mustBeNull(column);
+    }
+    if (category != "Usage") {
+      for (const auto* column : {"ConsumedQuantity", "ConsumedUnit"}) mustBeNull(column);
+    }
     if ((category != "Usage" && category != "Purchase") || correction) return;
-    for (const auto* column : {"PricingQuantity", "PricingUnit", "ListUnitPrice", "PricingCategory", "SkuId"}) {
+    for (const auto* column :
+         {"PricingQuantity", "PricingUnit", "ListUnitPrice", "PricingCategory", "SkuId", "SkuPriceId"}) {
       if (value(column).empty()) find(column, "must not be null for " + category);
     }
     if (category == "Usage" && (value("ConsumedQuantity").empty() || value("ConsumedUnit").empty()))

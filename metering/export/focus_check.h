@@ -1,13 +1,14 @@
 // Conformance of a FOCUS file (1.2): the rules of the specification for the columns that a host's file has, and for
 // each InvoiceId the sum of BilledCost. The specification's own validator is not in Debian.
 //
-// Rules: mandatory columns are there once; no value of theirs is empty but where the column may be null; moments are
-// UTC, periods begin before they end, charge periods of anything but corrections lie in the billing
-// period; numbers are plain decimals; the enumerations; a correction has ChargeClass; usage and purchases have
-// quantity, unit and price, whose product is ListCost, unless they are corrections; taxes have no SKU. Of the lineage
-// in x_ columns, where a file has it: ranges are such, a row of the chain has one hash, and credits, taxes and
-// adjustments rest on all rows that the invoice's other charges do. Threads: pure. Failures: findings "row 7, ListCost:
-// ...", at most kMostFindings.
+// Rules: mandatory columns are there once, and those that FOCUS does not define begin with x_; no value of the former
+// is empty but where the column may be null; moments are UTC, periods begin before they end, charge periods of anything
+// but corrections lie in the billing period; numbers are plain decimals; the enumerations; a correction has
+// ChargeClass; usage and purchases have SKU, quantity, unit and price, and the product of quantity and price is
+// ListCost, unless they are corrections; taxes have none of the four; nothing but usage is consumed. Of the lineage in
+// x_ columns, where a file has it: ranges are such, a row of the chain has one hash, and credits, taxes and adjustments
+// rest on all rows that the invoice's other charges do. Threads: pure. Failures: findings "row 7: ListCost: ...", at
+// most kMostFindings.
 #pragma once
 
 #include <functional>

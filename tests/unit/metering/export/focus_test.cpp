@@ -1,5 +1,8 @@
 #include "metering/export/focus.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "metering/export/documents.h"
 #include "metering/export/focus_check.h"
 #include "tests/unit/metering/export/exported_month.h"
@@ -24,6 +27,54 @@ class FocusTest : public ExportedMonth {
     const auto at = text.find(what);
     EXPECT_NE(at, std::string::npos) << what;
     return text.replace(at, what.size(), with);
+  }
+  // RFC 4180, of a file that is well formed.
+  static std::vector<std::vector<std::string>> records(const std::string& csv) {
+    std::vector<std::vector<std::string>> all(1, std::vector<std::string>(1));
+    bool quoted = false;
+    for (std::size_t at = 0; at < csv.size(); ++at) {
+      auto& field = all.back().back();
+      if (csv[at] == '"' && quoted && csv[at + 1] == '"') {
+        field += csv[++at];
+      } else if (csv[at] == '"') {
+        quoted = !quoted;
+      } else if (quoted || (csv[at] != ',' && csv[at] != '\r' && csv[at] != '\n')) {
+        field += csv[at];
+      } else if (csv[at] == ',') {
+        all.back().emplace_back();
+      } else if (csv[at] == '\n') {
+        all.emplace_back(1);
+      }
+    }
+    all.pop_back();
+    return all;
+  }
+  static std::size_t indexOf(const std::vector<std::string>& header, const std::string& column) {
+    const auto found = std::find(header.begin(), header.end(), column);
+    EXPECT_NE(found, header.end()) << column;
+    return static_cast<std::size_t>(found - header.begin());
+  }
+  // The file with another value in the first row of a category that is no correction.
+  static std::string changed(const std::string& csv, const std::string& category, const std::string& column,
+                             const std::string& with) {
+    auto rows = records(csv);
+    const auto at = indexOf(rows[0], column);
+    const auto row = std::find_if(rows.begin() + 1, rows.end(), [&, header = rows[0]](const auto& one) {
+      return one[indexOf(header, "ChargeCategory")] == category && one[indexOf(header, "ChargeClass")].empty();
+    });
+    EXPECT_NE(row, rows.end()) << category;
+    if (row != rows.end()) (*row)[at] = with;
+    std::string out;
+    for (const auto& one : rows) {
+      for (std::size_t i = 0; i < one.size(); ++i) out += (i == 0 ? "" : ",") + csvField(one[i]);
+      out += "\r\n";
+    }
+    return out;
+  }
+  static void expectOnly(const FocusReport& report, const std::string& column, const std::string& what) {
+    ASSERT_EQ(report.findings.size(), 1U)
+        << column << ' ' << what << ' ' << (report.findings.empty() ? "" : report.findings.back());
+    EXPECT_NE(report.findings[0].find(": " + column + ": " + what), std::string::npos) << report.findings[0];
   }
 };
 
@@ -62,6 +113,56 @@ TEST_F(FocusTest, theCheckerFindsWhatDoesNotConform) {
     const auto report = checkFocus(csv);
     ASSERT_FALSE(report.conforms()) << word;
     EXPECT_NE(report.findings.front().find(word), std::string::npos) << report.findings.front();
+  }
+}
+
+struct BadValue {
+  const char* category;
+  const char* column;
+  const char* value;
+  const char* finding;
+};
+
+TEST_F(FocusTest, whatACategoryMustAndMustNotHaveIsChecked) {
+  const auto good = write(kFebruary);
+  for (const auto& bad : {BadValue{"Tax", "PricingQuantity", "1", "must be null for Tax"},
+                          BadValue{"Tax", "PricingUnit", "Months", "must be null for Tax"},
+                          BadValue{"Tax", "ListUnitPrice", "1", "must be null for Tax"},
+                          BadValue{"Tax", "ContractedUnitPrice", "1", "must be null for Tax"},
+                          BadValue{"Tax", "PricingCategory", "Standard", "must be null for Tax"},
+                          BadValue{"Tax", "SkuId", "VAT", "must be null for Tax"},
+                          BadValue{"Tax", "SkuPriceId", "2026/VAT", "must be null for Tax"},
+                          BadValue{"Usage", "SkuPriceId", "", "must not be null for Usage"},
+                          BadValue{"Purchase", "SkuPriceId", "", "must not be null for Purchase"},
+                          BadValue{"Purchase", "ConsumedQuantity", "1", "must be null for Purchase"},
+                          BadValue{"Purchase", "ConsumedUnit", "ns", "must be null for Purchase"},
+                          BadValue{"Credit", "ConsumedQuantity", "1", "must be null for Credit"},
+                          BadValue{"Tax", "ConsumedQuantity", "1", "must be null for Tax"}})
+    expectOnly(checkFocus(changed(good, bad.category, bad.column, bad.value)), bad.column, bad.finding);
+}
+
+TEST_F(FocusTest, aColumnThatIsNotOfFocusBeginsWithX) {
+  const auto good = write(kFebruary);
+  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",x_Labels,")).conforms());
+  expectOnly(checkFocus(replaced(good, ",Tags,", ",Labels,")), "Labels", "is no column of FOCUS 1.2");
+  expectOnly(checkFocus(replaced(good, ",Tags,", ",X_Labels,")), "X_Labels", "is no column of FOCUS 1.2");
+  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",RegionName,")).conforms()) << "FOCUS defines it";
+}
+
+TEST_F(FocusTest, aRowOfTheLedgerHasOneHash) {
+  const auto other = changed(write(kFebruary), "Tax", "x_ChainHead", std::string(64, 'a'));
+  expectOnly(checkFocus(other), "x_ChainHead", "is another than that of a row before with the same x_LedgerLastSeq");
+  // Row numbers are a tenant's own.
+  EXPECT_TRUE(checkFocus(changed(other, "Tax", "BillingAccountId", "tn-2")).conforms());
+}
+
+TEST_F(FocusTest, creditsTaxesAndAdjustmentsCoverAllRowsOfTheInvoicesCharges) {
+  const auto good = write(kFebruary);
+  const auto adjusted = changed(good, "Credit", "ChargeCategory", "Adjustment");
+  ASSERT_TRUE(checkFocus(adjusted).conforms());
+  for (const auto& [csv, category] : {std::pair{good, "Credit"}, {good, "Tax"}, {adjusted, "Adjustment"}}) {
+    expectOnly(checkFocus(changed(csv, category, "x_LedgerFirstSeq", "2")), "x_LedgerFirstSeq", "leaves out rows");
+    expectOnly(checkFocus(changed(csv, category, "x_LedgerLastSeq", "3")), "x_LedgerLastSeq", "leaves out rows");
   }
 }
 
