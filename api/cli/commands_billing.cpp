@@ -21,6 +21,7 @@ struct BillingOptions {
   std::string id;
   std::string period;
   std::string format;
+  std::string focusVersion;
   std::string output;
   std::string key;
   std::vector<std::string> nodeKeys;
@@ -66,6 +67,10 @@ void printLines(std::ostream& out, const Poco::JSON::Object& invoice, const std:
 }
 
 int showInvoice(Context& context, const std::string& path, const BillingOptions& options, Query query) {
+  if (!options.focusVersion.empty()) {
+    if (options.format != "focus") throw UsageError("--focus-version: goes with -f focus alone");
+    query.emplace_back("focus_version", options.focusVersion);
+  }
   if (!options.format.empty() && options.format != "json") {
     query.emplace_back("format", options.format);
     put(context, context.api().send({.path = path, .query = query}).body, options.output);
@@ -152,18 +157,25 @@ int verify(Context& context, const BillingOptions& options) {
 }
 
 int checkFocusFile(Context& context, const BillingOptions& options) {
-  const auto report = metering::checkFocus(contentsOf(options.file));
+  const auto version = metering::parseFocusVersion(options.focusVersion).value_or(metering::FocusVersion::v12);
+  const auto report = metering::checkFocus(contentsOf(options.file), version);
   for (const auto& finding : report.findings)
     context.streams.err << fmt::format("cloister: {}: {}\n", printable(options.file), printable(finding));
   if (!report.conforms()) return 1;
-  context.streams.out << fmt::format("{}: conforms to FOCUS 1.2: {} rows\n", printable(options.file), report.rows);
+  context.streams.out << fmt::format("{}: conforms to FOCUS {}: {} rows\n", printable(options.file),
+                                     metering::focusVersionText(version), report.rows);
   for (const auto& [invoice, billed] : report.billed)
     context.streams.out << fmt::format("{}: BilledCost {}\n", printable(invoice), metering::moneyText(billed));
   return 0;
 }
 
+void addFocusVersion(CLI::App& verb, const Options& options, const std::string& help) {
+  verb.add_option("--focus-version", options->focusVersion, help)->check(CLI::IsMember({"1.2", "1.3"}));
+}
+
 void addFormat(CLI::App& verb, const Options& options, const std::vector<std::string>& formats) {
   verb.add_option("-f,--format", options->format, "what to write instead of a table")->check(CLI::IsMember(formats));
+  addFocusVersion(verb, options, "with -f focus, the version of FOCUS to write (default: 1.2)");
   verb.add_option("-O,--output-file", options->output, "the file to write to (default: standard output)");
 }
 
@@ -283,8 +295,9 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
 
 void addUsageVerbs(CLI::App& usage, Context& context) {
   const auto options = std::make_shared<BillingOptions>();
-  CLI::App* verb = addVerb(usage, "export", "write a month's usage as a file that can be checked elsewhere",
-                           {"usage export --period 2026-11 -O acme.statement", "usage export -f focus -O focus.csv"});
+  CLI::App* verb = addVerb(
+      usage, "export", "write a month's usage as a file that can be checked elsewhere",
+      {"usage export --period 2026-11 -O acme.statement", "usage export -f focus --focus-version 1.3 -O focus.csv"});
   verb->add_option("--period", options->period, "the month (default: this one)");
   options->format = "statement";
   addFormat(*verb, options, {"statement", "focus", "events"});
@@ -304,8 +317,9 @@ void addUsageVerbs(CLI::App& usage, Context& context) {
                    "a head that was kept, as ledger head -o json wrote it: the rows must still pass through it");
   onRun(*verb, context, [&context, options] { return verify(context, *options); });
   verb = addVerb(usage, "check-focus", "check a FOCUS file against the specification's rules, offline",
-                 {"usage check-focus focus.csv"});
+                 {"usage check-focus focus.csv", "usage check-focus focus.csv --focus-version 1.3"});
   verb->add_option("file", options->file, "the file, as CSV")->required();
+  addFocusVersion(*verb, options, "the version of FOCUS to check against (default: 1.2)");
   onRun(*verb, context, [&context, options] { return checkFocusFile(context, *options); });
   verb = addVerb(usage, "key", "print the public key that statements are signed with",
                  {"usage key >provider.pub", "usage key --nodes >hosts.pub"});

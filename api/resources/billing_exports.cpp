@@ -43,8 +43,24 @@ Answer statement(const Services& services, Request& request, const metering::Inv
   return stream.finish();
 }
 
-Answer show(const Services& services, Request& request, const metering::Invoice& invoice) {
-  const auto format = request.query("format").value_or("json");
+struct Wanted {
+  std::string format;
+  metering::FocusVersion focusVersion = metering::FocusVersion::v12;
+};
+
+Wanted wantedIn(const Request& request) {
+  Wanted wanted{request.query("format").value_or("json")};
+  const auto version = request.query("focus_version");
+  if (!version) return wanted;
+  if (wanted.format != "focus") throw invalidField("focus_version", "goes with format=focus alone");
+  const auto known = metering::parseFocusVersion(*version);
+  if (!known) throw invalidField("focus_version", "must be 1.2 or 1.3");
+  wanted.focusVersion = *known;
+  return wanted;
+}
+
+Answer show(const Services& services, Request& request, const metering::Invoice& invoice, const Wanted& wanted) {
+  const auto& format = wanted.format;
   if (format == "json") return answerWith(parsed(metering::toJson(invoice)));
   if (format == "statement") return statement(services, request, invoice);
   const auto names = appNamesOf(services, invoice.tenantId);
@@ -59,7 +75,7 @@ Answer show(const Services& services, Request& request, const metering::Invoice&
   }
   if (format == "focus") {
     metering::writeFocus(invoice, good(services.billing.chargesOf(invoice)), good(services.billing.lineageOf(invoice)),
-                         {services.config.provider, services.config.region, names}, sink);
+                         {services.config.provider, services.config.region, names, wanted.focusVersion}, sink);
     return file(std::move(text), "text/csv; charset=utf-8");
   }
   throw invalidField("format", "must be json, csv, html, focus, events or statement");
@@ -95,13 +111,16 @@ metering::Invoice draftOf(const Services& services, const model::Tenant& tenant,
 }
 
 void addBillingExports(Router& router, const Services& services) {
-  router.add("GET", "/v1/invoices/{id}", Access::any,
-             [services](Request& request) { return show(services, request, invoiceOf(services, request)); });
+  router.add("GET", "/v1/invoices/{id}", Access::any, [services](Request& request) {
+    const auto wanted = wantedIn(request);
+    return show(services, request, invoiceOf(services, request), wanted);
+  });
   // The month's invoice, or a draft while it is not closed.
   router.add("GET", "/v1/periods/{period}/invoice", Access::tenant, [services](Request& request) {
     const auto period = monthIn(request);
+    const auto wanted = wantedIn(request);
     auto closed = good(services.billing.invoice(metering::invoiceId(request.tenant->id, period)));
-    return show(services, request, closed ? *closed : draftOf(services, *request.tenant, period));
+    return show(services, request, closed ? *closed : draftOf(services, *request.tenant, period), wanted);
   });
   router.add("GET", "/v1/signing-key", Access::open, [services](Request&) {
     auto out = newObject();

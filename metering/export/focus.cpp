@@ -7,16 +7,51 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-constexpr std::array kColumns = {"BilledCost",        "BillingAccountId",   "BillingAccountName", "BillingCurrency",
-                                 "BillingPeriodEnd",  "BillingPeriodStart", "ChargeCategory",     "ChargeClass",
-                                 "ChargeDescription", "ChargeFrequency",    "ChargePeriodEnd",    "ChargePeriodStart",
-                                 "ConsumedQuantity",  "ConsumedUnit",       "ContractedCost",     "ContractedUnitPrice",
-                                 "EffectiveCost",     "InvoiceId",          "InvoiceIssuerName",  "ListCost",
-                                 "ListUnitPrice",     "PricingCategory",    "PricingQuantity",    "PricingUnit",
-                                 "ProviderName",      "PublisherName",      "RegionId",           "ResourceId",
-                                 "ResourceName",      "ServiceCategory",    "ServiceName",        "SkuId",
-                                 "SkuPriceId",        "SubAccountId",       "SubAccountName",     "Tags",
-                                 "x_LedgerFirstSeq",  "x_LedgerLastSeq",    "x_ChainHead"};
+constexpr std::array kColumns = {"BilledCost",
+                                 "BillingAccountId",
+                                 "BillingAccountName",
+                                 "BillingCurrency",
+                                 "BillingPeriodEnd",
+                                 "BillingPeriodStart",
+                                 "ChargeCategory",
+                                 "ChargeClass",
+                                 "ChargeDescription",
+                                 "ChargeFrequency",
+                                 "ChargePeriodEnd",
+                                 "ChargePeriodStart",
+                                 "ConsumedQuantity",
+                                 "ConsumedUnit",
+                                 "ContractedCost",
+                                 "ContractedUnitPrice",
+                                 "EffectiveCost",
+                                 "HostProviderName",
+                                 "InvoiceId",
+                                 "InvoiceIssuerName",
+                                 "ListCost",
+                                 "ListUnitPrice",
+                                 "PricingCategory",
+                                 "PricingQuantity",
+                                 "PricingUnit",
+                                 "ProviderName",
+                                 "PublisherName",
+                                 "RegionId",
+                                 "ResourceId",
+                                 "ResourceName",
+                                 "ServiceCategory",
+                                 "ServiceName",
+                                 "ServiceProviderName",
+                                 "SkuId",
+                                 "SkuPriceId",
+                                 "SubAccountId",
+                                 "SubAccountName",
+                                 "Tags",
+                                 "x_LedgerFirstSeq",
+                                 "x_LedgerLastSeq",
+                                 "x_ChainHead"};
+
+bool isColumnOf(FocusVersion version, std::string_view column) {
+  return version >= FocusVersion::v13 || (column != "HostProviderName" && column != "ServiceProviderName");
+}
 
 // Enough for a product with a price of nine digits to be right to the micro-unit.
 constexpr unsigned kQuantityDigits = 15;
@@ -95,6 +130,7 @@ class Writer {
            cost,
            price,
            cost,
+           context_.issuer,
            invoice_.id,
            context_.issuer,
            cost,
@@ -109,6 +145,7 @@ class Writer {
            appName,
            usage ? std::string(serviceCategory(entry.meter)) : "Other",
            usage ? std::string(serviceName(entry.meter)) : "Account",
+           context_.issuer,
            entry.kind == ChargeKind::tax ? "" : entry.sku,
            entry.kind == ChargeKind::tax || entry.priceList.empty() ? "" : entry.priceList + '/' + entry.sku,
            entry.appId,
@@ -120,9 +157,12 @@ class Writer {
   }
 
  private:
+  // `row` has a field for each of kColumns.
   void write(const Row& row) {
     std::string text;
-    for (const auto& field : row) text += (&field == &row.front() ? "" : ",") + csvField(field);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (isColumnOf(context_.version, kColumns[i])) text += (i == 0 ? "" : ",") + csvField(row[i]);
+    }
     sink_(text + "\r\n");
   }
   const Invoice& invoice_;

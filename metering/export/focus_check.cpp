@@ -19,6 +19,7 @@ enum class Null { no, yes };
 struct Column {
   std::string_view name;
   Null nullable;
+  FocusVersion since = FocusVersion::v12;
 };
 constexpr std::array kMandatory = {Column{"BilledCost", Null::no},
                                    Column{"BillingAccountId", Null::no},
@@ -40,7 +41,9 @@ constexpr std::array kMandatory = {Column{"BilledCost", Null::no},
                                    Column{"ProviderName", Null::no},
                                    Column{"PublisherName", Null::no},
                                    Column{"ServiceCategory", Null::no},
-                                   Column{"ServiceName", Null::no}};
+                                   Column{"ServiceName", Null::no},
+                                   Column{"ServiceProviderName", Null::no, FocusVersion::v13},
+                                   Column{"HostProviderName", Null::yes, FocusVersion::v13}};
 constexpr std::array<std::string_view, 36> kOptional = {"AvailabilityZone",
                                                         "BillingAccountType",
                                                         "CapacityReservationId",
@@ -77,6 +80,9 @@ constexpr std::array<std::string_view, 36> kOptional = {"AvailabilityZone",
                                                         "SubAccountName",
                                                         "SubAccountType",
                                                         "Tags"};
+constexpr std::array<std::string_view, 6> kOptionalSince13 = {"AllocatedMethodDetails", "AllocatedMethodId",
+                                                              "AllocatedResourceId",    "AllocatedResourceName",
+                                                              "AllocatedTags",          "ContractApplied"};
 constexpr std::array kNumbers = {"BilledCost",    "ContractedCost",      "EffectiveCost",   "ListCost",
                                  "ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "ConsumedQuantity"};
 constexpr std::array<std::string_view, 3> kLineage = {"x_LedgerFirstSeq", "x_LedgerLastSeq", "x_ChainHead"};
@@ -145,7 +151,7 @@ struct InvoiceRows {
 
 class Checker {
  public:
-  explicit Checker(const std::string& csv) : csv_(csv) {}
+  Checker(const std::string& csv, FocusVersion version) : csv_(csv), version_(version) {}
 
   FocusReport run() {
     std::size_t at = 0;
@@ -178,16 +184,20 @@ class Checker {
       if (!columns_.emplace(header_[i], i).second) find(header_[i], "stands there twice");
     }
     for (const auto& column : kMandatory) {
-      if (columns_.find(column.name) == columns_.end()) find(column.name, "is missing");
+      if (isIn(column) && columns_.find(column.name) == columns_.end()) find(column.name, "is missing");
     }
     for (const auto& name : header_) {
-      if (!isDefined(name) && !name.starts_with("x_")) find(name, "is no column of FOCUS 1.2, and has no x_ before it");
+      if (!isDefined(name) && !name.starts_with("x_"))
+        find(name, "is no column of FOCUS " + std::string(focusVersionText(version_)) + ", and has no x_ before it");
     }
   }
 
-  static bool isDefined(std::string_view name) {
-    return std::find(kOptional.begin(), kOptional.end(), name) != kOptional.end() ||
-           std::any_of(kMandatory.begin(), kMandatory.end(), [name](const Column& one) { return one.name == name; });
+  [[nodiscard]] bool isIn(const Column& column) const { return column.since <= version_; }
+  [[nodiscard]] bool isDefined(std::string_view name) const {
+    const auto has = [name](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    return has(kOptional) || (version_ == FocusVersion::v13 && has(kOptionalSince13)) ||
+           std::any_of(kMandatory.begin(), kMandatory.end(),
+                       [this, name](const Column& one) { return isIn(one) && one.name == name; });
   }
 
   [[nodiscard]] const std::string& value(std::string_view column) const {
@@ -198,7 +208,8 @@ class Checker {
 
   void checkRow() {
     for (const auto& column : kMandatory) {
-      if (column.nullable == Null::no && value(column.name).empty()) find(column.name, "must not be null");
+      if (isIn(column) && column.nullable == Null::no && value(column.name).empty())
+        find(column.name, "must not be null");
     }
     for (const auto* column : kNumbers) {
       if (const auto& text = value(column); !text.empty() && !isDecimal(text)) find(column, "is no plain decimal");
@@ -211,6 +222,7 @@ class Checker {
         !std::all_of(currency.begin(), currency.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))
       find("BillingCurrency", "is no ISO 4217 code");
     checkPeriods();
+    checkHost();
     checkPrices();
     checkLineage();
     if (const auto cost = parseMoney(value("BilledCost"))) {
@@ -237,6 +249,13 @@ class Checker {
     if (*from >= *to) find("ChargePeriodEnd", "is not after its start");
     if (value("ChargeClass").empty() && (*from < *billingFrom || *to > *billingTo))
       find("ChargePeriodStart", "lies outside of the billing period, and the row is no correction");
+  }
+
+  // What is taxed or adjusted may be on several hosts.
+  void checkHost() {
+    if (version_ < FocusVersion::v13 || !value("HostProviderName").empty()) return;
+    const auto& category = value("ChargeCategory");
+    if (category != "Tax" && category != "Adjustment") find("HostProviderName", "must not be null for " + category);
   }
 
   void mustBeNull(std::string_view column) {
@@ -314,6 +333,7 @@ class Checker {
   }
 
   const std::string& csv_;
+  FocusVersion version_;
   FocusReport report_;
   Fields header_;
   Fields fields_;
@@ -324,8 +344,8 @@ class Checker {
 
 }  // namespace
 
-FocusReport checkFocus(const std::string& csv) {
-  return Checker(csv).run();
+FocusReport checkFocus(const std::string& csv, FocusVersion version) {
+  return Checker(csv, version).run();
 }
 
 }  // namespace cloister::metering

@@ -1,7 +1,7 @@
 // Units that prices are quoted in, and which meters can be sold by them.
 //
 // A pricing unit is a whole number of a meter's base units (usage.h): a core-hour is 3.6 x 10^12 ns. GB is 10^9 bytes,
-// GiB 2^30. `focus` is the name in FOCUS's unit format (FOCUS 1.2, PricingUnit).
+// GiB 2^30. `focus` is the name in FOCUS's unit format (PricingUnit).
 // Threads: constants. Failures: findUnit() gives null for an unknown name.
 #pragma once
 

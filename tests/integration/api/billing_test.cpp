@@ -111,9 +111,14 @@ TEST_F(Billing, AMonthIsClosedOnceAndItsTenantCanCheckIt) {
   forged[forged.size() / 2] ^= 1;
   EXPECT_FALSE(verify(forged, key).holds());
 
-  const auto focus = metering::checkFocus(alice.send("GET", "/v1/invoices/" + id + "?format=focus").body);
-  EXPECT_TRUE(focus.conforms()) << focus.findings.front();
-  EXPECT_EQ(focus.billed.at(id), metering::parseMoney(invoice.text("total")));
+  for (const auto& [query, version] :
+       {std::pair{"", "1.2"}, {"&focus_version=1.2", "1.2"}, {"&focus_version=1.3", "1.3"}}) {
+    const auto file = alice.send("GET", "/v1/invoices/" + id + "?format=focus" + query).body;
+    const auto focus = metering::checkFocus(file, *metering::parseFocusVersion(version));
+    EXPECT_TRUE(focus.conforms()) << query << focus.findings.front();
+    EXPECT_EQ(focus.billed.at(id), metering::parseMoney(invoice.text("total")));
+    EXPECT_EQ(alice.send("GET", "/v1/periods/" + period + "/invoice?format=focus" + query).body, file);
+  }
   EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=html").body.find("Hoster"), std::string::npos);
   EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=csv").body.find("Total"), std::string::npos);
   EXPECT_NE(alice.send("GET", "/v1/invoices/" + id + "?format=events").body.find("cloister.usage.hour.v1"),

@@ -51,6 +51,64 @@ TEST(InvoiceCommand, AnOutputFileTakesWhateverIsShown) {
   EXPECT_EQ(nowhere.err, "cloister: /absent/file: cannot be written\n");
 }
 
+TEST(FocusVersionOption, IsAskedForOfTheServer) {
+  const TestServer server(
+      [](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 200, "a,b\n"); });
+  for (const auto& verb : {std::vector<std::string>{"invoice", "show", "inv-1"},
+                           {"invoice", "preview", "--period", "2026-11"},
+                           {"usage", "export", "--period", "2026-11"}}) {
+    const auto with = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), verb.begin(), verb.end());
+      return cloister(more, server.url());
+    };
+    const auto before = server.asked().size();
+    EXPECT_EQ(with({"-f", "focus", "--focus-version", "1.3"}).out, "a,b\n");
+    EXPECT_EQ(with({"-f", "focus", "--focus-version", "1.2"}).out, "a,b\n");
+    EXPECT_EQ(with({"-f", "focus"}).out, "a,b\n");
+    const auto asked = server.asked();
+    ASSERT_EQ(asked.size(), before + 3);
+    EXPECT_TRUE(asked[before].uri.ends_with("?focus_version=1.3&format=focus")) << asked[before].uri;
+    EXPECT_TRUE(asked[before + 1].uri.ends_with("?focus_version=1.2&format=focus")) << asked[before + 1].uri;
+    EXPECT_TRUE(asked[before + 2].uri.ends_with("?format=focus")) << "the server knows the default";
+    const auto unknown = with({"-f", "focus", "--focus-version", "1.4"});
+    EXPECT_EQ(unknown.code, 2);
+    EXPECT_NE(unknown.err.find("--focus-version"), std::string::npos) << unknown.err;
+    for (const auto& elsewhere : {with({"--focus-version", "1.3"}), with({"-f", "events", "--focus-version", "1.3"})}) {
+      EXPECT_EQ(elsewhere.code, 2);
+      EXPECT_NE(elsewhere.err.find("--focus-version: goes with -f focus alone"), std::string::npos) << elsewhere.err;
+    }
+    EXPECT_EQ(server.asked().size(), before + 3);
+  }
+}
+
+TEST(FocusVersionOption, IsWhatAFileIsCheckedAgainst) {
+  const test::TemporaryDirectory directory;
+  const std::string file = directory.path() / "focus.csv";
+  // Mandatory columns alone, of a tax.
+  const std::string columns =
+      "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,"
+      "ChargeCategory,ChargeClass,ChargeDescription,ChargePeriodEnd,ChargePeriodStart,ContractedCost,EffectiveCost,"
+      "InvoiceIssuerName,ListCost,PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceName";
+  const std::string row =
+      "1,tn-1,acme,EUR,2026-12-01T00:00:00Z,2026-11-01T00:00:00Z,Tax,,VAT,2026-12-01T00:00:00Z,2026-11-01T00:00:00Z,"
+      "1,1,Hoster,1,,,Hoster,Hoster,Other,Account";
+  const auto check = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"usage", "check-focus", file});
+    return cloister(more);
+  };
+  std::ofstream(file) << columns << "\r\n" << row << "\r\n";
+  EXPECT_NE(check({}).out.find("conforms to FOCUS 1.2: 1 rows"), std::string::npos) << check({}).err;
+  EXPECT_EQ(check({"--focus-version", "1.2"}).out, check({}).out);
+  const auto old = check({"--focus-version", "1.3"});
+  EXPECT_EQ(old.code, 1);
+  EXPECT_NE(old.err.find("ServiceProviderName: is missing"), std::string::npos) << old.err;
+
+  std::ofstream(file) << columns << ",ServiceProviderName,HostProviderName\r\n" << row << ",Hoster,Hoster\r\n";
+  EXPECT_EQ(check({}).code, 1);
+  EXPECT_NE(check({"--focus-version", "1.3"}).out.find("conforms to FOCUS 1.3: 1 rows"), std::string::npos);
+  EXPECT_EQ(check({"--focus-version", "1.4"}).code, 2);
+}
+
 TEST(PriceCommand, ShowsAListAndChecksAFile) {
   const test::TemporaryDirectory directory;
   const auto file = directory.path() / "prices.toml";

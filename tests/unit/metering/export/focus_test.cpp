@@ -12,14 +12,14 @@ namespace {
 
 class FocusTest : public ExportedMonth {
  protected:
-  std::string write(const Period& period) {
+  std::string write(const Period& period, FocusVersion version = FocusVersion::v12) {
     const auto invoice = closed(period);
     const auto charges = billing_->chargesOf(invoice);
     EXPECT_TRUE(charges) << charges.error().message();
     std::string csv;
     const auto lineage = billing_->lineageOf(invoice);
     EXPECT_TRUE(lineage) << lineage.error().message();
-    writeFocus(invoice, *charges, *lineage, {"Hoster, \"Inc\"", "local", {{"ap-1", "shop"}}},
+    writeFocus(invoice, *charges, *lineage, {"Hoster, \"Inc\"", "local", {{"ap-1", "shop"}}, version},
                [&](std::string_view text) { csv += text; });
     return csv;
   }
@@ -79,8 +79,11 @@ class FocusTest : public ExportedMonth {
 };
 
 TEST_F(FocusTest, conformsAndAddsUpToTheInvoice) {
-  for (const auto& period : {kJanuary, kFebruary}) {
-    const auto report = checkFocus(write(period));
+  for (const auto& [period, version] : {std::pair{kJanuary, FocusVersion::v12},
+                                        {kFebruary, FocusVersion::v12},
+                                        {kJanuary, FocusVersion::v13},
+                                        {kFebruary, FocusVersion::v13}}) {
+    const auto report = checkFocus(write(period, version), version);
     EXPECT_TRUE(report.conforms()) << report.findings.front();
     EXPECT_GT(report.rows, 20U);
     ASSERT_EQ(report.billed.size(), 1U);
@@ -110,7 +113,7 @@ TEST_F(FocusTest, theCheckerFindsWhatDoesNotConform) {
       {good + "1,2,3\r\n", "fields"},
       {"", "empty"}};
   for (const auto& [csv, word] : bad) {
-    const auto report = checkFocus(csv);
+    const auto report = checkFocus(csv, FocusVersion::v12);
     ASSERT_FALSE(report.conforms()) << word;
     EXPECT_NE(report.findings.front().find(word), std::string::npos) << report.findings.front();
   }
@@ -124,46 +127,89 @@ struct BadValue {
 };
 
 TEST_F(FocusTest, whatACategoryMustAndMustNotHaveIsChecked) {
-  const auto good = write(kFebruary);
-  for (const auto& bad : {BadValue{"Tax", "PricingQuantity", "1", "must be null for Tax"},
-                          BadValue{"Tax", "PricingUnit", "Months", "must be null for Tax"},
-                          BadValue{"Tax", "ListUnitPrice", "1", "must be null for Tax"},
-                          BadValue{"Tax", "ContractedUnitPrice", "1", "must be null for Tax"},
-                          BadValue{"Tax", "PricingCategory", "Standard", "must be null for Tax"},
-                          BadValue{"Tax", "SkuId", "VAT", "must be null for Tax"},
-                          BadValue{"Tax", "SkuPriceId", "2026/VAT", "must be null for Tax"},
-                          BadValue{"Usage", "SkuPriceId", "", "must not be null for Usage"},
-                          BadValue{"Purchase", "SkuPriceId", "", "must not be null for Purchase"},
-                          BadValue{"Purchase", "ConsumedQuantity", "1", "must be null for Purchase"},
-                          BadValue{"Purchase", "ConsumedUnit", "ns", "must be null for Purchase"},
-                          BadValue{"Credit", "ConsumedQuantity", "1", "must be null for Credit"},
-                          BadValue{"Tax", "ConsumedQuantity", "1", "must be null for Tax"}})
-    expectOnly(checkFocus(changed(good, bad.category, bad.column, bad.value)), bad.column, bad.finding);
+  for (const auto version : {FocusVersion::v12, FocusVersion::v13}) {
+    const auto good = write(kFebruary, version);
+    for (const auto& bad : {BadValue{"Tax", "PricingQuantity", "1", "must be null for Tax"},
+                            BadValue{"Tax", "PricingUnit", "Months", "must be null for Tax"},
+                            BadValue{"Tax", "ListUnitPrice", "1", "must be null for Tax"},
+                            BadValue{"Tax", "ContractedUnitPrice", "1", "must be null for Tax"},
+                            BadValue{"Tax", "PricingCategory", "Standard", "must be null for Tax"},
+                            BadValue{"Tax", "SkuId", "VAT", "must be null for Tax"},
+                            BadValue{"Tax", "SkuPriceId", "2026/VAT", "must be null for Tax"},
+                            BadValue{"Usage", "SkuPriceId", "", "must not be null for Usage"},
+                            BadValue{"Purchase", "SkuPriceId", "", "must not be null for Purchase"},
+                            BadValue{"Purchase", "ConsumedQuantity", "1", "must be null for Purchase"},
+                            BadValue{"Purchase", "ConsumedUnit", "ns", "must be null for Purchase"},
+                            BadValue{"Credit", "ConsumedQuantity", "1", "must be null for Credit"},
+                            BadValue{"Tax", "ConsumedQuantity", "1", "must be null for Tax"}})
+      expectOnly(checkFocus(changed(good, bad.category, bad.column, bad.value), version), bad.column, bad.finding);
+  }
 }
 
 TEST_F(FocusTest, aColumnThatIsNotOfFocusBeginsWithX) {
   const auto good = write(kFebruary);
-  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",x_Labels,")).conforms());
-  expectOnly(checkFocus(replaced(good, ",Tags,", ",Labels,")), "Labels", "is no column of FOCUS 1.2");
-  expectOnly(checkFocus(replaced(good, ",Tags,", ",X_Labels,")), "X_Labels", "is no column of FOCUS 1.2");
-  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",RegionName,")).conforms()) << "FOCUS defines it";
+  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",x_Labels,"), FocusVersion::v12).conforms());
+  expectOnly(checkFocus(replaced(good, ",Tags,", ",Labels,"), FocusVersion::v12), "Labels",
+             "is no column of FOCUS 1.2");
+  expectOnly(checkFocus(replaced(good, ",Tags,", ",X_Labels,"), FocusVersion::v12), "X_Labels",
+             "is no column of FOCUS 1.2");
+  EXPECT_TRUE(checkFocus(replaced(good, ",Tags,", ",RegionName,"), FocusVersion::v12).conforms()) << "FOCUS defines it";
 }
 
 TEST_F(FocusTest, aRowOfTheLedgerHasOneHash) {
   const auto other = changed(write(kFebruary), "Tax", "x_ChainHead", std::string(64, 'a'));
-  expectOnly(checkFocus(other), "x_ChainHead", "is another than that of a row before with the same x_LedgerLastSeq");
+  expectOnly(checkFocus(other, FocusVersion::v12), "x_ChainHead",
+             "is another than that of a row before with the same x_LedgerLastSeq");
   // Row numbers are a tenant's own.
-  EXPECT_TRUE(checkFocus(changed(other, "Tax", "BillingAccountId", "tn-2")).conforms());
+  EXPECT_TRUE(checkFocus(changed(other, "Tax", "BillingAccountId", "tn-2"), FocusVersion::v12).conforms());
 }
 
 TEST_F(FocusTest, creditsTaxesAndAdjustmentsCoverAllRowsOfTheInvoicesCharges) {
   const auto good = write(kFebruary);
   const auto adjusted = changed(good, "Credit", "ChargeCategory", "Adjustment");
-  ASSERT_TRUE(checkFocus(adjusted).conforms());
+  ASSERT_TRUE(checkFocus(adjusted, FocusVersion::v12).conforms());
   for (const auto& [csv, category] : {std::pair{good, "Credit"}, {good, "Tax"}, {adjusted, "Adjustment"}}) {
-    expectOnly(checkFocus(changed(csv, category, "x_LedgerFirstSeq", "2")), "x_LedgerFirstSeq", "leaves out rows");
-    expectOnly(checkFocus(changed(csv, category, "x_LedgerLastSeq", "3")), "x_LedgerLastSeq", "leaves out rows");
+    expectOnly(checkFocus(changed(csv, category, "x_LedgerFirstSeq", "2"), FocusVersion::v12), "x_LedgerFirstSeq",
+               "leaves out rows");
+    expectOnly(checkFocus(changed(csv, category, "x_LedgerLastSeq", "3"), FocusVersion::v12), "x_LedgerLastSeq",
+               "leaves out rows");
   }
+}
+
+TEST_F(FocusTest, aFileOfOneVersionIsNoneOfTheOther) {
+  const auto old = checkFocus(write(kFebruary), FocusVersion::v13);
+  ASSERT_FALSE(old.conforms());
+  EXPECT_EQ(old.findings[0], "row 0: ServiceProviderName: is missing");
+  EXPECT_EQ(old.findings[1], "row 0: HostProviderName: is missing");
+  const auto later = checkFocus(write(kFebruary, FocusVersion::v13), FocusVersion::v12);
+  ASSERT_EQ(later.findings.size(), 2U);
+  EXPECT_EQ(later.findings[0], "row 0: HostProviderName: is no column of FOCUS 1.2, and has no x_ before it");
+  EXPECT_EQ(later.findings[1], "row 0: ServiceProviderName: is no column of FOCUS 1.2, and has no x_ before it");
+}
+
+TEST_F(FocusTest, version13AddsTwoProvidersAndKeepsTheOthers) {
+  const auto good = write(kFebruary, FocusVersion::v13);
+  const auto rows = records(good);
+  for (const char* column : {"ServiceProviderName", "HostProviderName", "ProviderName", "PublisherName"}) {
+    EXPECT_EQ(rows[1][indexOf(rows[0], column)], "Hoster, \"Inc\"") << column;
+    EXPECT_FALSE(checkFocus(replaced(good, std::string(",") + column + ',', ",x_None,"), FocusVersion::v13).conforms())
+        << column;
+  }
+  for (const char* column : {"ServiceProviderName", "ProviderName", "PublisherName"})
+    expectOnly(checkFocus(changed(good, "Tax", column, ""), FocusVersion::v13), column, "must not be null");
+  for (const char* category : {"Usage", "Purchase", "Credit"})
+    expectOnly(checkFocus(changed(good, category, "HostProviderName", ""), FocusVersion::v13), "HostProviderName",
+               std::string("must not be null for ") + category);
+  EXPECT_TRUE(checkFocus(changed(good, "Tax", "HostProviderName", ""), FocusVersion::v13).conforms());
+  const auto adjusted = changed(good, "Credit", "ChargeCategory", "Adjustment");
+  EXPECT_TRUE(checkFocus(changed(adjusted, "Adjustment", "HostProviderName", ""), FocusVersion::v13).conforms());
+}
+
+TEST_F(FocusTest, columnsThat13AddsAreCustomOnesIn12) {
+  const auto allocated = replaced(write(kFebruary), ",Tags,", ",AllocatedTags,");
+  expectOnly(checkFocus(allocated, FocusVersion::v12), "AllocatedTags", "is no column of FOCUS 1.2");
+  EXPECT_TRUE(checkFocus(replaced(write(kFebruary, FocusVersion::v13), ",Tags,", ",AllocatedTags,"), FocusVersion::v13)
+                  .conforms());
 }
 
 TEST_F(FocusTest, documentsSayWhatTheInvoiceSays) {
