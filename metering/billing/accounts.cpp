@@ -1,25 +1,28 @@
 #include "metering/billing/accounts.h"
 
+#include <algorithm>
+
+#include "metering/billing/invoices.h"
+
 namespace cloister::metering {
 namespace {
 
 constexpr std::string_view kHard = "hard";
 constexpr std::string_view kSoft = "soft";
 
+// The first of them.
 Result<std::string> invoiceLoweredBy(Connection& database, const std::string& tenantId, const std::string& credit) {
-  auto query = database.prepare("SELECT id, body FROM invoices WHERE tenant = ?1 ORDER BY period_from");
-  if (!query) return query.error();
-  query->bind(1, std::string_view(tenantId));
-  Statement::Step step{};
-  while ((step = query->step()) == Statement::Step::row) {
-    std::string id(query->bytes(0));
-    const auto invoice = invoiceFromJson(std::string(query->bytes(1)));
-    if (!invoice) return Error{"billing", "an invoice on record cannot be read", id, 0};
-    for (const auto& line : invoice->lines) {
-      if (line.kind == ChargeKind::credit && line.sku == credit) return id;
+  auto invoices = listInvoices(database, tenantId);
+  if (!invoices) return invoices.error();
+  std::reverse(invoices->begin(), invoices->end());
+  for (const auto& one : *invoices) {
+    const auto invoice = findInvoice(database, one.id);
+    if (!invoice) return invoice.error();
+    if (!*invoice) continue;
+    for (const auto& line : (*invoice)->lines) {
+      if (line.kind == ChargeKind::credit && line.sku == credit) return one.id;
     }
   }
-  if (step == Statement::Step::failed) return database.error();
   return Error{"billing", "no invoice on record has the credit that was taken", credit, 0};
 }
 

@@ -1,6 +1,7 @@
 #include "metering/billing/closing.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -19,24 +20,24 @@ Error notNow(const std::string& why, const Period& period) {
   return Error{"period", why, monthText(period), 0};
 }
 
-// Of one row with one number; SQL's NULL, as of MAX over no rows, is nothing.
-Result<std::optional<std::int64_t>> numberOf(Connection& database, const std::string& column, const std::string& from) {
-  auto query = database.prepare("SELECT " + column + " FROM " + from + " WHERE " + column + " IS NOT NULL");
-  if (!query) return query.error();
-  const auto step = query->step();
+// `query` gives one number as `n`, or NULL, as MAX does over no rows.
+Result<std::optional<std::int64_t>> numberOf(Connection& database, const std::string& query) {
+  auto asked = database.prepare("SELECT n FROM (" + query + ") q WHERE n IS NOT NULL");
+  if (!asked) return asked.error();
+  const auto step = asked->step();
   if (step == Statement::Step::failed) return database.error();
-  return step == Statement::Step::row ? std::optional(query->integer(0)) : std::nullopt;
+  return step == Statement::Step::row ? std::optional(asked->integer(0)) : std::nullopt;
 }
 
 Result<std::optional<std::int64_t>> lastClosed(Connection& database) {
-  return numberOf(database, "m", "(SELECT MAX(period_from) AS m FROM closed_months WHERE closed_at > 0) c");
+  return numberOf(database, "SELECT MAX(period_from) AS n FROM closed_months WHERE closed_at > 0");
 }
 
 // The first month that may have something to bill.
 Result<std::optional<Period>> firstMonth(Connection& database, const PriceBook& book) {
-  const auto first = numberOf(database, "m",
-                              "(SELECT MIN(t) AS m FROM (SELECT MIN(hour) AS t FROM hours UNION ALL"
-                              " SELECT MIN(at) AS t FROM lifecycle) e) f");
+  const auto first = numberOf(database,
+                              "SELECT MIN(t) AS n FROM (SELECT MIN(hour) AS t FROM hours"
+                              " UNION ALL SELECT MIN(at) AS t FROM lifecycle) e");
   if (!first) return first.error();
   if (!*first || book.empty()) return std::optional<Period>();
   return std::optional(monthOf(std::max(**first, book.front().from)));
@@ -70,17 +71,11 @@ Result<std::set<std::string>> invoiced(Connection& database, const Period& perio
   return tenants;
 }
 
-// A tenant that got no invoice, and how far its chain was in the draft that says so.
-struct Blank {
-  std::string tenantId;
-  std::uint64_t lastRow = 0;
-};
-
 struct Round {
   Period period;
   std::size_t lists = 0;  // in the book that the invoices are made with
   std::vector<Invoice> invoices;
-  std::vector<Blank> blanks;
+  std::map<std::string, std::uint64_t> blanks;  // tenants that get none, and how far their chains were
   std::size_t present = 0;
 };
 
@@ -116,7 +111,7 @@ Result<Round> draftAll(Connection& database, const Period& period, const TenantN
     // Taxes of nothing are a line too.
     if (std::all_of(invoice->lines.begin(), invoice->lines.end(),
                     [](const InvoiceLine& line) { return line.kind == ChargeKind::tax; })) {
-      round.blanks.push_back({tenant, invoice->lastRow});
+      round.blanks.emplace(tenant, invoice->lastRow);
       continue;
     }
     invoice->closedAt = now;
@@ -126,7 +121,7 @@ Result<Round> draftAll(Connection& database, const Period& period, const TenantN
 }
 
 Result<bool> sameBook(Connection& database, std::size_t lists) {
-  const auto count = numberOf(database, "m", "(SELECT COUNT(*) AS m FROM price_lists) c");
+  const auto count = numberOf(database, "SELECT COUNT(*) AS n FROM price_lists");
   if (!count) return count.error();
   return std::cmp_equal(count->value_or(0), lists);
 }
@@ -171,23 +166,18 @@ Status markMoved(Connection& database, const Round& round) {
       "INSERT INTO late SELECT d.tenant, ?1 FROM rolled d JOIN names n ON n.id = d.tenant"
       " WHERE n.text = ?2 AND d.number <> ?3 ON CONFLICT DO NOTHING");
   if (!moved) return moved.error();
-  const auto mark = [&](const std::string& tenant, std::uint64_t lastRow) {
-    return moved->bind(1, round.period.from).bind(2, std::string_view(tenant)).bind(3, lastRow).run()
-               ? Status()
-               : Status(database.error());
-  };
   auto hours = HoursReader::open(database);
   if (!hours) return hours.error();
   const auto tenants = hours->tenants();
   if (!tenants) return tenants.error();
-  std::map<std::string, std::uint64_t> drafted;
-  for (const auto& blank : round.blanks) drafted.emplace(blank.tenantId, blank.lastRow);
   const auto closed = invoiced(database, round.period);
   if (!closed) return closed.error();
   for (const auto& tenant : *tenants) {
     if (closed->contains(tenant)) continue;
-    const auto found = drafted.find(tenant);
-    if (auto marked = mark(tenant, found == drafted.end() ? 0 : found->second); !marked) return marked;
+    const auto found = round.blanks.find(tenant);
+    const std::uint64_t drafted = found == round.blanks.end() ? 0 : found->second;
+    if (!moved->bind(1, round.period.from).bind(2, std::string_view(tenant)).bind(3, drafted).run())
+      return database.error();
   }
   return {};
 }
@@ -255,7 +245,7 @@ Status checkList(Connection& database, const PriceList& list) {
   auto book = loadBook(database);
   if (!book) return book.error();
   if (auto added = addTo(*book, list); !added) return added;
-  const auto billed = numberOf(database, "m", "(SELECT MAX(period_to) AS m FROM closed_months) c");
+  const auto billed = numberOf(database, "SELECT MAX(period_to) AS n FROM closed_months");
   if (!billed) return billed.error();
   if (*billed && list.from < **billed)
     return Error{"price list", "months are closed up to " + utcText(**billed) + ", and what they cost stays", "from",

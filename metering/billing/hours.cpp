@@ -56,14 +56,6 @@ HourUsage usageIn(const Statement& statement) {
   return usage;
 }
 
-Status readHours(Connection& database, Statement& statement, RatingInput& input) {
-  Statement::Step step{};
-  while ((step = statement.step()) == Statement::Step::row) input.usage.push_back(usageIn(statement));
-  if (step == Statement::Step::failed) return database.error();
-  statement.reset();
-  return {};
-}
-
 }  // namespace
 
 Status rollUpAll(Connection& database) {
@@ -124,8 +116,6 @@ Result<HoursReader> HoursReader::open(Connection& database) {
             "SELECT h.hour, a.text, h.meter, h.high, h.low FROM hours h JOIN names a ON a.id = h.app"
             " WHERE h.tenant = " +
                 tenant + " AND h.hour >= ?2 AND h.hour < ?3"},
-           {&reader.rows_,
-            "SELECT g.hour, a.text, g.meter, g.high, g.low FROM (" + hoursOfRows + ") g JOIN names a ON a.id = g.app"},
            {&reader.metered_, "SELECT g.hour, a.text, g.meter, g.high, g.low, g.lowest, g.highest, l.hash FROM (" +
                                   hoursOfRows +
                                   " HAVING MAX(r.number) > ?5) g JOIN names a ON a.id = g.app JOIN rows l"
@@ -150,7 +140,10 @@ Result<RatingInput> HoursReader::input(const std::string& tenantId, const Period
   RatingInput input;
   input.period = period;
   hours_.bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, period.to);
-  if (auto done = readHours(*database_, hours_, input); !done) return done.error();
+  Statement::Step step{};
+  while ((step = hours_.step()) == Statement::Step::row) input.usage.push_back(usageIn(hours_));
+  if (step == Statement::Step::failed) return database_->error();
+  hours_.reset();
   auto held = plans(tenantId, INT64_MAX);
   if (!held) return held.error();
   input.plans = std::move(held).value();
@@ -158,10 +151,11 @@ Result<RatingInput> HoursReader::input(const std::string& tenantId, const Period
 }
 
 Result<RatingInput> HoursReader::inputUpTo(const std::string& tenantId, const Period& period, std::uint64_t lastRow) {
+  auto hours = meteredHours(tenantId, period, 0, lastRow);
+  if (!hours) return hours.error();
   RatingInput input;
   input.period = period;
-  rows_.bind(1, std::string_view(tenantId)).bind(2, period.from).bind(3, period.to).bind(4, lastRow);
-  if (auto done = readHours(*database_, rows_, input); !done) return done.error();
+  for (auto& hour : *hours) input.usage.push_back(std::move(hour.usage));
   auto held = plans(tenantId, lastRow);
   if (!held) return held.error();
   input.plans = std::move(held).value();

@@ -62,7 +62,6 @@ class HoursReader {
   [[nodiscard]] Result<std::vector<PlanSpan>> plans(const std::string& tenantId, std::uint64_t lastRow);
   Connection* database_;
   Statement hours_;
-  Statement rows_;
   Statement metered_;
   Statement used_;
   Statement reach_;
