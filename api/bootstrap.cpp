@@ -7,6 +7,7 @@
 
 #include "api/base_images.h"
 #include "controlplane/builds/blobs.h"
+#include "controlplane/edge/edge.h"
 #include "controlplane/store/store.h"
 #include "sandbox/base/files.h"
 
@@ -35,6 +36,7 @@ void bootstrap(const Config& config, const BootstrapOptions& options) {
     throw std::runtime_error(made.error().message());
   }
   store::Store store({config.database(), config.keyFile()});
+  edge::ensureMapFiles(config.edgeMapsPath());
   ensureToken(store, options.adminTokenFile, "admin", model::Scope::provider);
   ensureToken(store, options.nodeTokenFile, "node", model::Scope::node);
   if (options.baseImage.empty()) return;

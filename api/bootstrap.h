@@ -1,4 +1,4 @@
-// Bootstrap: what a new installation needs before anybody can log in: token files and base images.
+// Bootstrap: what a new installation needs before anybody can log in: token files, base images, the edge's maps.
 //
 // Idempotent: a file whose token is still valid is kept; run it as the user of cloisterd, which may be running.
 // Threads: one. Failures: std::runtime_error with path and reason.

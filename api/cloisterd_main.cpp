@@ -13,7 +13,6 @@
 #include "api/config.h"
 #include "api/daemon.h"
 #include "controlplane/edge/config.h"
-#include "controlplane/edge/edge.h"
 #include "policy/model/seccomp.h"
 #include "sandbox/base/own_confinement.h"
 
@@ -59,13 +58,13 @@ cloister::api::Config configOf(Flags flags) {
   return config;
 }
 
-// What HAProxy needs to serve this daemon's routes: written by whoever sets the host up, before HAProxy starts.
+// What HAProxy needs to serve this daemon's routes: printed for root, who keeps it where the daemon's own user cannot
+// change it.
 void printEdgeConfig(const cloister::api::Config& config, const std::string& bind) {
   cloister::edge::ConfigOptions options;
   options.mapDirectory = config.edgeMapsPath();
   options.runtimeSocket = config.edgeSocketPath();
   options.bind = bind;
-  cloister::edge::ensureMapFiles(options.mapDirectory);
   std::cout << cloister::edge::haproxyConfig(options);
 }
 
@@ -92,20 +91,20 @@ int main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "address and port for clients");
   app.add_option("--metrics-listen", flags.metricsListen, "address and port for Prometheus");
   cloister::api::BootstrapOptions options;
-  auto* boot = app.add_subcommand("bootstrap", "make token files and register a base image, then exit");
+  auto* boot =
+      app.add_subcommand("bootstrap", "make token files and the edge's map files, register a base image, then exit");
   boot->add_option("--admin-token-file", options.adminTokenFile,
                    "provider's token, made when missing or no longer valid");
   boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
   boot->add_option("--base-image", options.baseImage, "erofs image of a base");
   boot->add_option("--base-name", options.baseName, "its name (default debian-12)");
   std::string bind = "*:8080";
-  auto* edge =
-      app.add_subcommand("edge-config", "print HAProxy's configuration, make its map files if missing, then exit");
+  auto* edge = app.add_subcommand("edge-config", "print HAProxy's configuration, which needs no rights, then exit");
   edge->add_option("--bind", bind, "where HAProxy listens (default " + bind + ")");
   app.set_version_flag("--version", CLOISTER_VERSION);
   CLI11_PARSE(app, argc, argv);
 
-  if (geteuid() == 0) {
+  if (geteuid() == 0 && !*edge) {
     std::cerr << "cloisterd: refuses to run as root; start it as the user cloister\n";
     return EXIT_FAILURE;
   }

@@ -7,7 +7,7 @@
 //   ├── blobs/<sha256>            controlplane/builds: sources, slugs, base images
 //   ├── bases/<name>              digest of the base image of that name
 //   └── builds/<id>.log           output of a build
-//   $RUN/node-api.sock            the node endpoints, mode 0660
+//   $RUN/cloisterd/node-api.sock  the node endpoints, mode 0660
 //
 // Threads: values. Failures: std::runtime_error naming file, key and reason; an unknown key is an error.
 #pragma once
@@ -24,7 +24,7 @@ struct Config {
   std::string metricsListen = "127.0.0.1:7071";
   std::string appsDomain = "localhost";
   std::string edgeUrl = "http://localhost:8080";
-  std::string edgeSocket;             // empty: $RUN/haproxy.sock
+  std::string edgeSocket;             // empty: $RUN/edge/haproxy.sock
   std::string edgeMaps;               // empty: $STATE/edge
   std::string ledgerLocation;         // a path, or "postgresql://..."; empty: $STATE/cloisterd/ledger.db
   std::string provider = "Cloister";  // the name on invoices
@@ -46,8 +46,11 @@ struct Config {
   [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
   [[nodiscard]] std::string bases() const { return directory() + "/bases"; }
   [[nodiscard]] std::string buildLogs() const { return directory() + "/builds"; }
-  [[nodiscard]] std::string nodeSocket() const { return run + "/node-api.sock"; }
-  [[nodiscard]] std::string edgeSocketPath() const { return edgeSocket.empty() ? run + "/haproxy.sock" : edgeSocket; }
+  [[nodiscard]] std::string runDirectory() const { return run + "/cloisterd"; }
+  [[nodiscard]] std::string nodeSocket() const { return runDirectory() + "/node-api.sock"; }
+  [[nodiscard]] std::string edgeSocketPath() const {
+    return edgeSocket.empty() ? run + "/edge/haproxy.sock" : edgeSocket;
+  }
   [[nodiscard]] std::string edgeMapsPath() const { return edgeMaps.empty() ? state + "/edge" : edgeMaps; }
 };
 

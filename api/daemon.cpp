@@ -146,7 +146,7 @@ struct Daemon::Parts {
         std::make_unique<reconcile::Periodic>("billing", kSpendingEvery, [this] { spending.step(store::now()); });
     maintenance = std::make_unique<reconcile::Periodic>("maintenance", kMaintenanceEvery, [this] { sweep(services); });
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
-    madeDirectory(config.run);
+    madeDirectory(config.runDirectory());
     nodeServer =
         std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, kNodeThreads, [](int, double) {});
     clientServer = std::make_unique<Server>(clientSocket, clients, store, config.maxThreads, served);

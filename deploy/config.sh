@@ -1,33 +1,56 @@
 # The user, the directories, the configuration files and the tokens. Sourced by up, after lib.sh.
 # shellcheck shell=bash
 
+# `cloister` runs the control plane and the node. `cloister-log` writes the services' logs where there is no journal, so that
+# none of them can rewrite what it, or another, has said.
 make_users() {
-  getent group cloister >/dev/null || groupadd --system cloister
-  getent passwd cloister >/dev/null || {
-    useradd --system --gid cloister --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin cloister
-    install -d -m 755 "$state/setup"
-    touch "$state/setup/made-user"
-  }
+  local name
+  for name in cloister cloister-log; do
+    getent group "$name" >/dev/null || groupadd --system "$name"
+    getent passwd "$name" >/dev/null || {
+      useradd --system --gid "$name" --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$name"
+      install -d -m 755 "$state/setup"
+      touch "$state/setup/made-user"
+    }
+  done
 }
 
 # Only the user that we made, so that a second Cloister with directories of its own keeps it.
 remove_user() {
   [ -e "$state/setup/made-user" ] || return 0
-  userdel cloister 2>/dev/null || true
-  groupdel cloister 2>/dev/null || true
+  local name
+  for name in cloister cloister-log; do
+    userdel "$name" 2>/dev/null || true
+    groupdel "$name" 2>/dev/null || true
+  done
 }
 
+# A directory of that owner. Its parent is root's, so a link found here was made by root or by a former owner of the parent.
+own_directory() { # MODE OWNER:GROUP PATH...
+  local path mode=$1 owner=${2%:*} group=${2#*:}
+  shift 2
+  for path in "$@"; do
+    [ ! -L "$path" ] || die "$path is a link; a directory is needed"
+    install -d -m "$mode" -o "$owner" -g "$group" "$path"
+  done
+}
+
+# Whoever runs with more rights than a directory's owner neither reads nor writes in it: such an owner could put a link there.
+# So what root makes, and what another user reads as its configuration, lies in directories of root's alone, all the way up.
 make_directories() {
   install -d -m 755 "$etc" "$bin"
-  install -d -m 755 -o root -g cloister "$state"
-  install -d -m 750 -o cloister -g cloister "$state/cloisterd" "$state/node"
-  install -d -m 755 -o cloister -g cloister "$state/edge"
-  install -d -m 755 -o root -g root "$state/images" "$state/log" "$state/setup"
-  install -d -m 700 -o root -g root "$state/launcher"
-  install -d -m 750 -o prometheus -g prometheus "$state/prometheus" "$state/prometheus/data" "$state/prometheus/rules"
-  # Sticky: cloisterd makes its socket here and cannot move what the launcher keeps beside it.
-  install -d -m 1775 -o root -g cloister "$run"
-  install -d -m 700 -o root -g root "$run/containers"
+  own_directory 755 root:cloister "$state"
+  own_directory 750 cloister:cloister "$state/cloisterd" "$state/node"
+  own_directory 755 cloister:cloister "$state/edge"
+  own_directory 755 root:root "$state/images" "$state/log" "$state/setup"
+  own_directory 700 root:root "$state/launcher"
+  own_directory 750 root:prometheus "$etc/prometheus" "$etc/prometheus/rules" "$state/prometheus"
+  own_directory 750 prometheus:prometheus "$state/prometheus/data"
+  own_directory 755 root:root "$run"
+  own_directory 700 root:root "$run/containers"
+  own_directory 750 cloister:cloister "$run/cloisterd"
+  # With its group for what is made in it: HAProxy's socket is one that cloisterd may use.
+  own_directory 2750 haproxy:cloister "$run/edge"
 }
 
 # Copies what was built to where service users can read it, whatever the mode of the checkout's parents.
@@ -69,11 +92,11 @@ YAML
 # Only what the tree has: a rule that was taken out of it is no longer evaluated.
 write_rules() {
   local file
-  for file in "$state"/prometheus/rules/*.yaml; do
+  for file in "$etc"/prometheus/rules/*.yaml; do
     [ ! -e "$file" ] || [ -e "$root/deploy/prometheus/${file##*/}" ] || rm -f "$file"
   done
   for file in "$root"/deploy/prometheus/*.yaml; do
-    write_file "$state/prometheus/rules/${file##*/}" 640 root:prometheus <"$file"
+    write_file "$etc/prometheus/rules/${file##*/}" 640 root:prometheus <"$file"
   done
 }
 
@@ -97,14 +120,14 @@ listen = "127.0.0.1:$api_port"
 metrics_listen = "127.0.0.1:$metrics_port"
 apps_domain = "localhost"
 edge_url = "http://localhost:$edge_port"
-edge_socket = "$run/haproxy.sock"
+edge_socket = "$run/edge/haproxy.sock"
 edge_maps = "$state/edge"
 TOML
   with_own_settings "$etc/node.toml" <<TOML | write_file "$etc/node.toml" 644 root:root
 state = "$state"
 run = "$run"
 name = "$(hostname)"
-server = "unix:$run/node-api.sock"
+server = "unix:$run/cloisterd/node-api.sock"
 token_file = "$state/node/token"
 launcher_socket = "$run/launcher.sock"
 TOML
@@ -114,7 +137,7 @@ CLOISTER_GID=$(getent group cloister | cut -d : -f 3)
 ENVIRONMENT
   write_file "$etc/prometheus.env" 644 root:root <<<"CLOISTER_PROMETHEUS_PORT=$(prometheus_port)"
   write_rules
-  prometheus_yaml | write_file "$state/prometheus/prometheus.yml" 640 root:prometheus
+  prometheus_yaml | write_file "$etc/prometheus/prometheus.yml" 640 root:prometheus
 }
 
 # Tenants' profiles are compiled here, where a parser is, for a tenant that does not exist: the launcher only changes a number
@@ -154,7 +177,20 @@ make_upper_pool() {
   "$root/deploy/upper-pool.sh" "$state/launcher/uppers.ext4" "${CLOISTER_POOL_MIB-}"
 }
 
-as_cloister() { setpriv --reuid=cloister --regid=cloister --init-groups --no-new-privs -- "$@"; }
+# Another user's processes can do what they like with one that runs as that user. It gets nothing of root's: no terminal into
+# which it could type, no descriptor, no environment.
+as_user() { # USER COMMAND...
+  local user=$1
+  shift
+  (cd / && exec setsid --wait setpriv --reuid="$user" --regid="$user" --init-groups --no-new-privs --reset-env -- "$@" </dev/null 9>&-)
+}
+
+# A token out of a file of cloister's, which might be a link to a file of root's: it is read as cloister, and is one word.
+token_of() { # FILE
+  local token
+  token=$(as_user cloister timeout 5 head -c 256 -- "$1" 2>/dev/null) || true
+  [[ $token =~ ^[A-Za-z0-9_.-]+$ ]] && echo "$token"
+}
 
 # An image made from the same inputs is used again; the build directory keeps it over a --purge.
 install_base_image() {
@@ -168,25 +204,28 @@ install_base_image() {
   fi
 }
 
-# Makes the store, the admin's and the node's token where they are missing, and registers the base image.
+has_maps() { [ -e "$state/edge/hosts.map" ] && [ -e "$state/edge/slots.map" ]; }
+
+# Makes the store, the edge's maps, the admin's and the node's token where they are missing, and registers the base image.
 bootstrap_store() {
   local stamp=$state/setup/bootstrapped
-  if [ ! -s "$state/cloisterd/admin-token" ] || [ ! -s "$state/node/token" ] ||
-    ! cmp -s "$state/images/debian-12.digest" "$stamp"; then
-    as_cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" bootstrap \
+  if ! token_of "$state/cloisterd/admin-token" >/dev/null || ! token_of "$state/node/token" >/dev/null ||
+    ! has_maps || ! cmp -s "$state/images/debian-12.digest" "$stamp"; then
+    as_user cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" bootstrap \
       --admin-token-file "$state/cloisterd/admin-token" --node-token-file "$state/node/token" \
       --base-image "$state/images/debian-12.erofs" >&2 || die "cloisterd bootstrap failed"
     cp "$state/images/debian-12.digest" "$stamp"
   fi
   write_file "$etc/cli.toml" 600 root:root <<TOML
 server = "http://127.0.0.1:$api_port"
-token = "$(cat "$state/cloisterd/admin-token")"
+token = "$(token_of "$state/cloisterd/admin-token")"
 TOML
 }
 
+# Printed by root: text that a process of cloister's had in its hands would be cloister's own.
 write_edge_configuration() {
   local text
-  text=$(as_cloister "$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config --bind "*:$edge_port") || die "cloisterd edge-config failed"
-  write_file "$state/edge/haproxy.cfg" 644 root:root <<<"$text"
-  haproxy -c -q -f "$state/edge/haproxy.cfg" >&2 || die "haproxy refuses $state/edge/haproxy.cfg"
+  text=$("$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config --bind "*:$edge_port") || die "cloisterd edge-config failed"
+  write_file "$etc/haproxy.cfg" 644 root:root <<<"$text"
+  as_user haproxy /usr/sbin/haproxy -c -q -f "$etc/haproxy.cfg" >&2 || die "haproxy refuses $etc/haproxy.cfg"
 }

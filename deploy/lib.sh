@@ -191,6 +191,9 @@ cloister_within() { # SECONDS ARGUMENT...
 # In place of the (sub)shell that calls it: for `&`, so that $! is the tool itself and not a shell that waits for it.
 cloister_exec() { with_admin_token exec "$bin/cloister" "$@"; }
 
+# As `up` left it for root.
+admin_token() { sed -n 's/^token = "\(.*\)"$/\1/p' "$etc/cli.toml" 2>/dev/null; }
+
 with_admin_token() {
-  CLOISTER_SERVER=http://127.0.0.1:$api_port CLOISTER_TOKEN=$(cat "$state/cloisterd/admin-token" 2>/dev/null) "$@"
+  CLOISTER_SERVER=http://127.0.0.1:$api_port CLOISTER_TOKEN=$(admin_token) "$@"
 }

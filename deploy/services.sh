@@ -1,7 +1,8 @@
 # Cloister's services under systemd, or under runit where systemd is not PID 1. Sourced by up, after lib.sh and config.sh.
 #
 # deploy/systemd/*.service is the one description of a service: systemd gets the files (with this host's paths), runit gets
-# a run script made from their ExecStart, EnvironmentFile, User, LimitNOFILE, UMask and CapabilityBoundingSet.
+# a run script made from their ExecStart, EnvironmentFile, User, LimitNOFILE, UMask, CapabilityBoundingSet and
+# AmbientCapabilities.
 # runit's directories are $run/sv/<service>; its logs are $state/log/<service>/current.
 # shellcheck shell=bash
 
@@ -22,40 +23,49 @@ fingerprint() { # SERVICE
   case $1 in
     cloister-launcher) files=("$bin/cloister-launcher" "$bin/cloister-init" "$etc/launcher.env" "$state/launcher/apparmor/profiles") ;;
     cloisterd) files=("$bin/cloisterd" "$etc/cloisterd.toml" "$profiles/cloisterd") ;;
-    cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$state/node/token" "$profiles/cloister-node") ;;
-    cloister-edge) files=(/usr/sbin/haproxy "$state/edge/haproxy.cfg") ;;
+    cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$profiles/cloister-node") ;;
+    cloister-edge) files=(/usr/sbin/haproxy "$etc/haproxy.cfg") ;;
     cloister-dns) files=(/usr/sbin/dnsmasq) ;;
-    cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$state/prometheus/prometheus.yml" "$state"/prometheus/rules/*.yaml) ;;
+    cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$etc/prometheus/prometheus.yml" "$etc"/prometheus/rules/*.yaml) ;;
   esac
   {
     unit_text "$1"
     cat -- "${files[@]}" 2>/dev/null || true
+    [ "$1" != cloister-node ] || token_of "$state/node/token" || true
   } | sha256sum | cut -d ' ' -f 1
 }
 
+# As a list for setpriv, each with a comma before it.
+unit_capabilities() { # SERVICE KEY
+  unit_value "$1" "$2" | tr ' ' '\n' | sed -n 's/^CAP_\(.*\)/,+\L\1/p' | tr -d '\n'
+}
+
 run_script() { # SERVICE
-  local user environment capabilities
+  local user environment capabilities ambient
   user=$(unit_value "$1" User)
   environment=$(unit_value "$1" EnvironmentFile)
-  capabilities=$(unit_value "$1" CapabilityBoundingSet | tr ' ' '\n' | sed -n 's/^CAP_\(.*\)/,+\L\1/p' | tr -d '\n')
+  capabilities=$(unit_capabilities "$1" CapabilityBoundingSet)
+  ambient=$(unit_capabilities "$1" AmbientCapabilities)
   echo '#!/bin/sh'
   echo 'exec 2>&1'
   [ -z "$environment" ] || printf 'set -a\n. %s\nset +a\n' "$environment"
   echo "umask $(unit_value "$1" UMask || echo 0022)"
   # A container may have been given less, and no right to more.
   echo "ulimit -n $(unit_value "$1" LimitNOFILE) 2>/dev/null || ulimit -n \"\$(ulimit -H -n)\""
-  printf 'exec chpst -P setpriv --no-new-privs --inh-caps=-all --bounding-set=-all%s %s -- \\\n  %s\n' "$capabilities" \
-    "${user:+--reuid=$user --regid=$user --init-groups}" "$(unit_value "$1" ExecStart)"
+  printf 'exec chpst -P setpriv --no-new-privs --inh-caps=-all%s --bounding-set=-all%s %s %s -- \\\n  %s\n' \
+    "$ambient" "$capabilities" "${ambient:+--ambient-caps=${ambient#,}}" "${user:+--reuid=$user --regid=$user --init-groups}" "$(unit_value "$1" ExecStart)"
 }
 
 write_runit_service() { # SERVICE
   local directory=$run/sv/$1
-  install -d -m 755 "$directory/log"
-  install -d -m 750 -o cloister -g cloister "$state/log/$1"
+  own_directory 755 root:root "$run/sv" "$directory" "$directory/log"
+  own_directory 750 cloister-log:cloister-log "$state/log/$1"
+  # It cannot append to what somebody else has written.
+  find "$state/log/$1" -mindepth 1 -maxdepth 1 ! -user cloister-log -delete
   run_script "$1" | write_file "$directory/run" 755 root:root
   write_file "$directory/log/run" 755 root:root <<SCRIPT
 #!/bin/sh
-exec chpst -u cloister svlogd -tt $state/log/$1
+exec chpst -u cloister-log svlogd -tt $state/log/$1
 SCRIPT
 }
 
@@ -67,7 +77,8 @@ runsvdir_pid() {
 # In a session of its own, with nothing of this terminal: it must live on when the terminal closes. (Descriptor 9: the lock.)
 start_runsvdir() {
   # tini is a subreaper: containers of a launcher that was killed become its children, and it reaps them where PID 1 does not.
-  setsid tini -s -- runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
+  # Nor of the caller's environment: services would hand it on.
+  setsid env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin tini -s -- runsvdir -P "$run/sv" </dev/null >>"$state/log/runsvdir" 2>&1 9>&- &
   echo $! >"$run/runsvdir.pid"
 }
 

@@ -17,9 +17,9 @@ std::string filled(std::string text, std::string_view name, const std::string& v
 constexpr const char* kConfiguration =
     R"haproxy(# Written by Cloister. Routes are not in here: they are in the map files, changed through the runtime API.
 global
-@identity@    log stdout format raw local0 notice
+    log stdout format raw local0 notice
     maxconn @connections@
-    stats socket @socket@ level admin mode 660@socket_owner@
+    stats socket @socket@ level operator mode 660
     stats timeout 30s
     hard-stop-after 60s
 
@@ -77,12 +77,6 @@ backend instances
 }  // namespace
 
 std::string haproxyConfig(const ConfigOptions& options) {
-  std::string identity;
-  if (!options.user.empty()) identity += "    user " + options.user + "\n";
-  if (!options.group.empty()) identity += "    group " + options.group + "\n";
-  std::string owner;
-  if (!options.socketUser.empty()) owner += " user " + options.socketUser;
-  if (!options.socketGroup.empty()) owner += " group " + options.socketGroup;
   std::string stats;
   if (!options.statsBind.empty()) {
     stats = "frontend metrics\n    bind " + options.statsBind +
@@ -90,10 +84,8 @@ std::string haproxyConfig(const ConfigOptions& options) {
             "    http-request return status 404\n\n";
   }
   std::string text = kConfiguration;
-  text = filled(std::move(text), "identity", identity);
   text = filled(std::move(text), "connections", std::to_string(options.maxConnections));
   text = filled(std::move(text), "socket", options.runtimeSocket);
-  text = filled(std::move(text), "socket_owner", owner);
   text = filled(std::move(text), "stats", stats);
   text = filled(std::move(text), "bind", options.bind);
   text = filled(std::move(text), "maps", options.mapDirectory);

@@ -1,7 +1,6 @@
 // EdgeMap: makes routes live in a running HAProxy, through its runtime API, without a reload.
 //
 //   $STATE/edge/
-//   ├── haproxy.cfg    config.h
 //   ├── hosts.map      always what HAProxy should have: it reads them when it starts
 //   └── slots.map
 //

@@ -53,7 +53,7 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
   if (config.name == metering::kControlPlane)
     throw std::runtime_error("name: a node cannot be called \"" + config.name +
                              "\": the ledger knows the control plane by it");
-  orDefault(config.server, "unix:" + config.run + "/node-api.sock");
+  orDefault(config.server, "unix:" + config.run + "/cloisterd/node-api.sock");
   orDefault(config.tokenFile, config.directory() + "/token");
   orDefault(config.launcherSocket, config.run + "/launcher.sock");
   return config;

@@ -25,10 +25,11 @@
 namespace cloister::node {
 
 struct Config {
-  std::string state;           // default: $CLOISTER_STATE or /var/lib/cloister
-  std::string run;             // default: $CLOISTER_RUN or /run/cloister
-  std::string name;            // default: the host's name; the source of its usage (metering/base/lifecycle.h)
-  std::string server;          // "unix:PATH", "http://host:port", "https://host:port"; default: unix:$RUN/node-api.sock
+  std::string state;  // default: $CLOISTER_STATE or /var/lib/cloister
+  std::string run;    // default: $CLOISTER_RUN or /run/cloister
+  std::string name;   // default: the host's name; the source of its usage (metering/base/lifecycle.h)
+  std::string
+      server;  // "unix:PATH", "http://host:port", "https://host:port"; default: unix:$RUN/cloisterd/node-api.sock
   std::string tokenFile;       // default: $STATE/node/token
   std::string launcherSocket;  // default: $RUN/launcher.sock
   std::string tlsAuthority;    // https: file of the certificates that are trusted

@@ -26,6 +26,7 @@
 #include "policy/model/seccomp.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/own_confinement.h"
+#include "sandbox/base/ownership.h"
 #include "sandbox/base/process.h"
 #include "sandbox/launcher/apparmor.h"
 #include "sandbox/launcher/server.h"
@@ -270,6 +271,11 @@ int main(int argc, char** argv) {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   std::signal(SIGPIPE, SIG_IGN);  // a child or a caller that ends early is an error to report
   if (::setgroups(0, nullptr) != 0) return complain(cloister::errnoError("launcher", "setgroups"));
-  if (auto made = cloister::files::makeDirectories(options.run, 0755); !made) return complain(made.error());
+  for (const auto& [directory, mode] : {std::pair{options.run, 0755}, {options.store, 0700}}) {
+    if (auto made = cloister::files::makeDirectories(directory, static_cast<mode_t>(mode)); !made) {
+      return complain(made.error());
+    }
+    if (auto safe = cloister::files::rootsAlone(directory); !safe) return complain(safe.error());
+  }
   return serve(options);
 }

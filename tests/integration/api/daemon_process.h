@@ -28,7 +28,7 @@ class DaemonProcess {
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t metricsPort() const { return metricsPort_; }
-  [[nodiscard]] std::string nodeSocket() const { return directory_ + "/run/node-api.sock"; }
+  [[nodiscard]] std::string nodeSocket() const { return directory_ + "/run/cloisterd/node-api.sock"; }
   [[nodiscard]] std::string adminToken() const;
   [[nodiscard]] std::string nodeToken() const;
   [[nodiscard]] std::string log() const;

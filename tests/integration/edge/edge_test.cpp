@@ -93,7 +93,6 @@ class Edge : public ::testing::Test {
     options.mapDirectory = directory_;
     options.bind = "127.0.0.1:" + std::to_string(port_);
     options.runtimeSocket = directory_ / "haproxy.sock";
-    options.socketUser = options.socketGroup = options.user = options.group = "";
     options.instanceNetwork = "127.0.0.0/8";
     std::ofstream(directory_ / "haproxy.cfg") << haproxyConfig(options);
     ensureMapFiles(directory_);

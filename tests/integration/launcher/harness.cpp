@@ -122,6 +122,20 @@ void LauncherTest::executeLauncher(std::vector<std::string> options) const {
   ::_exit(91);
 }
 
+std::string LauncherTest::refusalToStart(std::vector<std::string> options) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int errors = ::open(path("errors").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ::dup2(errors, 2);
+    if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(90);
+    executeLauncher(std::move(options));
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  return readWhole(path("errors"));
+}
+
 void LauncherTest::killLauncher(int signal) {
   ASSERT_EQ(::kill(launcher_, signal), 0);
   ASSERT_EQ(::waitpid(launcher_, nullptr, 0), launcher_);

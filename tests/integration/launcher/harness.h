@@ -31,6 +31,8 @@ class LauncherTest : public ::testing::Test {
   void startLauncher();
   // In a child: becomes a launcher of this test, with more options than the usual.
   [[noreturn]] void executeLauncher(std::vector<std::string> options) const;
+  // What a launcher of this test says that ends with 1 instead of starting.
+  [[nodiscard]] std::string refusalToStart(std::vector<std::string> options = {});
   void killLauncher(int signal);
   [[nodiscard]] int purge();
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }

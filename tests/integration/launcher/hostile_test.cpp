@@ -1,6 +1,7 @@
 // The launcher and a caller who means it harm: whatever a session sends, that session alone ends.
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -189,6 +190,31 @@ TEST_F(HostileCaller, SlowReadersHoldNobodyUp) {
   }
   expectServes();
   EXPECT_EQ(run(request("meanwhile", "exit 0")).status, "exit 0\n");
+}
+
+// Where another user could make or move a name, what the launcher makes or follows as root would lead where he points
+// it.
+TEST_F(LauncherTest, DirectoriesThatOthersMayChangeAreRefused) {
+  constexpr uid_t kOther = 1234;
+  killLauncher(SIGTERM);
+  for (const char* name : {"run", "store"}) {
+    const std::string directory = path(name);
+    struct stat before {};
+    ASSERT_EQ(::stat(directory.c_str(), &before), 0);
+    const auto refused = [&] { return refusalToStart().find(directory) != std::string::npos; };
+    ASSERT_EQ(::chmod(directory.c_str(), 01775), 0);
+    EXPECT_TRUE(refused()) << name << ": sticky and writable";
+    ASSERT_EQ(::chmod(directory.c_str(), before.st_mode & 07777U), 0);
+    ASSERT_EQ(::chown(directory.c_str(), kOther, 0), 0);
+    EXPECT_TRUE(refused()) << name << ": another user's";
+    ASSERT_EQ(::chown(directory.c_str(), 0, 0), 0);
+    ASSERT_EQ(::rename(directory.c_str(), path("elsewhere").c_str()), 0);
+    ASSERT_EQ(::symlink("elsewhere", directory.c_str()), 0);
+    EXPECT_TRUE(refused()) << name << ": a link";
+    ASSERT_EQ(::unlink(directory.c_str()), 0);
+    ASSERT_EQ(::rename(path("elsewhere").c_str(), directory.c_str()), 0);
+  }
+  startLauncher();
 }
 
 }  // namespace

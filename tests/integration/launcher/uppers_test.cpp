@@ -164,19 +164,8 @@ TEST_F(DiskUppersTest, WithoutContainersTheNextLauncherBeginsAnew) {
 TEST_F(LauncherTest, DiskUppersWithoutQuotasAreRefused) {
   if (kernelHasProjectQuotas()) GTEST_SKIP() << "needs a kernel without ext4 project quotas";
   killLauncher(SIGTERM);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    const int errors = ::open(path("errors").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    ::dup2(errors, 2);
-    if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(90);
-    executeLauncher({"--uppers", "disk"});
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), 1);
-  EXPECT_NE(readWhole(path("errors")).find("mount ext4 with project quotas"), std::string::npos)
-      << readWhole(path("errors"));
+  const auto words = refusalToStart({"--uppers", "disk"});
+  EXPECT_NE(words.find("mount ext4 with project quotas"), std::string::npos) << words;
   startLauncher();
 }
 
