@@ -23,8 +23,10 @@ if(CLOISTER_SANITIZE)
 else()
   set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
   set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
-  target_compile_options(cloister_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong
-    -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero)
+  # A test's own sources are compiled for the compiler's sake: without optimization they take half the time.
+  set(is_test $<BOOL:$<TARGET_PROPERTY:CLOISTER_TEST>>)
+  target_compile_options(cloister_flags INTERFACE -U_FORTIFY_SOURCE $<IF:${is_test},-O0,-D_FORTIFY_SOURCE=3>
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero)
   target_compile_definitions(cloister_flags INTERFACE _GLIBCXX_ASSERTIONS)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     target_compile_options(cloister_flags INTERFACE -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
