@@ -4,6 +4,8 @@
 #include <linux/netlink.h>
 
 #include <cerrno>
+#include <string>
+#include <utility>
 
 #include "sandbox/base/files.h"
 #include "sandbox/network/links.h"
@@ -16,21 +18,32 @@ constexpr int kLoopback = 1;  // the first link of every namespace
 }  // namespace
 
 Result<InnerEnd> InnerEnd::prepare(Ipv4 address) {
-  if (address == 0) return InnerEnd(address, UniqueFd());
-  auto settings = files::openAt(AT_FDCWD, "/proc/sys/net/ipv6/conf", O_PATH | O_DIRECTORY);
-  if (!settings && settings.error().code == ENOENT) return InnerEnd(address, UniqueFd());
-  if (!settings) return failure("open", "ipv6/conf", settings.error().code);
-  return InnerEnd(address, std::move(settings).value());
+  auto ip4 = files::openAt(AT_FDCWD, "/proc/sys/net/ipv4", O_PATH | O_DIRECTORY);
+  if (!ip4) return failure("open", "ipv4", ip4.error().code);
+  UniqueFd ip6;
+  if (address != 0) {
+    auto settings = files::openAt(AT_FDCWD, "/proc/sys/net/ipv6/conf", O_PATH | O_DIRECTORY);
+    if (!settings && settings.error().code != ENOENT) return failure("open", "ipv6/conf", settings.error().code);
+    if (settings) ip6 = std::move(settings).value();
+  }
+  return InnerEnd(address, std::move(ip4).value(), std::move(ip6));
 }
 
 Status InnerEnd::configure(Ipv4 gateway) const {
   auto route = Socket::open(NETLINK_ROUTE);
   if (!route) return route.error();
+  // Groups as the container's user namespace counts them.
+  static const std::string kEveryGroup = "0 " + std::to_string(kUidsPerTenant - 1);
+  for (const auto& [setting, value] : {std::pair<std::string_view, std::string_view>{"ip_unprivileged_port_start", "0"},
+                                       {"ping_group_range", kEveryGroup}}) {
+    auto wrote = files::writeControl(ip4_.get(), setting, value);
+    if (!wrote) return failure("sysctl", "ipv4/" + std::string(setting), wrote.error().code);
+  }
   Batch batch;
   addUp(batch, kLoopback);
   if (address_ != 0) {
-    if (settings_) {
-      auto wrote = files::writeControl(settings_.get(), "eth0/disable_ipv6", "1");
+    if (ip6_) {
+      auto wrote = files::writeControl(ip6_.get(), "eth0/disable_ipv6", "1");
       if (!wrote) return failure("sysctl", "ipv6/conf/eth0/disable_ipv6", wrote.error().code);
     }
     auto link = getLink(route.value(), "eth0");

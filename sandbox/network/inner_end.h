@@ -16,14 +16,16 @@ class InnerEnd {
   // While /proc/sys can still be written. `address` 0: there is nothing but lo.
   [[nodiscard]] static Result<InnerEnd> prepare(Ipv4 address);
 
-  // Sets lo up; with an address also eth0 without IPv6, its address, the default route over the gateway, and the
-  // gateway as a permanent neighbour.
+  // Sets lo up, and gives ports below 1024 and echo sockets (ping) to every user of the container, as container engines
+  // do: the namespace is the tenant's. With an address also eth0 without IPv6, its address, the default route over the
+  // gateway, and the gateway as a permanent neighbour.
   [[nodiscard]] Status configure(Ipv4 gateway) const;
 
  private:
-  InnerEnd(Ipv4 address, UniqueFd settings) : address_(address), settings_(std::move(settings)) {}
+  InnerEnd(Ipv4 address, UniqueFd ip4, UniqueFd ip6) : address_(address), ip4_(std::move(ip4)), ip6_(std::move(ip6)) {}
   Ipv4 address_;
-  UniqueFd settings_;  // net/ipv6/conf; none where the kernel has no IPv6, or without an address
+  UniqueFd ip4_;  // net/ipv4
+  UniqueFd ip6_;  // net/ipv6/conf; none where the kernel has no IPv6, or without an address
 };
 
 }  // namespace cloister::network
