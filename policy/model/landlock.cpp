@@ -33,9 +33,13 @@ LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
     // The kernel refuses a rule that grants nothing, as one of rights newer than its ABI would.
     if ((access & rules.handled) != 0) rules.paths.push_back({path, access & rules.handled});
   };
+  // mq_open(3) opens its file over a mount of the kernel's own, from which no path leads up: only this one's root is
+  // known.
+  constexpr std::string_view kQueues = "/dev/mqueue";
   switch (confinement) {
     case launcher::Confinement::build:
       grant("/", kRead | kWrite | kRefer | kDeviceIoctl);
+      grant(kQueues, kRead | kWrite);
       break;
     case launcher::Confinement::freeze:
       grant("/", kRead);
@@ -47,6 +51,7 @@ LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
       grant("/", kRead);
       for (const auto path : kAppWrites) grant(path, kWrite | kRefer);
       grant("/dev", kDeviceIoctl);
+      grant(kQueues, kRead | kWrite);
       // Thread names and oom_score_adj; the mounts decide about everything else there.
       grant("/proc", kWriteFile | kTruncate);
       break;

@@ -100,7 +100,10 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
                               {"nr_inodes", std::to_string(policy::ContainerBudget::kSharedMemoryFiles)}},
                              kQuiet);
   if (!shared) return shared.error();
-  return attachAt(directory->get(), "shm", shared->get());
+  if (auto done = attachAt(directory->get(), "shm", shared->get()); !done) return done;
+  auto queues = mounts::make("mqueue", {}, kQuiet);
+  if (!queues) return queues.error().code == ENODEV ? Status() : Status(queues.error());
+  return attachAt(directory->get(), "mqueue", queues->get());
 }
 
 // What goes over files of /proc: the container's own texts, and an empty file for the rest. Detached mounts of files on
