@@ -35,6 +35,7 @@ constexpr std::uint32_t lowHalfOf(unsigned argument) {
   return static_cast<std::uint32_t>(offsetof(seccomp_data, args) + argument * sizeof(std::uint64_t));
 }
 
+// The kernel takes the errno from the action's low half, and that of kAnswersZero is 0: success.
 constexpr std::uint32_t denied(int error) {
   return SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA);
 }

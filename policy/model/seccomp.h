@@ -34,12 +34,15 @@ struct ArgumentTest {
   bool operator==(const ArgumentTest&) const = default;
 };
 
+// As a rule's errno: the call answers success and the kernel is not asked, because it would change nothing.
+inline constexpr int kAnswersZero = 1 << 16;
+
 // One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:
 // any; so those that deny it with tests name one errno.
 struct SyscallRule {
   std::string_view call;  // its name, for people
   unsigned number = 0;
-  int denyErrno = 0;  // 0: allow
+  int denyErrno = 0;  // 0: allow; kAnswersZero
   std::span<const ArgumentTest> tests;
   std::string_view reason;
 };

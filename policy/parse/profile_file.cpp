@@ -20,9 +20,12 @@ struct ErrnoName {
   std::string_view name;
   int number;
 };
-constexpr std::array kErrnos = {ErrnoName{"EPERM", EPERM}, ErrnoName{"ENOSYS", ENOSYS},
-                                ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT}, ErrnoName{"ENOTTY", ENOTTY},
-                                ErrnoName{"EINVAL", EINVAL}};
+constexpr std::array kErrnos = {
+    ErrnoName{"EPERM", EPERM},           ErrnoName{"ENOSYS", ENOSYS},     ErrnoName{"EAFNOSUPPORT", EAFNOSUPPORT},
+    ErrnoName{"ENOTTY", ENOTTY},         ErrnoName{"EINVAL", EINVAL},     ErrnoName{"ENOMEM", ENOMEM},
+    ErrnoName{"EOPNOTSUPP", EOPNOTSUPP}, ErrnoName{"NONE", kAnswersZero}, ErrnoName{"ENOPROTOOPT", ENOPROTOOPT}};
+
+using Ways = std::vector<std::vector<ArgumentTest>>;
 
 Error fault(std::string_view file, std::string_view key, std::string_view what) {
   return Error{"profile", std::string(what), std::string(file) + ": " + std::string(key), EINVAL};
@@ -42,39 +45,69 @@ Result<std::uint32_t> number(const toml::node_view<const toml::node>& node, std:
   return static_cast<std::uint32_t>(*value);
 }
 
-Result<std::vector<ArgumentTest>> parseWhen(const toml::array& when, std::string_view file) {
+// What one table of `when` says: any of these.
+Result<std::vector<ArgumentTest>> parseTests(const toml::table& table, std::string_view file) {
+  if (auto good = onlyKeys(table, {"argument", "mask", "equals", "any"}, file); !good) return good.error();
+  auto argument = number(table["argument"], file, "when.argument");
+  auto mask = number(table["mask"], file, "when.mask");
+  for (const auto* part : {&argument, &mask}) {
+    if (!*part) return part->error();
+  }
+  if (*argument > 5) return fault(file, "when.argument", "a system call has six arguments");
+  if (*mask == 0) return fault(file, "when.mask", "looks at no bit, so it always holds");
   std::vector<ArgumentTest> tests;
-  for (const auto& item : when) {
-    const auto* table = item.as_table();
-    if (table == nullptr) return fault(file, "when", "needs tables");
-    if (auto good = onlyKeys(*table, {"argument", "mask", "equals"}, file); !good) return good.error();
-    auto argument = number((*table)["argument"], file, "when.argument");
-    auto mask = number((*table)["mask"], file, "when.mask");
-    auto equals = number((*table)["equals"], file, "when.equals");
-    for (const auto* part : {&argument, &mask, &equals}) {
-      if (!*part) return part->error();
-    }
-    if (*argument > 5) return fault(file, "when.argument", "a system call has six arguments");
-    if (*mask == 0) return fault(file, "when.mask", "looks at no bit, so it always holds");
-    if ((*equals & ~*mask) != 0) return fault(file, "when.equals", "has bits outside the mask, so it never holds");
-    const bool twice =
-        std::any_of(tests.begin(), tests.end(), [&](const auto& test) { return test.argument == *argument; });
-    if (twice) return fault(file, "when.argument", "names an argument twice");
-    tests.push_back({*argument, *mask, *equals});
+  const auto add = [&](const toml::node_view<const toml::node>& node, std::string_view key) -> Status {
+    auto value = number(node, file, key);
+    if (!value) return value.error();
+    if ((*value & ~*mask) != 0) return fault(file, key, "has bits outside the mask, so it never holds");
+    tests.push_back({*argument, *mask, *value});
+    return {};
+  };
+  if (!table.contains("any")) {
+    if (auto good = add(table["equals"], "when.equals"); !good) return good.error();
+    return tests;
+  }
+  const auto* values = table["any"].as_array();
+  if (table.contains("equals")) return fault(file, "when.any", "excludes equals");
+  if (values == nullptr || values->empty()) return fault(file, "when.any", "needs a list");
+  for (const auto& item : *values) {
+    if (auto good = add(toml::node_view<const toml::node>(item), "when.any"); !good) return good.error();
   }
   return tests;
 }
 
+Result<Ways> parseWhen(const toml::array& when, std::string_view file) {
+  constexpr std::size_t kMostWays = 256;
+  Ways ways = {{}};
+  for (const auto& item : when) {
+    const auto* table = item.as_table();
+    if (table == nullptr) return fault(file, "when", "needs tables");
+    auto tests = parseTests(*table, file);
+    if (!tests) return tests.error();
+    const bool twice = std::any_of(ways.front().begin(), ways.front().end(),
+                                   [&](const auto& test) { return test.argument == tests->front().argument; });
+    if (twice) return fault(file, "when.argument", "names an argument twice");
+    if (ways.size() * tests->size() > kMostWays) return fault(file, "when", "has too many combinations");
+    Ways more;
+    for (const auto& way : ways) {
+      for (const auto& test : *tests) {
+        more.push_back(way);
+        more.back().push_back(test);
+      }
+    }
+    ways = std::move(more);
+  }
+  return ways;
+}
+
 // The ways in which one entry's calls are allowed: one list of tests each.
-Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entry, std::string_view file) {
+Result<Ways> parseWays(const toml::table& entry, std::string_view file) {
   if (const auto* when = entry["when"].as_array()) {
     for (const auto key : {"argument", "values", "mask"}) {
       if (entry.contains(key)) return fault(file, "when", std::string("excludes ") + key);
     }
-    auto tests = parseWhen(*when, file);
-    if (!tests) return tests.error();
-    if (tests->empty()) return fault(file, "when", "is empty");
-    return std::vector<std::vector<ArgumentTest>>{std::move(*tests)};
+    if (when->empty()) return fault(file, "when", "is empty");
+    return parseWhen(*when, file);
   }
   if (entry.contains("when")) return fault(file, "when", "needs a list of tables");
   if (!entry.contains("values")) {
@@ -82,7 +115,7 @@ Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entr
     for (const auto key : {"argument", "mask"}) {
       if (entry.contains(key)) return fault(file, key, "needs values");
     }
-    return std::vector<std::vector<ArgumentTest>>{{}};
+    return Ways{{}};
   }
   auto argument = number(entry["argument"], file, "argument");
   if (!argument) return argument.error();
@@ -91,7 +124,7 @@ Result<std::vector<std::vector<ArgumentTest>>> parseWays(const toml::table& entr
     return fault(file, "values", "needs a list and an argument 0-5");
   auto mask = entry.contains("mask") ? number(entry["mask"], file, "mask") : Result<std::uint32_t>(0xffffffffU);
   if (!mask) return mask.error();
-  std::vector<std::vector<ArgumentTest>> ways;
+  Ways ways;
   for (const auto& item : *values) {
     auto value = number(toml::node_view<const toml::node>(item), file, "values");
     if (!value) return value.error();

@@ -6,9 +6,11 @@
 //   children = ["a", "b"]   optional: what any of these classes allows is allowed too, because processes of those
 //   classes are started under this filter, and of two filters the stricter answer counts
 //   [[allow]]  reason, calls, and at most one of
-//              when = [{argument = 0, mask = 0xffffffff, equals = 1}, ...]     all must hold
+//              when = [{argument = 0, mask = 0xffffffff, equals = 1}, ...]     all must hold; `any = [1, 2]` in the
+//                                                                              place of `equals`: one of these
 //              argument = 1, values = [..], mask = 0xffffffff                  any of these; the mask may be left out
-//   [[deny]]   the same, and errno = "EPERM" | "ENOSYS" | "EAFNOSUPPORT" | "ENOTTY" | "EINVAL"
+//   [[deny]]   the same, and errno = "EPERM" | "ENOSYS" | "EAFNOSUPPORT" | "ENOTTY" | "EINVAL" | "ENOMEM" |
+//              "EOPNOTSUPP" | "ENOPROTOOPT", or "NONE": success, and the kernel is not asked
 //
 // With tests, a denial comes before what is allowed; without, after it (seccomp.h). An unknown key is an error, so that
 // a misspelt test cannot widen a rule; so is a call that x86_64 does not have. Threads: pure functions. Failures:

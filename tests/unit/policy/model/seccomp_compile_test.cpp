@@ -130,5 +130,16 @@ TEST(SeccompCompile, denialWithTestsThenAllowedThenDenialWithout) {
   EXPECT_EQ(code(SYS_getppid, 0), ENOSYS);
 }
 
+TEST(SeccompCompile, successWithoutTheKernelIsAnAnswerToo) {
+  const std::vector<SyscallRule> rules = {rule("exit_group", 0), rule("setsid", kAnswersZero, kOne),
+                                          rule("setsid", EPERM), rule("chdir", kAnswersZero)};
+  const auto filter = compile({"test", rules});
+  ASSERT_TRUE(filter.ok()) << filter.error().message();
+  EXPECT_EQ(allowedCount({"test", rules}), 1U);
+  EXPECT_EQ(runFiltered(*filter, [] { return errnoOf(SYS_setsid, 1); }).code, 0);
+  EXPECT_EQ(runFiltered(*filter, [] { return errnoOf(SYS_setsid, 2); }).code, EPERM);
+  EXPECT_EQ(runFiltered(*filter, [] { return errnoOf(SYS_chdir, 0); }).code, 0) << "the kernel would have said EFAULT";
+}
+
 }  // namespace
 }  // namespace cloister::policy

@@ -63,6 +63,22 @@ TEST(ProfileFile, readsRulesWithTheirTests) {
   EXPECT_EQ(controls[3].denyErrno, ENOTTY);
 }
 
+TEST(ProfileFile, anyIsARuleForEachCombination) {
+  const auto profile = parseProfile(
+      "name = 't'\n[[deny]]\nerrno = 'NONE'\nreason = 'r'\ncalls = ['setreuid']\n"
+      "when = [{argument = 0, mask = 0xff, any = [1, 2]}, {argument = 1, mask = 0xf, any = [3, 4, 5]}]",
+      "test.toml");
+  ASSERT_TRUE(profile.ok()) << profile.error().message();
+  ASSERT_EQ(profile->rules.size(), 6U);
+  EXPECT_EQ(profile->rules[0].tests, (std::vector<ArgumentTest>{{0, 0xff, 1}, {1, 0xf, 3}}));
+  EXPECT_EQ(profile->rules[5].tests, (std::vector<ArgumentTest>{{0, 0xff, 2}, {1, 0xf, 5}}));
+  for (const auto& rule : profile->rules) EXPECT_EQ(rule.denyErrno, kAnswersZero);
+  std::string many = "name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['prctl']\nwhen = [";
+  for (int argument = 0; argument < 5; ++argument)
+    many += "{argument = " + std::to_string(argument) + ", mask = 0xff, any = [1, 2, 3, 4]}, ";
+  EXPECT_FALSE(parseProfile(many + "]", "test.toml").ok());
+}
+
 TEST(ProfileFile, refusesWhatIsNotExactlyAProfileAndNamesFileAndKey) {
   const std::string head = "name = 't'\n[[allow]]\nreason = 'r'\ncalls = ['ioctl']\n";
   const std::vector<std::pair<std::string, const char*>> cases = {
@@ -104,6 +120,11 @@ TEST(ProfileFile, refusesWhatIsNotExactlyAProfileAndNamesFileAndKey) {
       {head + "when = [{argument = 0, mask = 1, equals = 1, extra = 1}]", "extra"},
       {head + "when = [{argument = 0, mask = 1, equals = 1}, {argument = 0, mask = 2, equals = 2}]", "when.argument"},
       {head + "when = [{argument = 0, mask = 1, equals = 1}]\nvalues = [1]", "when"},
+      {head + "when = [{argument = 0, mask = 1, equals = 1, any = [1]}]", "when.any"},
+      {head + "when = [{argument = 0, mask = 1, any = []}]", "when.any"},
+      {head + "when = [{argument = 0, mask = 1, any = 1}]", "when.any"},
+      {head + "when = [{argument = 0, mask = 1, any = [1, 2]}]", "when.any"},
+      {head + "when = [{argument = 0, mask = 3, any = [1, 2]}, {argument = 0, mask = 1, any = [1]}]", "when.argument"},
       {head + "argument = 1", "argument"},
       {head + "mask = 1", "mask"},
       {head + "values = [1]", "argument"},
