@@ -16,14 +16,14 @@ namespace cloister::policy {
 // ceiling.
 struct TenantBudget {
   static constexpr std::uint64_t kPendingSignals = 16'384;  // POSIX timers among them
-  static constexpr std::uint64_t kMessageQueueBytes = 1U << 20U;
+  static constexpr std::uint64_t kMessageQueueBytes = 3'276'800;
   static constexpr std::uint64_t kPinnedBytes = 8U << 20U;  // SysV segments and huge pages; mlock() is a process's
 };
 
 // One container's share.
 struct ContainerBudget {
   static constexpr std::uint64_t kPendingSignals = 4'096;
-  static constexpr std::uint64_t kMessageQueueBytes = 256U << 10U;
+  static constexpr std::uint64_t kMessageQueueBytes = 819'200;  // Linux's own for a user: nine queues as they come
   static constexpr std::uint64_t kPinnedBytes = 64U << 10U;
   // Not 0: a program that core_pattern names is started, as the host's root, with every limit but this one.
   static constexpr std::uint64_t kCoreBytes = 1;

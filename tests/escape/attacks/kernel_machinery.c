@@ -1,10 +1,14 @@
 // System calls with a history of holes that no app needs: bpf, perf, userfaultfd, io_uring and their like.
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "attack.h"
+
+#define SYS_cachestat_number 451
 
 int main(void) {
   union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 1};
@@ -36,5 +40,14 @@ int main(void) {
   refused(syscall(SYS_memfd_secret, 0), "memfd_secret");
   refused(syscall(SYS_seccomp, 1UL, 8UL, NULL), "a filter with a listener");  // SECCOMP_FILTER_FLAG_NEW_LISTENER
   refused(syscall(SYS_personality, 0x0040000UL), "personality without address randomisation");
+  struct sock_filter pass = {0x06, 0, 0, 0xffffffffU};
+  const struct sock_fprog filter = {1, &pass};
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
+    refused(send(pair[0], "x", 1, MSG_OOB), "urgent data on a Unix socket");
+    refused(setsockopt(pair[0], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter), "a program on a socket");
+  }
+  refused(syscall(SYS_mq_notify, 0, NULL), "mq_notify");
+  refused(syscall(SYS_cachestat_number, 0, ring, ring, 0), "cachestat");
   return verdict();
 }

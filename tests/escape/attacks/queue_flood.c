@@ -17,7 +17,7 @@ int main(int count, char** arguments) {
     if (syscall(SYS_mq_open, name, O_RDWR | O_CREAT, 0600, NULL) < 0) break;
   }
   if (queues > bound) escaped("%ld POSIX queues", queues);
-  // System V: an app has none, a build those of its own namespace, paid from its group's memory.
+  // System V: those of the own namespace, paid from the group's memory.
   struct {
     long type;
     char text[8192];

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -69,6 +70,29 @@ static long semaphores(void) {
   return count;
 }
 
+/* Each of the default 10 messages of 8 KiB. */
+static long queues(void) {
+  long count = 0;
+  char name[32];
+  for (; count < MOST; ++count) {
+    snprintf(name, sizeof name, "queue%ld", count);
+    if (syscall(SYS_mq_open, name, O_RDWR | O_CREAT, 0600, NULL) < 0) break;
+  }
+  return count;
+}
+
+/* Of one queue's bytes. */
+static long messages(void) {
+  struct {
+    long type;
+    char text[1024];
+  } message = {.type = 1};
+  long count = 0;
+  const int queue = msgget(IPC_PRIVATE, 0600);
+  while (count < MOST && msgsnd(queue, &message, sizeof message.text, IPC_NOWAIT) == 0) ++count;
+  return count;
+}
+
 static long pinned_kilobytes(void) {
   long count = 0;
   char* memory = mmap(NULL, 16UL << 20U, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -91,9 +115,17 @@ static long user_namespaces(void) {
 static const struct {
   const char* name;
   long (*take)(void);
-} kResources[] = {{"inotify", inotify_instances}, {"timers", timers},           {"pipes", full_pipes},
-                  {"terminals", terminals},       {"descriptors", descriptors}, {"segments", segments},
-                  {"semaphores", semaphores},     {"pinned", pinned_kilobytes}, {"shm", shared_memory_megabytes},
+} kResources[] = {{"inotify", inotify_instances},
+                  {"timers", timers},
+                  {"pipes", full_pipes},
+                  {"terminals", terminals},
+                  {"descriptors", descriptors},
+                  {"segments", segments},
+                  {"queues", queues},
+                  {"messages", messages},
+                  {"semaphores", semaphores},
+                  {"pinned", pinned_kilobytes},
+                  {"shm", shared_memory_megabytes},
                   {"namespaces", user_namespaces}};
 
 int main(int argc, char** argv) {

@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Budget{"pipes", 2'048, 512},
                       Budget{"terminals", ContainerBudget::kTerminals, ContainerBudget::kTerminals},
                       Budget{"descriptors", 4'096, 4'000}, Budget{"segments", 4'096, 100},
-                      Budget{"semaphores", 32'000, 1'000},
+                      Budget{"semaphores", 32'000, 1'000}, Budget{"queues", 9, 9}, Budget{"messages", 16, 16},
                       Budget{"pinned", ContainerBudget::kPinnedBytes >> 10U, ContainerBudget::kPinnedBytes >> 10U},
                       Budget{"shm", ContainerBudget::kSharedMemoryBytes >> 20U, 60}, Budget{"namespaces", 0, 0}),
     [](const auto& instance) { return std::string(instance.param.resource); });

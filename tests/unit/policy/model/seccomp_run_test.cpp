@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sandbox/base/identity.h"
 #include "tests/unit/policy/model/filtered_process.h"
 
 namespace cloister::policy {
@@ -119,6 +120,7 @@ const std::array kSockets = {
     Attempt{"raw IPv4 with flags", SYS_socket, {AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 255}, EPERM},
     Attempt{"raw IPv4, high halves set", SYS_socket, {kHigh | AF_INET, kHigh | SOCK_RAW, 1}, EPERM},
     Attempt{"raw IPv6", SYS_socket, {AF_INET6, SOCK_RAW, 58}, EPERM},
+    Attempt{"ICMP other than by an echo socket", SYS_socket, {AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6}, EAFNOSUPPORT},
     Attempt{"SOCK_PACKET", SYS_socket, {AF_INET, SOCK_PACKET, 3}, EPERM},
     Attempt{"AF_PACKET", SYS_socket, {AF_PACKET, SOCK_DGRAM, 0}, EPERM},
     Attempt{"AF_PACKET, high half set", SYS_socket, {kHigh | AF_PACKET, SOCK_RAW, 0}, EPERM},
@@ -132,14 +134,88 @@ const std::array kSockets = {
     Attempt{"Unix pair reaches the kernel", SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, 0}, EFAULT},
 };
 
-// ids of this process: changing to them changes nothing, so the test does not depend on who runs it.
-const std::array kIdentity = {
-    Attempt{"setuid", SYS_setuid, {0xffffffffU}, EINVAL},
-    Attempt{"setgid", SYS_setgid, {0xffffffffU}, EINVAL},
-    Attempt{"setresuid", SYS_setresuid, {0xffffffffU, 0xffffffffU, 0xffffffffU}, 0},
+constexpr unsigned long kNobody = 0xffffffffU;
+constexpr unsigned long kOwn = kAppUid;
+
+// A build's are the kernel's to judge: these reach it, and change nothing.
+const std::array kIdentityOfABuild = {
+    Attempt{"setuid", SYS_setuid, {kNobody}, EINVAL},
+    Attempt{"setgid", SYS_setgid, {kNobody}, EINVAL},
+    Attempt{"setresuid", SYS_setresuid, {kNobody, kNobody, kNobody}, 0},
     Attempt{"chown", SYS_chown, {0}, EFAULT},
-    Attempt{"fchown", SYS_fchown, {0xffffffffU}, EBADF},
+    Attempt{"fchown", SYS_fchown, {kNobody}, EBADF},
     Attempt{"chroot", SYS_chroot, {0}, EFAULT},
+    Attempt{"tee", SYS_tee, {kNobody, kNobody, 1}, EBADF},
+};
+
+// An app's id is one for good, so the filter gives the kernel's answer: nobody asks whether the one who asks is root.
+const std::array kIdentityOfAnApp = {
+    Attempt{"setuid to the own", SYS_setuid, {kOwn}, 0},
+    Attempt{"setuid to the own, high half set", SYS_setuid, {kHigh | kOwn}, 0},
+    Attempt{"setgid to the own", SYS_setgid, {kOwn}, 0},
+    Attempt{"setreuid to the own", SYS_setreuid, {kOwn, kNobody}, 0},
+    Attempt{"setregid to the own", SYS_setregid, {kNobody, kOwn}, 0},
+    Attempt{"setresuid to the own", SYS_setresuid, {kOwn, kOwn, kOwn}, 0},
+    Attempt{"setresgid to the own", SYS_setresgid, {kNobody, kOwn, kHigh | kNobody}, 0},
+    Attempt{"setuid to root", SYS_setuid, {0}, EPERM},
+    Attempt{"setgid to root", SYS_setgid, {0}, EPERM},
+    Attempt{"setreuid to root", SYS_setreuid, {kOwn, 0}, EPERM},
+    Attempt{"setregid to root", SYS_setregid, {0, kOwn}, EPERM},
+    Attempt{"setresuid to root in part", SYS_setresuid, {kOwn, kOwn, 0}, EPERM},
+    Attempt{"setresgid to another in part", SYS_setresgid, {kOwn, kOwn + 1, kOwn}, EPERM},
+    Attempt{"setgroups", SYS_setgroups, {0, 0}, EPERM},
+    Attempt{"chroot", SYS_chroot, {0}, EPERM},
+    Attempt{"personality", SYS_personality, {kNobody}, 0},
+    Attempt{"mlockall", SYS_mlockall, {1}, ENOMEM},
+    Attempt{"munlockall", SYS_munlockall, {}, 0},
+    Attempt{"readahead", SYS_readahead, {kNobody}, 0},
+};
+
+// These reach the kernel, which finds a bad descriptor or address in what they ask.
+const std::array kOrdinary = {
+    Attempt{"capset", SYS_capset, {0, 0}, EFAULT},
+    Attempt{"chown", SYS_chown, {0}, EFAULT},
+    Attempt{"lchown", SYS_lchown, {0}, EFAULT},
+    Attempt{"fchown", SYS_fchown, {kNobody}, EBADF},
+    Attempt{"fchownat", SYS_fchownat, {kNobody, 0}, EFAULT},
+    Attempt{"creat", SYS_creat, {0}, EFAULT},
+    Attempt{"openat2", SYS_openat2, {kNobody, 0, 0, 0}, EINVAL},
+    Attempt{"getdents", SYS_getdents, {kNobody}, EBADF},
+    Attempt{"getdents64", SYS_getdents64, {kNobody}, EBADF},
+    Attempt{"utime", SYS_utime, {0}, EFAULT},
+    Attempt{"utimes", SYS_utimes, {0}, EFAULT},
+    Attempt{"futimesat", SYS_futimesat, {kNobody, 0}, EBADF},
+    Attempt{"syncfs", SYS_syncfs, {kNobody}, EBADF},
+    Attempt{"sync_file_range", SYS_sync_file_range, {kNobody}, EBADF},
+    Attempt{"preadv2", SYS_preadv2, {kNobody}, EBADF},
+    Attempt{"pwritev2", SYS_pwritev2, {kNobody}, EBADF},
+    Attempt{"msgctl", SYS_msgctl, {kNobody, 0}, EINVAL},
+    Attempt{"mq_unlink", SYS_mq_unlink, {0}, EFAULT},
+    Attempt{"mq_timedsend", SYS_mq_timedsend, {kNobody}, EBADF},
+    Attempt{"inotify_init", SYS_inotify_init, {}, 0},
+    Attempt{"eventfd", SYS_eventfd, {0}, 0},
+    Attempt{"signalfd", SYS_signalfd, {kNobody, 0, 8}, EFAULT},
+    Attempt{"sched_getparam", SYS_sched_getparam, {kNobody, 1}, EINVAL},
+    Attempt{"sched_setscheduler", SYS_sched_setscheduler, {kNobody}, EINVAL},
+    Attempt{"ioprio_get", SYS_ioprio_get, {0}, EINVAL},
+    Attempt{"ioprio_set", SYS_ioprio_set, {0}, EINVAL},
+    Attempt{"mincore", SYS_mincore, {1}, EINVAL},
+    Attempt{"sendto", SYS_sendto, {kNobody, 0, 0, 0}, EBADF},
+    Attempt{"a socket's option", SYS_setsockopt, {kNobody, SOL_SOCKET, SO_REUSEADDR}, EBADF},
+    Attempt{"an option 26 that is TCP's", SYS_setsockopt, {kNobody, IPPROTO_TCP, SO_ATTACH_FILTER}, EBADF},
+    Attempt{"sendto MSG_OOB", SYS_sendto, {kNobody, 0, 0, MSG_OOB}, EOPNOTSUPP},
+    Attempt{"recvfrom MSG_OOB, high half set", SYS_recvfrom, {kNobody, 0, 0, kHigh | MSG_OOB}, EOPNOTSUPP},
+    Attempt{"sendmsg MSG_OOB among others", SYS_sendmsg, {kNobody, 0, MSG_OOB | MSG_NOSIGNAL}, EOPNOTSUPP},
+    Attempt{"recvmsg MSG_OOB", SYS_recvmsg, {kNobody, 0, MSG_OOB}, EOPNOTSUPP},
+    Attempt{"sendmmsg MSG_OOB", SYS_sendmmsg, {kNobody, 0, 0, MSG_OOB}, EOPNOTSUPP},
+    Attempt{"SO_ATTACH_FILTER", SYS_setsockopt, {kNobody, SOL_SOCKET, SO_ATTACH_FILTER}, ENOPROTOOPT},
+    Attempt{"SO_ATTACH_FILTER, high halves set",
+            SYS_setsockopt,
+            {0, kHigh | SOL_SOCKET, kHigh | SO_ATTACH_FILTER},
+            ENOPROTOOPT},
+    Attempt{"mq_notify", SYS_mq_notify, {kNobody}, ENOSYS},
+    Attempt{"seccomp", SYS_seccomp, {1}, ENOSYS},
+    Attempt{"PR_SET_SECUREBITS", SYS_prctl, {PR_SET_SECUREBITS}, EPERM},
 };
 
 void expectAll(Confinement confinement, std::span<const Attempt> attempts) {
@@ -239,14 +315,26 @@ TEST(SeccompFreeze, makesNoSocketAtAll) {
 }
 
 TEST(SeccompBuild, changesIdentityAndOwnersAsDpkgDoes) {
-  expectAll(Confinement::build, kIdentity);
+  expectAll(Confinement::build, kIdentityOfABuild);
 }
 
-TEST(SeccompApp, changesNoIdentityAndNoOwner) {
-  auto denied = kIdentity;
-  for (auto& one : denied) one.error = EPERM;
-  expectAll(Confinement::app, denied);
-  expectAll(Confinement::exec, denied);
+TEST(SeccompApp, staysWhoItIsAndMayBecomeThat) {
+  expectAll(Confinement::app, kIdentityOfAnApp);
+  expectAll(Confinement::exec, kIdentityOfAnApp);
+}
+
+TEST(SeccompApp, doesWhatAnOrdinaryUserMay) {
+  for (const auto confinement : {Confinement::app, Confinement::exec, Confinement::build}) {
+    expectAll(confinement, kOrdinary);
+  }
+}
+
+TEST(SeccompFreeze, changesNoIdentityAndNoOwner) {
+  for (const long number : {SYS_setuid, SYS_setgid, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_chown, SYS_fchown,
+                            SYS_msgget, SYS_mq_open, SYS_setxattr}) {
+    EXPECT_EQ(runFiltered(filterOf(Confinement::freeze), [&] { return errnoOf(number, kOwn, kOwn, kOwn); }).code, EPERM)
+        << number;
+  }
 }
 
 }  // namespace
