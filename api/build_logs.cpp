@@ -9,6 +9,7 @@
 
 #include "sandbox/base/files.h"
 #include "sandbox/base/identity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::api {
 namespace {
@@ -37,7 +38,7 @@ void BuildLogs::append(const std::string& build, std::string_view chunk) {
   auto fd = files::openAt(AT_FDCWD, path(build), O_WRONLY | O_CREAT | O_APPEND, files::Resolve::anywhere, 0640);
   if (!fd) throw std::runtime_error(fd.error().message());
   const bool cut = chunk.size() > limit_ - held;
-  auto written = files::writeAll(fd->get(), chunk.substr(0, cut ? limit_ - held : chunk.size()));
+  auto written = files::writeAll(fd->get(), utf8::cut(chunk, limit_ - held));
   if (written && cut) written = files::writeAll(fd->get(), kCut);
   if (!written) throw std::runtime_error(written.error().message());
 }

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::api {
 namespace {
 
@@ -13,29 +15,6 @@ bool digit(char c) {
 }
 bool hexDigit(char c) {
   return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// Bytes of the well-formed UTF-8 sequence at `at` (RFC 3629: no overlong forms, surrogates or beyond U+10FFFF); 0 if
-// none.
-std::size_t sequenceLength(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
-  };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (first == 0xE0 && byte(1) < 0xA0) return 0;
-    if (first == 0xED && byte(1) > 0x9F) return 0;
-    return tail(1) && tail(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (first == 0xF0 && byte(1) < 0x90) return 0;
-    if (first == 0xF4 && byte(1) > 0x8F) return 0;
-    return tail(1) && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
 }
 
 class Checker {
@@ -153,7 +132,7 @@ class Checker {
         if (!escape()) return false;
         continue;
       }
-      const auto length = sequenceLength(text_, at_);
+      const auto length = utf8::letterAt(text_, at_);
       if (length == 0) return refuse("not UTF-8");
       at_ += length;
     }

@@ -14,6 +14,7 @@
 #include "controlplane/node/sha256.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::node {
 namespace {
@@ -97,13 +98,14 @@ void BuildLog::add(std::string_view text) {
     return;
   }
   if (lost_ > 0) buffer_ += "\n[" + std::to_string(std::exchange(lost_, 0)) + " bytes of output lost]\n";
-  buffer_ += text;
+  buffer_ += mender_.feed(text);
 }
 
 bool BuildLog::send() {
-  const std::size_t size = std::min(buffer_.size(), kChunk * 4);
+  const auto chunk = utf8::cut(buffer_, kChunk * 4);
+  const std::size_t size = chunk.size();
   try {
-    server_.postBuildLog(build_, std::string_view(buffer_).substr(0, size));
+    server_.postBuildLog(build_, chunk);
   } catch (const ServerRefused& error) {
     // An answer, and none that repeating would change: the build is gone, or its log is full.
     spdlog::debug("build log {}: {}", build_, textOf(error));
@@ -124,6 +126,7 @@ void BuildLog::pump() {
 }
 
 void BuildLog::finish() {
+  buffer_ += mender_.end();
   const auto until = Clock::now() + kLogLast;
   while (!buffer_.empty() && Clock::now() < until) {
     if (!send()) std::this_thread::sleep_for(kLogRetry);
@@ -290,7 +293,7 @@ Failure BuildJob::freeze() {
   const Ending ending = runtime_.ending(*started, parseStatus(readStatus(directory_ + "/status")));
   if (ending.status == "exit 0") return {};
   if (ending.outOfMemory) return {"build_out_of_memory", "freezing the slug ran out of the build's memory"};
-  return {"build_internal", "freezing the slug: " + describe(ending) + ": " + said.substr(0, 500)};
+  return {"build_internal", "freezing the slug: " + describe(ending) + ": " + utf8::shortened(said, 500)};
 }
 
 Failure BuildJob::publish(std::string& digest) {

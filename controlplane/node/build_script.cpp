@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::node {
 namespace {
 
@@ -131,8 +133,7 @@ std::string StepFilter::failureOf(const std::string& status) const {
   if (step_ < 0) return "the build " + how + " before it began";
   if (step_ == 0) return "unpacking the source " + how;
   if (static_cast<std::size_t>(step_) > commands_.size()) return "handing /app to the app's user " + how;
-  std::string command = commands_[static_cast<std::size_t>(step_) - 1];
-  if (command.size() > kMaxShownCommand) command = command.substr(0, kMaxShownCommand) + "...";
+  const auto command = utf8::shortened(commands_[static_cast<std::size_t>(step_) - 1], kMaxShownCommand);
   return "command " + std::to_string(step_) + " `" + command + "` " + how;
 }
 

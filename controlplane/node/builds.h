@@ -26,10 +26,12 @@
 #include "controlplane/node/runtime.h"
 #include "controlplane/node/server.h"
 #include "controlplane/node/work_source.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::node {
 
-// Output of one build on its way to the server: in order, in chunks, held back while the server is away.
+// Output of one build on its way to the server: in order, in chunks of whole letters, held back while the server is
+// away. What is no UTF-8 in it becomes U+FFFD.
 class BuildLog {
  public:
   BuildLog(const Server& server, std::string build);
@@ -43,6 +45,7 @@ class BuildLog {
   [[nodiscard]] bool send();
   const Server& server_;
   std::string build_;
+  utf8::Mender mender_;
   std::string buffer_;
   std::uint64_t lost_ = 0;
   std::chrono::steady_clock::time_point due_;

@@ -11,6 +11,7 @@
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::node {
 namespace {
@@ -23,39 +24,14 @@ std::string fileName(const std::string& directory, int age) {
   return directory + "/" + (age == 0 ? std::string("current") : std::to_string(age));
 }
 
-unsigned byteAt(std::string_view text, std::size_t at) {
-  return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-}
-
-// Length of the well-formed UTF-8 sequence at `at`; 0 when there is none (Unicode 15, table 3-7).
-std::size_t sequenceLength(std::string_view text, std::size_t at) {
-  const unsigned lead = byteAt(text, at);
-  if (lead < 0x80U) return 1;
-  const std::size_t length = lead >= 0xF0U ? 4 : lead >= 0xE0U ? 3 : 2;
-  if (lead < 0xC2U || lead > 0xF4U || at + length > text.size()) return 0;
-  unsigned low = 0x80U;
-  unsigned high = 0xBFU;
-  if (lead == 0xE0U) low = 0xA0U;
-  if (lead == 0xEDU) high = 0x9FU;
-  if (lead == 0xF0U) low = 0x90U;
-  if (lead == 0xF4U) high = 0x8FU;
-  for (std::size_t i = 1; i < length; ++i) {
-    const unsigned byte = byteAt(text, at + i);
-    if (byte < low || byte > high) return 0;
-    low = 0x80U;
-    high = 0xBFU;
-  }
-  return length;
-}
-
 }  // namespace
 
 std::string printable(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t length = sequenceLength(bytes, at);
-    const unsigned byte = byteAt(bytes, at);
+    const std::size_t length = utf8::letterAt(bytes, at);
+    const auto byte = static_cast<unsigned char>(bytes[at]);
     const bool control = byte < 0x20U ? byte != '\t' && byte != 0x1BU : byte == 0x7FU;
     if (length == 0 || (length == 1 && control)) {
       text += kReplacement;

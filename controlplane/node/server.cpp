@@ -17,6 +17,7 @@
 #include <fstream>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::node {
 namespace {
@@ -43,7 +44,7 @@ std::string readAll(std::istream& in) {
 
 void expect(int status, int wanted, const std::string& path, const std::string& body) {
   if (status == wanted) return;
-  throw ServerRefused(path + ": " + std::to_string(status) + " " + body.substr(0, 300), status);
+  throw ServerRefused(path + ": " + std::to_string(status) + " " + utf8::shortened(body, 300), status);
 }
 
 }  // namespace

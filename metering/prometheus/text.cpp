@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -22,21 +24,9 @@ void appendChars(std::string& out, T value) {
   out.append(text.data(), static_cast<std::size_t>(end - text.data()));
 }
 
-// Bytes of the UTF-8 character that `text` begins with; 0: it begins with none. (Unicode, table 3-7.)
+// A NUL is written like a byte that is part of no letter.
 std::size_t characterLength(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return lead == 0 ? 0 : 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  const unsigned least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < least || byte(1) > most) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
-  }
-  return length;
+  return text.front() == '\0' ? 0 : utf8::letterAt(text, 0);
 }
 
 void appendEscaped(std::string& out, std::string_view text, bool quotes) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "sandbox/base/launcher_protocol.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::launcher {
 namespace {
@@ -68,10 +69,6 @@ Launched getLaunched(Reader& reader) {
   launched.stages =
       getItems<std::uint32_t>(reader, kLaunchStages, [](Reader& from) { return from.get<std::uint32_t>(); });
   return launched;
-}
-
-std::string cut(const std::string& text, std::size_t most) {
-  return text.substr(0, most);
 }
 
 }  // namespace
@@ -158,7 +155,7 @@ std::string encode(const PostureReply& posture) {
   for (const auto& check : posture.checks) {
     writer.put(check.name);
     writer.put(check.state);
-    writer.put(cut(check.reason, kMostText));
+    writer.put(utf8::cut(check.reason, kMostText));
   }
   return writer.bytes();
 }
@@ -202,9 +199,9 @@ std::string encodeDone() {
 
 std::string encodeFailure(const Error& error) {
   Writer writer = reply(ReplyStatus::failed);
-  writer.put(cut(error.stage, kMostText));
-  writer.put(cut(error.operation, kMostText));
-  writer.put(cut(error.path, kMostPath));
+  writer.put(utf8::cut(error.stage, kMostText));
+  writer.put(utf8::cut(error.operation, kMostText));
+  writer.put(utf8::cut(error.path, kMostPath));
   writer.put(static_cast<std::uint32_t>(error.code));
   return writer.bytes();
 }

@@ -11,6 +11,7 @@
 
 #include "policy/model/apparmor.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::launcher {
 namespace {
@@ -88,12 +89,12 @@ std::optional<Denial> parseDenial(std::string_view record) {
     if (field->key == "apparmor") denied = field->quoted && field->raw == "DENIED";
     if (field->key == "profile" && field->quoted) denial.tenant = policy::tenantOfProfile(field->raw);
     if (field->key == "operation" && field->quoted)
-      denial.operation = std::string(field->raw).substr(0, kMostDenialText);
+      denial.operation = std::string(utf8::cut(field->raw, kMostDenialText));
     // What was asked for: a path, a capability's name, or the peer of a signal.
     if (field->key == "name" || field->key == "capname" || field->key == "peer") {
-      denial.target = field->text().value_or("").substr(0, kMostDenialText);
+      denial.target = utf8::cut(field->text().value_or(""), kMostDenialText);
     }
-    if (field->key == "comm") denial.program = field->text().value_or("").substr(0, kMostDenialText);
+    if (field->key == "comm") denial.program = utf8::cut(field->text().value_or(""), kMostDenialText);
   }
   if (!denied || denial.tenant == 0 || denial.operation.empty()) return {};
   return denial;
