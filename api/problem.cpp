@@ -5,7 +5,16 @@
 
 #include <sstream>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::api {
+namespace {
+
+// What a caller sent comes back in them.
+constexpr std::size_t kMostDetail = 2000;
+constexpr std::size_t kMostField = 200;
+
+}  // namespace
 
 Problem notFound(const std::string& what) {
   return {404, "not_found", what + " not found"};
@@ -31,12 +40,12 @@ std::string toJson(const Problem& problem, const std::string& requestId) {
   object.set("title", std::string(reasonPhrase(problem.status)));
   object.set("status", problem.status);
   object.set("code", problem.code);
-  if (!problem.detail.empty()) object.set("detail", problem.detail);
-  if (!problem.field.empty()) object.set("field", problem.field);
+  if (!problem.detail.empty()) object.set("detail", utf8::shortened(problem.detail, kMostDetail));
+  if (!problem.field.empty()) object.set("field", utf8::shortened(problem.field, kMostField));
   object.set("request_id", requestId);
   std::ostringstream out;
   object.stringify(out);
-  return out.str();
+  return utf8::jsonText(out.str());
 }
 
 }  // namespace cloister::api

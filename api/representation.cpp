@@ -9,6 +9,7 @@
 #include "api/problem.h"
 #include "metering/base/seal.h"
 #include "sandbox/base/identity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::api {
 namespace {
@@ -29,7 +30,7 @@ Json newObject() {
 std::string text(const Json& object) {
   std::ostringstream out;
   object->stringify(out);
-  return out.str();
+  return utf8::jsonText(out.str());
 }
 
 Json represent(const model::PlanLimits& limits) {

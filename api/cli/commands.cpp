@@ -11,6 +11,7 @@
 
 #include "api/cli/archive.h"
 #include "sandbox/base/caller_terminal.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::cli {
 
@@ -74,7 +75,16 @@ std::string appPath(const AppChoice& app, const std::string& below) {
 std::string json(const Poco::JSON::Object& object) {
   std::ostringstream out;
   object.stringify(out);
-  return out.str();
+  return utf8::jsonText(out.str());
+}
+
+std::string requestBody(const Poco::JSON::Object& object) {
+  for (const auto& [name, value] : object) {
+    if (!utf8::valid(name)) throw UsageError(fmt::format("\"{}\" is not UTF-8", printable(name)));
+    if (value.isString() && !utf8::valid(value.extract<std::string>()))
+      throw UsageError(fmt::format("the value of {} is not UTF-8; give bytes as base64", printable(name)));
+  }
+  return json(object);
 }
 
 int showList(Context& context, const std::string& path, const Query& query, const std::vector<Column>& columns) {
@@ -144,7 +154,9 @@ Response awaitOperation(Context& context, const Response& accepted, const Query&
     const std::string state = text(*operation, "state");
     if (state == "succeeded" || state == "failed") return latest;
     try {
-      latest = context.api().send({.path = path, .query = waiting});
+      Query next = waiting;
+      next.emplace_back("progress", progress);
+      latest = context.api().send({.path = path, .query = next});
       operation = latest.object();
       answered = std::chrono::steady_clock::now();
     } catch (const TransportError&) {

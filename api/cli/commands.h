@@ -68,6 +68,8 @@ void confirm(Context& context, bool yes, const std::string& question);
 [[nodiscard]] Query scoped(Context& context, Query extra = {});
 [[nodiscard]] std::string appPath(const AppChoice& app, const std::string& below = {});
 [[nodiscard]] std::string json(const Poco::JSON::Object& object);
+// The same for what is sent: a name or value that is no UTF-8 is a UsageError, never changed on the way.
+[[nodiscard]] std::string requestBody(const Poco::JSON::Object& object);
 
 // All pages. As JSON one page is printed as it came, several as one list.
 int showList(Context& context, const std::string& path, const Query& query, const std::vector<Column>& columns);

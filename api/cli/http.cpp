@@ -21,6 +21,7 @@
 
 #include "api/cli/event_stream.h"
 #include "api/cli/output.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::cli {
 namespace {
@@ -126,7 +127,9 @@ ApiError::ApiError(int status, const std::string& reason, const std::string& bod
           if (line.empty()) line = text(*problem, "title");
           const std::string field = text(*problem, "field");
           const std::string code = text(*problem, "code");
-          if (!field.empty()) line += fmt::format(" [field {}]", field);
+          // A detail that speaks of the field needs no second name of it.
+          const std::string last = field.substr(field.rfind('.') + 1);
+          if (!field.empty() && line.find(last) == std::string::npos) line += fmt::format(" [field {}]", field);
           if (!code.empty()) line += fmt::format(" [{}]", code);
         } catch (const std::exception&) {
           line.clear();
@@ -136,7 +139,10 @@ ApiError::ApiError(int status, const std::string& reason, const std::string& bod
       status_(status),
       body_(body) {
   try {
-    code_ = text(*Poco::JSON::Parser().parse(body).extract<Poco::JSON::Object::Ptr>(), "code");
+    const auto problem = Poco::JSON::Parser().parse(body).extract<Poco::JSON::Object::Ptr>();
+    code_ = text(*problem, "code");
+    field_ = text(*problem, "field");
+    detail_ = printable(text(*problem, "detail"));
   } catch (const std::exception&) {
     code_.clear();
   }
@@ -213,6 +219,8 @@ Response Api::attempt(const Request& request, const std::string& key, std::FILE*
     if (answer.hasContentLength() && answer.getContentLength64() != static_cast<Poco::Int64>(response.body.size())) {
       throw TransportError("the connection to " + settings_.server + " broke within the answer");
     }
+    // A server of an earlier version may have sent any bytes; no reader of our output is to meet them.
+    if (answer.getContentType().find("json") != std::string::npos) response.body = utf8::mended(response.body);
     if (response.status >= 400) throw ApiError(response.status, answer.getReason(), response.body);
     return response;
   } catch (const Poco::Exception& error) {

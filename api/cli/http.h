@@ -36,11 +36,15 @@ class ApiError : public std::runtime_error {
   ApiError(int status, const std::string& reason, const std::string& body);
   [[nodiscard]] int status() const { return status_; }
   [[nodiscard]] const std::string& code() const { return code_; }
+  [[nodiscard]] const std::string& field() const { return field_; }
+  [[nodiscard]] const std::string& detail() const { return detail_; }  // printable
   [[nodiscard]] const std::string& body() const { return body_; }
 
  private:
   int status_;
   std::string code_;
+  std::string field_;
+  std::string detail_;
   std::string body_;
 };
 

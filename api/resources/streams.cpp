@@ -150,6 +150,19 @@ std::vector<std::unique_ptr<WebSocket>> joinAll(const Services& services, const 
   return nodes;
 }
 
+// A line that a full disk cut short on its way to the node's files is shown as such; those behind it are whole.
+Json shownLine(const std::string& frame) {
+  try {
+    return represent(model::logLineFromJson(frame));
+  } catch (const Poco::Exception&) {
+    model::LogLine line;
+    line.at = store::now();
+    line.stream = "system";
+    line.line = "a line of the log cannot be read";
+    return represent(line);
+  }
+}
+
 Answer logs(const Services& services, Request& request) {
   const auto app = appOf(services, request);
   model::Session session;
@@ -169,7 +182,7 @@ Answer logs(const Services& services, Request& request) {
     if (frame.empty()) {
       if (events) stream.write(": alive\n\n");
     } else {
-      const auto line = text(represent(model::logLineFromJson(frame)));
+      const auto line = text(shownLine(frame));
       stream.write(events ? "data: " + line + "\n\n" : line + "\n");
       unflushed += line.size();
     }

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::model::json {
 
 // One object being read. An absent field keeps its default, except a required one; a wrong type is an error.
@@ -25,12 +27,13 @@ class Fields {
  public:
   Fields(Poco::JSON::Object::Ptr object, std::string path) : object_(std::move(object)), path_(std::move(path)) {}
 
+  // What an earlier version kept or sent with bytes that are no UTF-8 is mended: one bad letter voids no document.
   [[nodiscard]] static Fields parse(const std::string& text) {
     Poco::JSON::Parser parser;
     parser.setDepth(16);
     Poco::Dynamic::Var root;
     try {
-      root = parser.parse(text);
+      root = parser.parse(utf8::valid(text) ? text : utf8::mended(text));
     } catch (const Poco::Exception& error) {
       throw Poco::DataFormatException("not JSON: " + error.displayText());
     }
@@ -89,6 +92,29 @@ class Fields {
       if (item.type() != typeid(Poco::JSON::Object::Ptr)) fail(field, "must be a list of objects");
       list.push_back(decode(Fields(item.extract<Poco::JSON::Object::Ptr>(), where)));
     });
+  }
+  // As readList(), but an item that does not decode is left out and told in `refused`: the others are not its fault.
+  // `R` is {list, id, tenant id, reason}.
+  template <typename T, typename R, typename F>
+  void readEach(const char* field, std::vector<T>& list, std::vector<R>& refused, F decode) const {
+    std::size_t index = 0;
+    forEach(field, [&](const Poco::Dynamic::Var& item) {
+      const auto where = path_ + field + "[" + std::to_string(index++) + "]";
+      if (item.type() != typeid(Poco::JSON::Object::Ptr)) {
+        refused.push_back(R{field, "", "", where + " is not an object"});
+        return;
+      }
+      const Fields in(item.extract<Poco::JSON::Object::Ptr>(), where + ".");
+      try {
+        list.push_back(decode(in));
+      } catch (const Poco::Exception& error) {
+        refused.push_back(R{field, in.textOr("id"), in.textOr("tenantId"), error.message()});
+      }
+    });
+  }
+  [[nodiscard]] std::string textOr(const char* field, const std::string& otherwise = {}) const {
+    const auto found = object_->get(field);
+    return found.isString() ? found.extract<std::string>() : otherwise;
   }
   [[nodiscard]] std::optional<Fields> child(const char* field) const {
     const auto found = object_->get(field);
@@ -168,7 +194,7 @@ Poco::JSON::Object::Ptr objectOf(const std::map<std::string, T>& map) {
 inline std::string text(const Poco::JSON::Object::Ptr& value) {
   std::ostringstream out;
   value->stringify(out);
-  return out.str();
+  return utf8::jsonText(out.str());
 }
 
 }  // namespace cloister::model::json

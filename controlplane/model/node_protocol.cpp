@@ -245,10 +245,10 @@ NodeWork nodeWorkFromJson(const std::string& text) {
   in.read("revision", work.revision);
   in.read("certified", work.certified);
   in.required("nodeId", work.nodeId);
-  in.readList("tenants", work.tenants, decodeTenant);
-  in.readList("instances", work.instances, decodeInstance);
-  in.readList("builds", work.builds, decodeBuild);
-  in.readList("sessions", work.sessions, decodeSession);
+  in.readEach("tenants", work.tenants, work.refused, decodeTenant);
+  in.readEach("instances", work.instances, work.refused, decodeInstance);
+  in.readEach("builds", work.builds, work.refused, decodeBuild);
+  in.readEach("sessions", work.sessions, work.refused, decodeSession);
   in.read("keepBlobs", work.keepBlobs);
   return work;
 }

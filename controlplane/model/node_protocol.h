@@ -15,7 +15,9 @@
 // {"resize": {"rows": R, "columns": C}}, {"stdinClosed": true}, {"exit": N}, {"error": "text"}). In a logs session
 // channel 1 carries one JSON LogLine a message.
 //
-// Threads and failures: values; decoders throw Poco::DataFormatException-derived errors naming the field.
+// Encoders write UTF-8 whatever their strings hold: other bytes, and NUL, become U+FFFD. An item of a list that does
+// not decode is left out and named in `refused`; the rest of the document holds. Threads and failures: values; decoders
+// throw Poco::DataFormatException-derived errors naming the field.
 #pragma once
 
 #include <cstdint>
@@ -104,6 +106,14 @@ struct Session {
   DesiredInstance runInstance;  // run: a one-off instance, command ignored
 };
 
+// An item of a document's list that did not decode. The others were taken; what was left out is told as an event.
+struct RefusedItem {
+  std::string list;  // "instances"
+  std::string id;    // empty when it could not be read either
+  std::string tenantId;
+  std::string reason;  // "instances[3].limits.pids is out of range"
+};
+
 // All that one node should do.
 struct NodeWork {
   std::int64_t revision = 0;
@@ -116,6 +126,7 @@ struct NodeWork {
   std::vector<DesiredBuild> builds;
   std::vector<Session> sessions;       // opened by clients and not yet joined by the node
   std::vector<std::string> keepBlobs;  // digests that this node should keep
+  std::vector<RefusedItem> refused{};  // by the decoder; never written
 };
 
 struct InstanceReport {
@@ -160,6 +171,7 @@ struct NodeStatus {
   std::vector<EventReport> events;
   std::vector<PostureCheck> posture;
   std::vector<PressureReport> pressures;
+  std::vector<RefusedItem> refused{};  // by the decoder; never written
 };
 
 struct LogLine {

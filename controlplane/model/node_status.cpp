@@ -151,11 +151,11 @@ NodeStatus nodeStatusFromJson(const std::string& text) {
   in.read("bootId", status.bootId);
   in.read("signingKey", status.signingKey);
   in.read("observedRevision", status.observedRevision);
-  in.readList("instances", status.instances, decodeInstanceReport);
-  in.readList("builds", status.builds, decodeBuildReport);
-  in.readList("events", status.events, decodeEvent);
-  in.readList("posture", status.posture, decodePosture);
-  in.readList("pressures", status.pressures, decodePressure);
+  in.readEach("instances", status.instances, status.refused, decodeInstanceReport);
+  in.readEach("builds", status.builds, status.refused, decodeBuildReport);
+  in.readEach("events", status.events, status.refused, decodeEvent);
+  in.readEach("posture", status.posture, status.refused, decodePosture);
+  in.readEach("pressures", status.pressures, status.refused, decodePressure);
   return status;
 }
 

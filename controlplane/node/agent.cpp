@@ -102,6 +102,7 @@ void Agent::apply(const model::NodeWork& work) {
   nodeId_ = work.nodeId;
   observed_ = work.revision;
   dirty_ = true;
+  tellRefused(work);
   applyTenants(work);
   std::set<std::string> known;
   for (const auto& [id, record] : records_) {
@@ -130,9 +131,22 @@ void Agent::apply(const model::NodeWork& work) {
   if (certified_) removeUnknown();
 }
 
+void Agent::tellRefused(const model::NodeWork& work) {
+  std::set<std::string> now;
+  for (const auto& item : work.refused) {
+    const auto text = item.list + " " + item.id + ": " + item.reason;
+    now.insert(text);
+    if (toldRefused_.contains(text)) continue;
+    spdlog::error("work {}: left out: {}", work.revision, text);
+    reporter_->event({item.tenantId, "", "node.item_refused", text});
+  }
+  toldRefused_ = std::move(now);
+}
+
 void Agent::applyTenants(const model::NodeWork& work) {
   if (authorityOf(work) == Authority::full) namedTenants_.clear();
   std::map<TenantIndex, std::string> indexes;
+  for (const auto& item : work.refused) namedTenants_.insert(item.id);
   for (const auto& tenant : work.tenants) {
     if (!validTenant(tenant.index)) {
       spdlog::error("tenant {}: index {} is not possible", tenant.id, tenant.index);

@@ -72,6 +72,8 @@ class Agent {
 
   // agent.cpp: what should be
   void apply(const model::NodeWork& work);
+  // Items of the work that did not decode: an event each, once.
+  void tellRefused(const model::NodeWork& work);
   void applyTenants(const model::NodeWork& work);
   void applyInstance(const model::DesiredInstance& instance, const model::DesiredTenant& tenant);
   void removeUnknown();
@@ -122,6 +124,7 @@ class Agent {
   std::map<std::string, model::DesiredTenant> tenants_;  // those that the launcher may have from us, by id
   std::set<std::string> namedTenants_;
   std::set<std::string> namedBlobs_;
+  std::set<std::string> toldRefused_;
   bool certified_ = false;  // the latest work was certified, by the server itself
   std::int64_t observed_ = 0;
   bool dirty_ = true;

@@ -6,6 +6,7 @@
 
 #include "controlplane/node/exception_text.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::node {
 namespace {
@@ -46,6 +47,7 @@ void Builds::apply(const model::NodeWork& work, Authority authority) {
   for (const auto& tenant : work.tenants) tenants[tenant.id] = &tenant;
   const std::lock_guard lock(mutex_);
   std::set<std::string> named;
+  for (const auto& item : work.refused) named.insert(item.id);
   for (const auto& build : work.builds) {
     const auto tenant = tenants.find(build.tenantId);
     if (tenant == tenants.end() || !validInstanceId(build.id)) {
@@ -147,7 +149,7 @@ void Builds::work() {
       report.state = report.failure.failed() ? model::BuildState::failed : model::BuildState::succeeded;
     }
     spdlog::info("build {}: {} {} {}", report.id, model::name(report.state), report.failure.code,
-                 report.failure.detail);
+                 utf8::printable(report.failure.detail));
     finish(entry, std::move(report));
     changed_();
   }

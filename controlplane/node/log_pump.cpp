@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::node {
 namespace {
 
@@ -19,16 +21,18 @@ Split splitLines(std::string_view chunk, Unfinished unfinished) {
   Split split;
   while (split.taken < chunk.size()) {
     const std::string_view rest = chunk.substr(split.taken);
-    std::size_t length = rest.substr(0, kLongestLine + 1).find('\n');
-    std::size_t used = length + 1;
-    if (length == std::string_view::npos) {
-      if (rest.size() <= kLongestLine && unfinished == Unfinished::leave) break;
-      length = used = std::min(rest.size(), kLongestLine);
+    const auto end = rest.substr(0, kLongestLine + 1).find('\n');
+    if (end == std::string_view::npos && rest.size() > kLongestLine) {
+      const auto part = utf8::cut(rest, kLongestLine);
+      split.lines.push_back(printable(part).append(kGoesOn));
+      split.taken += part.size();
+      continue;
     }
-    std::string_view line = rest.substr(0, length);
-    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (end == std::string_view::npos && unfinished == Unfinished::leave) break;
+    std::string_view line = rest.substr(0, end);
+    split.taken += line.size() + (end == std::string_view::npos ? 0 : 1);
+    while (line.ends_with('\r')) line.remove_suffix(1);
     split.lines.push_back(printable(line));
-    split.taken += used;
   }
   return split;
 }

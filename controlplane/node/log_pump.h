@@ -3,7 +3,7 @@
 // Order: the FIFO's bytes are copied with tee(2), whole lines are written to the store, and only then are they taken
 // from the FIFO. A node that is killed in between loses no line; at most the chunk under way comes twice. A line
 // without an end is left in the FIFO until it ends, grows past kLongestLine, stays for kPartialWait, or its instance
-// is drained.
+// is drained. One that is longer is cut between letters, and each part but the last says that it goes on.
 // Rate: kBytesPerSecond with a burst of twice that; beyond it lines are taken and dropped, and a "system" line says
 // how many. Every FIFO gets one chunk a round, so a flood delays a neighbour's lines by a round at most.
 // Threads: any; the pump's own thread and drain() meet at a mutex per source. Failures: add() returns them; a store
@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,7 @@
 namespace cloister::node {
 
 inline constexpr std::size_t kLongestLine = 16UL * 1024;
+inline constexpr std::string_view kGoesOn = " [the line goes on]";
 inline constexpr std::chrono::milliseconds kPartialWait{2000};
 
 // How a chunk splits into lines. `taken` bytes go out of the FIFO; with `flush` also an unfinished line.

@@ -12,6 +12,8 @@
 #include <chrono>
 #include <sstream>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::node {
 namespace {
 
@@ -23,7 +25,7 @@ const Poco::Timespan kLingerTick(1, 0);
 std::string stringify(const Poco::JSON::Object& object) {
   std::ostringstream out;
   object.stringify(out);
-  return out.str();
+  return utf8::jsonText(out.str());
 }
 
 Frame parseControl(const std::string& text) {

@@ -19,7 +19,10 @@ constexpr std::size_t kMaxWork = 64UL << 20U;
 }  // namespace
 
 Authority authorityOf(const model::NodeWork& work) {
-  return work.certified ? Authority::full : Authority::startOnly;
+  // An item that could not be read and has no name either may be any: nothing is stopped on such a word.
+  const bool nameless = std::any_of(work.refused.begin(), work.refused.end(),
+                                    [](const model::RefusedItem& item) { return item.id.empty(); });
+  return work.certified && !nameless ? Authority::full : Authority::startOnly;
 }
 
 std::vector<std::string> stopsOf(const std::set<std::string>& known, const model::NodeWork& work) {
@@ -29,6 +32,7 @@ std::vector<std::string> stopsOf(const std::set<std::string>& known, const model
   for (const auto& instance : work.instances) {
     if (instance.desired == model::DesiredState::run) wanted.insert(instance.id);
   }
+  for (const auto& item : work.refused) wanted.insert(item.id);  // it is named, and how it should be is not known
   std::set_difference(known.begin(), known.end(), wanted.begin(), wanted.end(), std::back_inserter(stops));
   return stops;
 }

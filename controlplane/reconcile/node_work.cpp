@@ -174,12 +174,33 @@ void NodeWorkService::apply(const model::NodeStatus& status) {
     takeKey(node, status.signingKey);
     applyInstances(node, status);
     for (const auto& report : status.builds) applyBuild(node, report);
+    takeRefused(node, status);
     for (const auto& event : status.events) {
       if (event.tenantId.empty() || store_.tenants().find(event.tenantId)) {
         store_.events().append(event.tenantId, event.app, event.kind, event.text);
       }
     }
   });
+}
+
+void NodeWorkService::takeRefused(const model::Node& node, const model::NodeStatus& status) {
+  std::set<std::string> now;
+  for (const auto& item : status.refused) {
+    // A build whose end cannot be read has ended all the same.
+    if (item.list == "builds") {
+      model::BuildReport report;
+      report.id = item.id;
+      report.state = model::BuildState::failed;
+      report.failure = {"build_failed", "the node's report cannot be read: " + item.reason};
+      applyBuild(node, report);
+    }
+    const auto text = "node " + node.name + ": " + item.list + " " + item.id + ": " + item.reason;
+    now.insert(text);
+    if (toldRefused_[node.id].contains(text)) continue;
+    const bool known = !item.tenantId.empty() && store_.tenants().find(item.tenantId);
+    store_.events().append(known ? item.tenantId : "", "", "node.item_refused", text);
+  }
+  toldRefused_[node.id] = std::move(now);
 }
 
 void NodeWorkService::takeKey(const model::Node& node, const std::string& key) {
@@ -191,6 +212,8 @@ void NodeWorkService::takeKey(const model::Node& node, const std::string& key) {
 void NodeWorkService::applyInstances(const model::Node& node, const model::NodeStatus& status) {
   std::map<std::string, const model::InstanceReport*> reports;
   for (const auto& report : status.instances) reports[report.id] = &report;
+  std::set<std::string> unread;  // an empty one: it may be any
+  for (const auto& item : status.refused) unread.insert(item.id);
   for (const auto& record : store_.instances().all()) {
     const auto& instance = record.instance;
     if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
@@ -201,6 +224,7 @@ void NodeWorkService::applyInstances(const model::Node& node, const model::NodeS
     }
     if (found == reports.end()) {
       // A node that has seen the order to stop and does not know the instance has nothing left of it.
+      if (unread.contains(instance.id) || unread.contains("")) continue;
       if (stopping && status.observedRevision >= record.stopRevision) store_.instances().erase(instance.id);
       continue;
     }

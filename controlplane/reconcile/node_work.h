@@ -3,6 +3,8 @@
 // Threads: any. Failures: store::NotFound for an unknown node; store::StoreError.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "controlplane/model/node_protocol.h"
@@ -25,6 +27,8 @@ class NodeWorkService {
   void apply(const model::NodeStatus& status);
 
  private:
+  // Reports that did not decode: an event each, once.
+  void takeRefused(const model::Node& node, const model::NodeStatus& status);
   void takeKey(const model::Node& node, const std::string& key);
   void applyInstances(const model::Node& node, const model::NodeStatus& status);
   void applyBuild(const model::Node& node, const model::BuildReport& report);
@@ -32,6 +36,7 @@ class NodeWorkService {
   void buildFailed(model::Build build, const model::Failure& failure);
 
   store::Store& store_;
+  std::map<std::string, std::set<std::string>> toldRefused_;  // by node; in apply()'s transaction
 };
 
 // Instance as the node gets it; shared with one-off runs. `secrets` are the app's.

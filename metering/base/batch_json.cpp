@@ -10,6 +10,8 @@
 #include <optional>
 #include <set>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -187,7 +189,7 @@ std::string toJson(const UsageBatch& batch) {
     out.append("}");
   }
   out.append("]}");
-  return out;
+  return utf8::jsonText(out);
 }
 
 Result<UsageBatch> usageBatchFromJson(const std::string& text) {

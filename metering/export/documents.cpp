@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "metering/export/focus.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::metering {
 namespace {
@@ -126,7 +127,7 @@ void writeCloudEvents(const std::string& tenantId, const std::vector<MeteredHour
     event.set("data", data);
     std::ostringstream text;
     event.stringify(text);
-    sink(text.str() + '\n');
+    sink(utf8::jsonText(text.str()) + '\n');
   }
 }
 

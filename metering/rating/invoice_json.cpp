@@ -6,6 +6,8 @@
 
 #include "metering/rating/invoice.h"
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -145,7 +147,7 @@ std::string toJson(const Invoice& invoice) {
   out->set("lines", lines);
   std::ostringstream text;
   out->stringify(text);
-  return text.str();
+  return utf8::jsonText(text.str());
 }
 
 Result<Invoice> invoiceFromJson(const std::string& text) {

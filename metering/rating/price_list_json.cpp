@@ -10,6 +10,8 @@
 
 #include "metering/rating/price_list.h"
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -272,7 +274,7 @@ std::string toJson(const PriceList& list) {
   out->set("taxes", showAll(list.taxes));
   std::ostringstream text;
   out->stringify(text);
-  return text.str();
+  return utf8::jsonText(text.str());
 }
 
 }  // namespace cloister::metering

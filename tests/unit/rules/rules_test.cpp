@@ -203,6 +203,24 @@ TEST(Rules, rawSystemCallsStandInTheSandboxOnly) {
   EXPECT_TRUE(violations.empty()) << list(violations);
 }
 
+// Poco writes strings as their bytes are; one that is no UTF-8 would make a document that every reader refuses.
+TEST(Rules, everyJsonWriterGoesThroughJsonText) {
+  std::vector<std::string> violations;
+  for (const auto& source : sources()) {
+    if (isBeneath(source.path, "tests")) continue;
+    for (std::size_t i = 0; i < source.lines.size(); ++i) {
+      const auto code = codeOf(source.lines[i]);
+      const bool writes =
+          code.find("stringify(") != std::string::npos || code.find("Poco::toJSON(") != std::string::npos;
+      if (!writes) continue;
+      const auto all = [&](const std::string& line) { return line.find("utf8::jsonText(") != std::string::npos; };
+      if (std::none_of(source.lines.begin(), source.lines.end(), all))
+        violations.push_back(source.path + ":" + std::to_string(i + 1) + ": " + source.lines[i]);
+    }
+  }
+  EXPECT_TRUE(violations.empty()) << list(violations);
+}
+
 TEST(Rules, filesStayShort) {
   const auto violations = lengthViolations(sources());
   EXPECT_TRUE(violations.empty()) << list(violations);

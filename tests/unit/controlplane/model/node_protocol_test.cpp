@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "controlplane/model/json.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::model {
 namespace {
@@ -119,11 +120,6 @@ TEST(NodeProtocol, RefusesWhatIsWrongAndNamesTheField) {
            Case{"{\"nodeId\":7}", "nodeId must be a string"},
            Case{"{\"nodeId\":\"n\",\"observedRevision\":\"1\"}", "observedRevision must be an integer"},
            Case{"{\"nodeId\":\"n\",\"instances\":{}}", "instances must be a list"},
-           Case{"{\"nodeId\":\"n\",\"instances\":[3]}", "instances must be a list of objects"},
-           Case{"{\"nodeId\":\"n\",\"instances\":[{\"id\":\"i\"},{}]}", "instances[1].id is required"},
-           Case{"{\"nodeId\":\"n\",\"instances\":[{\"id\":\"i\",\"state\":\"dead\"}]}", "instances[0].state"},
-           Case{"{\"nodeId\":\"n\",\"builds\":[{\"id\":\"b\",\"failure\":\"x\"}]}",
-                "builds[0].failure must be an object"},
        }) {
     try {
       (void)nodeStatusFromJson(text);
@@ -135,12 +131,86 @@ TEST(NodeProtocol, RefusesWhatIsWrongAndNamesTheField) {
   std::string deep = "{\"nodeId\":";
   for (int i = 0; i < 100'000; ++i) deep += "[";
   EXPECT_THROW((void)nodeStatusFromJson(deep), Poco::DataFormatException);
-  EXPECT_THROW((void)nodeWorkFromJson(R"({"nodeId":"n","tenants":[{"id":"t","index":-1}]})"),
-               Poco::DataFormatException);
-  EXPECT_THROW((void)nodeWorkFromJson(R"({"nodeId":"n","instances":[{"id":"i","tenantId":"t","port":70000}]})"),
-               Poco::DataFormatException);
-  EXPECT_THROW((void)nodeWorkFromJson(R"({"nodeId":"n","sessions":[{"id":"s","tenantId":"t","kind":"run"}]})"),
-               Poco::DataFormatException);
+}
+
+TEST(NodeProtocol, ABadItemIsLeftOutAloneAndNamed) {
+  struct Case {
+    const char* list;  // with one bad item between or behind good ones
+    std::size_t good;
+    const char* id;
+    const char* tenantId;
+    const char* reason;
+  };
+  const auto expectRefused = [](const std::vector<RefusedItem>& refused, const Case& one) {
+    ASSERT_EQ(refused.size(), 1U) << one.list;
+    EXPECT_EQ(refused[0].id, one.id) << one.list;
+    EXPECT_EQ(refused[0].tenantId, one.tenantId) << one.list;
+    EXPECT_NE(refused[0].reason.find(one.reason), std::string::npos) << one.list << " -> " << refused[0].reason;
+  };
+  for (const auto& one : {
+           Case{R"("instances":[{"id":"a"},3,{"id":"b"}])", 2, "", "", "instances[1] is not an object"},
+           Case{R"("instances":[{"id":"i"},{}])", 1, "", "", "instances[1].id is required"},
+           Case{R"("instances":[{"id":"i","state":"dead"},{"id":"j"}])", 1, "i", "", "instances[0].state"},
+           Case{R"("builds":[{"id":"b","failure":"x"}])", 0, "b", "", "builds[0].failure must be an object"},
+           Case{R"("events":[{"tenantId":"t"},{"kind":"k"}])", 1, "", "t", "events[0].kind is required"},
+       }) {
+    const auto status = nodeStatusFromJson(R"({"nodeId":"n",)" + std::string(one.list) + "}");
+    EXPECT_EQ(status.instances.size() + status.builds.size() + status.events.size(), one.good) << one.list;
+    expectRefused(status.refused, one);
+  }
+  for (const auto& one : {
+           Case{R"("tenants":[{"id":"t","index":-1},{"id":"u"}])", 1, "t", "", "tenants[0].index is out of range"},
+           Case{R"("instances":[{"id":"i","tenantId":"t","port":70000}])", 0, "i", "t", "port is out of range"},
+           Case{R"("sessions":[{"id":"s","tenantId":"t","kind":"run"}])", 0, "s", "t", "runInstance is required"},
+       }) {
+    const auto work = nodeWorkFromJson(R"({"nodeId":"n",)" + std::string(one.list) + "}");
+    EXPECT_EQ(work.tenants.size() + work.instances.size() + work.sessions.size(), one.good) << one.list;
+    expectRefused(work.refused, one);
+  }
+}
+
+TEST(NodeProtocol, NoTextMakesADocumentThatItsReaderRefuses) {
+  const std::string texts[] = {"\xff\xfe",
+                               "caf\xe9",
+                               std::string(186, 'x') + "\xc3",
+                               std::string("a\0b", 3),
+                               "\xed\xa0\x80",
+                               "\xc0\x80",
+                               "\xf4\x90\x80\x80",
+                               "\\u0000",
+                               std::string("\\\0", 2),
+                               "\"\xf0\x9f\x92",
+                               "\xe2\x80\xa8\x7f"};
+  for (const auto& text : texts) {
+    NodeStatus status;
+    status.nodeId = "nd-1";
+    status.instances = {{"in-1", InstanceState::crashed, 1, text, 1}, {"in-2", InstanceState::running, 0, "", 1}};
+    status.builds = {{"bd-1", BuildState::failed, "", {"build_failed", text}}};
+    status.events = {{"tn-1", text, text + "k", text}};
+    const auto told = nodeStatusFromJson(toJson(status));
+    EXPECT_EQ(told.instances.size(), 2U);
+    EXPECT_TRUE(told.refused.empty());
+    EXPECT_TRUE(utf8::valid(told.builds.at(0).failure.detail));
+    EXPECT_EQ(told.builds[0].failure.detail.find('\0'), std::string::npos);
+    auto work = fullWork();
+    for (auto& session : work.sessions) session.argv.push_back(text);
+    work.sessions.back().process = text;
+    work.instances[0].environment[text] = text;
+    work.instances[0].command = text;
+    work.builds[0].commands = {text};
+    const auto wanted = nodeWorkFromJson(toJson(work));
+    EXPECT_EQ(wanted.sessions.size(), work.sessions.size());
+    EXPECT_TRUE(wanted.refused.empty());
+    EXPECT_TRUE(utf8::valid(logLineFromJson(toJson(LogLine{1, text, text, text, "stdout", text})).line));
+    Manifest manifest;
+    manifest.processes = {{"web", text}};
+    EXPECT_TRUE(utf8::valid(manifestFromJson(toJson(manifest)).processes.at("web")));
+  }
+}
+
+TEST(NodeProtocol, WhatWasKeptWithBadBytesIsMended) {
+  EXPECT_EQ(textMapFromJson("{\"A\":\"caf\xe9\"}").at("A"), "caf\uFFFD");
+  EXPECT_EQ(nodeWorkFromJson("{\"nodeId\":\"n\",\"keepBlobs\":[\"\xff\"]}").keepBlobs.at(0), "\uFFFD");
 }
 
 TEST(Model, NamesAndValuesAreInverse) {

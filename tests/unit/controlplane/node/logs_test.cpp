@@ -67,6 +67,7 @@ TEST(SplitLines, TakesWholeLinesAndLeavesTheRest) {
     std::size_t taken;
   };
   const std::string longLine(kLongestLine + 10, 'x');
+  const std::string goesOn(kGoesOn);
   const std::vector<Case> cases{
       {"", Unfinished::leave, {}, 0},
       {"a\nb\nc", Unfinished::leave, {"a", "b"}, 4},
@@ -81,8 +82,17 @@ TEST(SplitLines, TakesWholeLinesAndLeavesTheRest) {
        5},
       {"\xED\xA0\x80\n", Unfinished::leave, {"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}, 4},
       {"gr\xC3\xBC\xC3\x9F\t\x1b[1m\n", Unfinished::leave, {"gr\xC3\xBC\xC3\x9F\t\x1b[1m"}, 12},
-      {longLine, Unfinished::leave, {std::string(kLongestLine, 'x')}, kLongestLine},
-      {longLine + "\n", Unfinished::leave, {std::string(kLongestLine, 'x'), std::string(10, 'x')}, kLongestLine + 11},
+      {"a\r\r\n", Unfinished::leave, {"a"}, 4},
+      {longLine, Unfinished::leave, {std::string(kLongestLine, 'x') + goesOn}, kLongestLine},
+      {longLine + "\n",
+       Unfinished::leave,
+       {std::string(kLongestLine, 'x') + goesOn, std::string(10, 'x')},
+       kLongestLine + 11},
+      {std::string(kLongestLine, 'x') + "\n", Unfinished::leave, {std::string(kLongestLine, 'x')}, kLongestLine + 1},
+      {std::string(kLongestLine - 1, 'x') + "\xE2\x82\xAC\n",
+       Unfinished::leave,
+       {std::string(kLongestLine - 1, 'x') + goesOn, "\xE2\x82\xAC"},
+       kLongestLine + 3},
   };
   for (const auto& example : cases) {
     const Split split = splitLines(example.text, example.unfinished);

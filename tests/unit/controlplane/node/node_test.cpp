@@ -13,6 +13,7 @@
 #include "controlplane/node/session_channel.h"
 #include "controlplane/node/work_source.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/utf8.h"
 #include "tests/unit/controlplane/node/node_fixture.h"
 
 namespace cloister::node {
@@ -43,6 +44,11 @@ TEST(CertifiedRule, OnlyCertifiedWorkStopsAnything) {
   EXPECT_TRUE(stopsOf(known, workWith(false, some)).empty());
   EXPECT_EQ(stopsOf(known, workWith(true, some)), (std::vector<std::string>{"in-2", "in-3"}));
   EXPECT_EQ(stopsOf(known, workWith(true, {})), (std::vector<std::string>{"in-1", "in-2", "in-3"}));
+  auto unread = workWith(true, some);
+  unread.refused = {{"instances", "in-3", "tn-1", "its port is out of range"}};
+  EXPECT_EQ(stopsOf(known, unread), (std::vector<std::string>{"in-2"})) << "one that could not be read goes on";
+  unread.refused.push_back({"instances", "", "", "is no object"});
+  EXPECT_TRUE(stopsOf(known, unread).empty()) << "it may be any of them";
 }
 
 class KeptWork : public TemporaryDirectory {};
@@ -234,6 +240,17 @@ TEST(StepFilterTest, NamesTheStepThatFailed) {
   EXPECT_EQ(filter.failureOf("signal 9"), "command 1 `a` was killed by signal 9");
   (void)filter.feed("\x1en:2\n");
   EXPECT_EQ(filter.failureOf(""), "handing /app to the app's user ended without a status");
+}
+
+TEST(StepFilterTest, ALongCommandIsCutBetweenLetters) {
+  for (std::size_t before = 190; before < 205; ++before) {
+    const std::string command = std::string(before, 'x') + "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80; exit 1";
+    StepFilter filter({command}, "n");
+    (void)filter.feed("\x1en:0\n\x1en:1\n");
+    const auto said = filter.failureOf("exit 1");
+    EXPECT_TRUE(utf8::valid(said)) << said;
+    EXPECT_NE(said.find("...` exited with 1"), std::string::npos) << said;
+  }
 }
 
 TEST(SessionFrame, ParsesWhatClientsSend) {

@@ -51,6 +51,35 @@ TEST_F(Reconcile, AnInstanceThatTheNodeForgotIsGoneOnlyAfterItSawTheOrder) {
   EXPECT_TRUE(store_.instances().all().empty());
 }
 
+TEST_F(Reconcile, AReportThatCannotBeReadFailsAloneAndIsToldOnce) {
+  deploy();
+  settle();
+  deployments_.suspend(tenant_.id);
+  reconciler_.step(now_);
+  reconciler_.step(now_);
+  const auto record = store_.instances().all().at(0);
+  const auto events = [&] {
+    std::size_t count = 0;
+    for (const auto& event : store_.events().list("", "", {"", 1000}))
+      count += event.kind == "node.item_refused" ? 1U : 0U;
+    return count;
+  };
+  model::NodeStatus status;
+  status.nodeId = "one";
+  status.observedRevision = record.stopRevision;
+  status.refused = {{"instances", record.instance.id, "", "instances[0].state has an unknown value"}};
+  service_.apply(status);
+  service_.apply(status);
+  EXPECT_EQ(store_.instances().all().size(), 1U) << "what it says of the instance is not known";
+  EXPECT_EQ(events(), 1U);
+  status.refused = {{"instances", "", "", "instances[0] is not an object"}};
+  service_.apply(status);
+  EXPECT_EQ(store_.instances().all().size(), 1U);
+  status.refused.clear();
+  service_.apply(status);
+  EXPECT_TRUE(store_.instances().all().empty());
+}
+
 TEST_F(Reconcile, AnotherNodeCannotSpeakForAnInstance) {
   deploy();
   settle();
