@@ -7,16 +7,20 @@
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/RandomStream.h>
 #include <Poco/Timestamp.h>
-#include <Poco/URI.h>
 
 #include <algorithm>
 #include <charconv>
 #include <regex>
 
 #include "api/problem.h"
+#include "api/target.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::api {
 namespace {
+
+constexpr std::size_t kMostShownPath = 400;
+constexpr std::size_t kMostShownMethod = 40;
 
 std::string newRequestId() {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -30,18 +34,6 @@ std::string newRequestId() {
   return id;
 }
 
-// Percent-decoding of one path segment or query part; `plus` makes '+' a blank.
-std::string decoded(const std::string& text, const char* what, bool plus) {
-  std::string out;
-  try {
-    Poco::URI::decode(text, out, plus);
-  } catch (const Poco::Exception&) {
-    throw Problem(400, "malformed_url", std::string(what) + " has a bad percent escape");
-  }
-  if (out.find('\0') != std::string::npos) throw Problem(400, "malformed_url", std::string(what) + " has a NUL");
-  return out;
-}
-
 std::optional<std::int64_t> toInteger(const std::string& text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -52,33 +44,28 @@ std::optional<std::int64_t> toInteger(const std::string& text) {
 }  // namespace
 
 Request::Request(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response)
-    : raw(request), rawResponse(response), id(newRequestId()), method(request.getMethod()), target_(request.getURI()) {
+    : raw(request),
+      rawResponse(response),
+      id(newRequestId()),
+      method(utf8::shortened(utf8::printable(request.getMethod()), kMostShownMethod)),
+      target_(request.getURI()) {
   path = target_.substr(0, target_.find('?'));
 }
 
 void Request::parseTarget() {
-  if (!path.starts_with('/')) throw Problem(400, "malformed_url", "the path must begin with a slash");
-  for (std::size_t at = 1; at < path.size();) {
-    const auto end = std::min(path.find('/', at), path.size());
-    segments.push_back(decoded(path.substr(at, end - at), "the path", false));
-    at = end + 1;
-  }
-  const auto mark = target_.find('?');
-  const std::string text = mark == std::string::npos ? "" : target_.substr(mark + 1);
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find('&', at), text.size());
-    const auto part = text.substr(at, end - at);
-    const auto equals = part.find('=');
-    if (!part.empty()) {
-      query_.emplace_back(decoded(part.substr(0, equals), "the query", true),
-                          equals == std::string::npos ? "" : decoded(part.substr(equals + 1), "the query", true));
-    }
-    at = end + 1;
-  }
+  auto target = api::parseTarget(target_);
+  segments = std::move(target.segments);
+  query_ = std::move(target.query);
 }
 
 std::string Request::header(const std::string& name) const {
-  return raw.get(name, "");
+  auto value = raw.get(name, "");
+  if (!utf8::valid(value)) throw invalidField(name, "is not UTF-8");
+  return value;
+}
+
+std::string Request::shownPath() const {
+  return utf8::shortened(utf8::printable(path), kMostShownPath);
 }
 
 std::optional<std::string> Request::query(const std::string& name) const {

@@ -1,6 +1,7 @@
 // Request and Answer: one HTTP exchange as handlers see it.
 //
 // A handler returns an Answer, or streams on its own through `raw` and returns one with `sent`.
+// All text in it is UTF-8 without NUL: a path, a query or a header that is none is refused where it is read.
 // Threads: one exchange, one thread. Failures: Problem 400 naming the query parameter or header.
 #pragma once
 
@@ -50,6 +51,8 @@ class Request {
 
   [[nodiscard]] const std::string& parameter(const std::string& name) const { return parameters.at(name); }
   [[nodiscard]] std::string header(const std::string& name) const;
+  // The path for a log, an audit row or a message: one line, bounded.
+  [[nodiscard]] std::string shownPath() const;
   [[nodiscard]] std::optional<std::string> query(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> queries(const std::string& name) const;
   [[nodiscard]] bool flag(const std::string& name) const;  // absent: false

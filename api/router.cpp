@@ -49,7 +49,7 @@ const Route& Router::match(Request& request) const {
     }
     if (allowed.find(route.method) == std::string::npos) allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
-  if (allowed.empty()) throw notFound("the resource " + request.path);
+  if (allowed.empty()) throw notFound("the resource " + request.shownPath());
   Problem problem(405, "method_not_allowed", request.method + " is not allowed here; " + allowed + " is");
   problem.headers["Allow"] = allowed;
   throw problem;

@@ -19,6 +19,8 @@
 #include "api/deadlines.h"
 #include "api/problem.h"
 #include "api/writes.h"
+#include "sandbox/base/quantity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::api {
 namespace {
@@ -181,7 +183,7 @@ void Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response) {
       const auto problem = toProblem(error);
       // A node asks every two seconds: while the ledger is away its reason is no news with each request.
       if (problem.status >= 500 && (problem.code != "ledger_unavailable" || news_.isNew(error.what()))) {
-        spdlog::error("{} {} {}: {}", request.id, request.method, request.path, error.what());
+        spdlog::error("{} {} {}: {}", request.id, request.method, request.shownPath(), error.what());
       }
       if (response.sent()) throw;
       answer = toAnswer(problem, request.id);
@@ -194,14 +196,14 @@ void Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response) {
       if (unread && !raw.getExpectContinue()) linger(raw);
     }
   } catch (const Poco::Exception& error) {
-    spdlog::info("{} {} {}: connection lost: {}", request.id, request.method, request.path, error.displayText());
+    spdlog::info("{} {} {}: connection lost: {}", request.id, request.method, request.shownPath(), error.displayText());
   } catch (const std::exception& error) {
-    spdlog::error("{} {} {}: {}", request.id, request.method, request.path, error.what());
+    spdlog::error("{} {} {}: {}", request.id, request.method, request.shownPath(), error.what());
   } catch (...) {
-    spdlog::error("{} {} {}: a failure of unknown type", request.id, request.method, request.path);
+    spdlog::error("{} {} {}: a failure of unknown type", request.id, request.method, request.shownPath());
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  spdlog::info("{} {} {} {} {:.1f} ms", request.id, request.method, request.path, answer.status, seconds * 1000);
+  spdlog::info("{} {} {} {} {:.1f} ms", request.id, request.method, request.shownPath(), answer.status, seconds * 1000);
   if (!answer.sent) served_(answer.status, seconds);
   if (!answer.sent && response.getKeepAlive()) {
     listener_->deadlines->expect(socket, std::chrono::seconds(kKeepAliveSeconds) + kHeadDeadline);
@@ -272,7 +274,7 @@ void Server::chooseTenant(Request& request, const Route& route) {
 void Server::readBody(Request& request) {
   if (!hasBody(request.raw)) return;
   const auto tooLarge = [] {
-    return Problem(413, "too_large", "a JSON body may have " + std::to_string(kMaxJsonBody) + " bytes");
+    return Problem(413, "too_large", "a JSON body may have " + humanBytes(static_cast<double>(kMaxJsonBody)));
   };
   if (request.raw.hasContentLength() && request.raw.getContentLength64() > static_cast<Poco::Int64>(kMaxJsonBody)) {
     throw tooLarge();
@@ -296,6 +298,9 @@ void Server::readBody(Request& request) {
   if (request.raw.hasContentLength() &&
       request.body.size() != static_cast<std::size_t>(request.raw.getContentLength64())) {
     throw Problem(400, "malformed_json", "the body ended before its Content-Length");
+  }
+  if (const auto good = utf8::goodBytes(request.body); good != request.body.size()) {
+    throw Problem(400, "malformed_json", "the body is not UTF-8 after byte " + std::to_string(good));
   }
 }
 

@@ -17,6 +17,8 @@
 #include "controlplane/builds/blobs.h"
 #include "controlplane/builds/manifest.h"
 #include "metering/base/sql.h"
+#include "sandbox/base/quantity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::api {
 namespace {
@@ -39,7 +41,7 @@ store::StoredResponse pack(store::Store& store, const Answer& answer) {
   object.set("headers", headers);
   std::ostringstream text;
   object.stringify(text);
-  return {answer.status, store.seal(text.str())};
+  return {answer.status, store.seal(utf8::jsonText(text.str()))};
 }
 
 Answer unpack(store::Store& store, const store::StoredResponse& stored) {
@@ -105,7 +107,7 @@ Problem toProblem(const std::exception& error) {
   if (const auto* problem = dynamic_cast<const Problem*>(&error)) return *problem;
   if (const auto* refusal = dynamic_cast<const store::Refusal*>(&error)) return fromRefusal(*refusal);
   if (const auto* large = dynamic_cast<const builds::TooLarge*>(&error)) {
-    return {413, "too_large", "the body is larger than " + std::to_string(large->limit()) + " bytes"};
+    return {413, "too_large", "the body is larger than " + humanBytes(static_cast<double>(large->limit()))};
   }
   if (const auto* archive = dynamic_cast<const builds::ArchiveError*>(&error)) {
     const bool large = archive->code() == "archive_too_large";
@@ -132,7 +134,7 @@ void audit(store::Store& store, const Request& request, int status) {
   model::AuditEntry entry;
   if (request.caller) entry.actor = request.caller->id;
   if (request.tenant) entry.tenantId = request.tenant->id;
-  entry.action = request.method + " " + request.path;
+  entry.action = request.method + " " + request.shownPath();
   std::string subject;
   for (const auto& [name, value] : request.parameters) {
     subject += (subject.empty() ? "" : " ");

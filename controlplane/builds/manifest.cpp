@@ -9,21 +9,33 @@
 #include <string_view>
 
 #include "sandbox/base/identity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::builds {
 namespace {
 
 constexpr std::size_t kMaxCommands = 100;
+constexpr std::size_t kMostShownName = 80;
 constexpr std::size_t kMaxCommandBytes = 8UL * 1024;
 constexpr std::size_t kMaxProcesses = 20;
 constexpr std::uint64_t kMinMemory = 16ULL << 20U;
 constexpr std::uint64_t kMaxSize = 1ULL << 50U;
 
+std::string asTyped(const std::string& field) {
+  for (const auto* table : {"build.", "processes.", "http.", "limits."}) {
+    const std::string_view prefix = table;
+    if (field.starts_with(prefix))
+      return "[" + std::string(prefix.substr(0, prefix.size() - 1)) + "] " + field.substr(prefix.size());
+  }
+  constexpr std::string_view kProcfile = "Procfile.";
+  return field.starts_with(kProcfile) ? "Procfile, " + field.substr(kProcfile.size()) : field;
+}
+
 void allowKeys(const toml::table& table, const std::string& prefix, std::initializer_list<std::string_view> allowed) {
   for (const auto& [key, value] : table) {
     const std::string_view name = key.str();
     if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
-      throw ManifestError(prefix + std::string(name), "is not a key that Cloister knows");
+      throw ManifestError(prefix + utf8::shortened(name, kMostShownName), "is not a key that Cloister knows");
     }
   }
 }
@@ -51,7 +63,7 @@ void checkCommand(const std::string& command, const std::string& field) {
 
 void addProcess(model::Manifest& manifest, const std::string& name, const std::string& command,
                 const std::string& prefix) {
-  const auto field = prefix + name;
+  const auto field = prefix + utf8::shortened(name, kMostShownName);
   if (!validLabel(name)) throw ManifestError(field, "a process type is a DNS label: a-z, 0-9 and -");
   if (name == "run" || name == "build") throw ManifestError(field, "is a name that Cloister keeps for itself");
   checkCommand(command, field);
@@ -131,6 +143,17 @@ void readLimits(const toml::table& table, model::Manifest& manifest) {
   }
 }
 
+// A file that a person wrote: UTF-8, with or without the mark that some editors put in front.
+std::string textOfFile(const std::string& bytes, const char* name) {
+  if (bytes.size() > kMaxManifestBytes) throw ManifestError(name, "is larger than 64 KiB");
+  const auto good = utf8::goodBytes(bytes);
+  if (good == bytes.size()) return std::string(utf8::withoutMark(bytes));
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
+    throw ManifestError(name, "is UTF-16; save it as UTF-8");
+  const auto line = std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(good), '\n') + 1;
+  throw ManifestError(name, "line " + std::to_string(line) + " is not UTF-8; save the file as UTF-8");
+}
+
 std::string trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const auto first = text.find_first_not_of(kBlank);
@@ -138,8 +161,8 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(kBlank) - first + 1));
 }
 
-model::Manifest readToml(const std::string& text) {
-  if (text.size() > kMaxManifestBytes) throw ManifestError("cloister.toml", "is larger than 64 KiB");
+model::Manifest readToml(const std::string& bytes) {
+  const auto text = textOfFile(bytes, "cloister.toml");
   toml::table root;
   try {
     root = toml::parse(text);
@@ -165,6 +188,9 @@ model::Manifest readToml(const std::string& text) {
 
 }  // namespace
 
+ManifestError::ManifestError(std::string field, const std::string& detail)
+    : std::runtime_error(asTyped(field) + ": " + detail), field_(std::move(field)), detail_(detail) {}
+
 model::Manifest parseManifest(const std::string& toml) {
   auto manifest = readToml(toml);
   if (manifest.processes.empty())
@@ -172,8 +198,8 @@ model::Manifest parseManifest(const std::string& toml) {
   return manifest;
 }
 
-model::Manifest parseProcfile(const std::string& text) {
-  if (text.size() > kMaxManifestBytes) throw ManifestError("Procfile", "is larger than 64 KiB");
+model::Manifest parseProcfile(const std::string& bytes) {
+  const auto text = textOfFile(bytes, "Procfile");
   model::Manifest manifest;
   std::istringstream lines(text);
   std::size_t number = 0;

@@ -1,6 +1,7 @@
 // The app manifest: cloister.toml, or a Procfile where that is absent, parsed once into model::Manifest.
 //
-// Everything in it is the tenant's: unknown keys are errors, names are labels, sizes are bounded, nothing is guessed.
+// Everything in it is the tenant's: what is no UTF-8 is refused by its line, unknown keys are errors, names are labels,
+// sizes are bounded, nothing is guessed.
 // Threads: pure functions. Failures: ManifestError naming the field.
 #pragma once
 
@@ -17,8 +18,8 @@ namespace cloister::builds {
 // API: 422, code "invalid_manifest".
 class ManifestError : public std::runtime_error {
  public:
-  ManifestError(std::string field, const std::string& detail)
-      : std::runtime_error(field + ": " + detail), field_(std::move(field)), detail_(detail) {}
+  // The text names "limits.memory" as it stands in the file, "[limits] memory".
+  ManifestError(std::string field, const std::string& detail);
   [[nodiscard]] const std::string& field() const { return field_; }  // "limits.memory"
   [[nodiscard]] const std::string& detail() const { return detail_; }
 
@@ -31,7 +32,7 @@ inline constexpr std::size_t kMaxManifestBytes = 64UL * 1024;
 
 [[nodiscard]] model::Manifest parseManifest(const std::string& toml);
 // "name: command" lines; the build has no commands.
-[[nodiscard]] model::Manifest parseProcfile(const std::string& text);
+[[nodiscard]] model::Manifest parseProcfile(const std::string& bytes);
 // Chooses: cloister.toml when there is one (its [processes] may come from the Procfile beside it), else the Procfile;
 // neither is an error of field "cloister.toml".
 [[nodiscard]] model::Manifest manifestOf(const std::optional<std::string>& toml,

@@ -6,11 +6,15 @@
 #include <limits>
 
 #include "controlplane/store/store.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::store {
 namespace {
 
 constexpr model::Micros kUseResolution = 60'000'000;
+// Rows are for reading: a path of kilobytes is cut.
+constexpr std::size_t kMostAuditText = 512;
+constexpr std::size_t kMostEventText = 2048;
 
 model::Token readToken(const Statement& row) {
   model::Token token;
@@ -144,6 +148,8 @@ void Audit::append(model::AuditEntry entry) {
   store_.transact([&] {
     entry.id = nextNumber(store_, "audit");
     if (entry.at == 0) entry.at = now();
+    entry.action = utf8::shortened(utf8::mended(entry.action), kMostAuditText);
+    entry.subject = utf8::shortened(utf8::mended(entry.subject), kMostAuditText);
     store_.database().run(
         "INSERT INTO audit (id, at, actor, tenant_id, action, subject, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         entry.id, entry.at, entry.actor, entry.tenantId, entry.action, entry.subject, entry.status);
@@ -168,7 +174,8 @@ void Events::append(const std::string& tenantId, const std::string& app, const s
                     const std::string& text) {
   store_.transact([&] {
     store_.database().run("INSERT INTO events (id, at, tenant_id, app, kind, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                          nextNumber(store_, "event"), now(), tenantId, app, kind, text);
+                          nextNumber(store_, "event"), now(), tenantId, app, kind,
+                          utf8::shortened(utf8::mended(text), kMostEventText));
   });
 }
 

@@ -11,7 +11,7 @@ mine() { cloister --tenant "$tenant" "$@"; }
 
 expect_refused "an unknown plan" 'plan' cloister tenant create "$unique-x" --plan no-such-plan
 expect_refused "a name that is no DNS label" 'field name' mine app create Not_A_Label
-expect_refused "a plan without all limits" 'limits|missing_field' cloister plan create "$unique-p" --memory 1G
+expect_refused "a plan without all limits" '^cloister: --cpu is required' cloister plan create "$unique-p" --memory 1G
 expect_refused "a tenant's name twice" 'name_taken|conflict' cloister tenant create "$tenant" --plan e2e-small
 expect_refused "an app that is not there" not_found mine app show absent
 expect_refused "a token that is wrong" unauthenticated "$bin/cloister" --server "$server" --token clst_wrong app ls
@@ -29,6 +29,11 @@ expect_match "malformed JSON" '^400 malformed_json' "$(raw POST "/v1/apps?tenant
 expect_match "an unknown field" '^4.. unknown_field colour' "$(raw POST "/v1/apps?tenant=$tenant" -H 'Content-Type: application/json' -d '{"name":"a","colour":"red"}')"
 expect_match "no body" '^4.. ' "$(raw POST "/v1/apps?tenant=$tenant" -H 'Content-Type: application/json')"
 expect_match "a method that is not there" '^405 method_not_allowed' "$(raw DELETE /v1/plans)"
+for path in '/v1/apps/%ff' "/v1/apps/%ff?tenant=$tenant" "/v1/apps/x/logs?tenant=$tenant&process=%ff" "/v1/apps/x/exec?tenant=$tenant&argv=%ff"; do
+  expect_match "$path" '^400 malformed_url' "$(raw GET "$path")"
+  expect_match "$path, to be changed" '^4.. ' "$(raw DELETE "$path")"
+done
+expect "the audit trail can be read after them" mine audit
 expect_match "no token" '^401 ' "$(curl -sS -o /dev/null -w '%{http_code} ' "$server/v1/apps")"
 
 # Sources
@@ -74,7 +79,9 @@ source_with cloister.toml '[processes]
 web = "true"
 [limits]
 memory = "lots"'
-expect_refused "a manifest with a bad limit" 'limits.memory.*manifest_invalid' mine deploy "$scratch/source" --app bad
+expect_refused "a manifest with a bad limit" '\[limits\] memory: .*manifest_invalid' mine deploy "$scratch/source" --app bad
+source_with Procfile $'web: echo caf\xe9'
+expect_refused "a Procfile that is no UTF-8" 'Procfile: line 1 is not UTF-8.*manifest_invalid' mine deploy "$scratch/source" --app bad
 expect_equal "none of this made an app" 0 "$(json_of '.items | length' --tenant "$tenant" app ls)"
 
 # Builds that fail alone, and say why
@@ -88,6 +95,8 @@ web = \"true\""; }
   expect_refused "a build command that fails" '3' mine deploy "$scratch/source" --app failing
   expect_match "its output is shown" 'before' "$(mine deploy "$scratch/source" --app failing 2>&1)"
   expect_equal "a failed build makes no release" 0 "$(json_of '.release' --tenant "$tenant" app show failing)"
+  build_with "echo $(printf 'x%.0s' {1..186})$(printf '\303\251%.0s' {1..9}); exit 1"
+  expect_refused "a long command that fails, its text cut within a letter" 'exited with 1' timeout 60 "$bin/cloister" --server "$server" --token "$token" --tenant "$tenant" deploy "$scratch/source" --app letters
   build_with 'f() { f | f & }; f; sleep 20; exit 1'
   expect_refused "a build that forks without end" '.' timeout 100 "$bin/cloister" --server "$server" --token "$token" --tenant "$tenant" deploy "$scratch/source" --app forks
   build_with 'head -c 1G /dev/zero >/app/fill'

@@ -93,10 +93,39 @@ TEST_F(BadInput, OfAProvider) {
       {"GET", "/v1/plans?cursor=%21%21", "", 400, "invalid_field", "cursor"},
       {"GET", "/v1/plans/%zz", "", 400, "malformed_url", ""},
       {"GET", "/v1/plans/a%00b", "", 400, "malformed_url", ""},
+      {"GET", "/v1/plans/%ff", "", 400, "malformed_url", ""},
+      {"GET", "/v1/plans/\xff", "", 400, "malformed_url", ""},
+      {"GET", "/v1/plans?limit=%ff", "", 400, "malformed_url", "limit"},
+      {"GET", "/v1/plans?%c3=1", "", 400, "malformed_url", ""},
+      {"POST", "/v1/plans", planBody("p"), 400, "invalid_field", "If-Match", {{"If-Match", "\xff"}}},
   };
   for (const auto& one : cases) check(admin, one);
   EXPECT_EQ(admin.send("GET", "/v1/plans").json()->getArray("items")->size(), 1U) << "no refused plan was made";
   EXPECT_TRUE(daemon.alive());
+}
+
+TEST_F(BadInput, NoTextInAPathBreaksOrFloodsTheAuditTrail) {
+  for (const char* path : {"/v1/apps/%ff", "/v1/apps/%ff?tenant=alice", "/v1/apps/%c3?tenant=alice",
+                           "/v1/apps/%ed%a0%80", "/v1/tenants/%ff/suspend", "/v1/%ff"}) {
+    EXPECT_EQ(admin.send("DELETE", path).status, 400) << path;
+    EXPECT_EQ(admin.send("POST", path, "{}").status, 400) << path;
+  }
+  const std::string name(7'000, 'n');
+  EXPECT_EQ(alice.send("DELETE", "/v1/apps/" + name).status, 404);
+  std::string letters;
+  for (int i = 0; i < 1'000; ++i) letters += "%C3%A9";
+  EXPECT_EQ(alice.send("DELETE", "/v1/apps/x" + letters).status, 404);
+  EXPECT_EQ(alice.send("DELETE", "/v1/apps/" + letters).status, 404);
+  const auto trail = alice.send("GET", "/v1/audit");
+  ASSERT_EQ(trail.status, 200) << trail.body;
+  const auto rows = trail.json()->getArray("items");
+  ASSERT_EQ(rows->size(), 3U);
+  for (unsigned i = 0; i < 3; ++i) {
+    const auto row = rows->getObject(i);
+    EXPECT_LE(row->getValue<std::string>("action").size(), 512U);
+    EXPECT_LE(row->getValue<std::string>("subject").size(), 512U);
+    EXPECT_TRUE(row->getValue<std::string>("subject").ends_with("..."));
+  }
 }
 
 TEST_F(BadInput, NamesAreDnsLabels) {

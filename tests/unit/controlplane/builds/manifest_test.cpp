@@ -90,6 +90,45 @@ TEST(Manifest, RefusesWhatIsWrongAndNamesTheField) {
   EXPECT_THROW((void)parseManifest(deep), ManifestError);
 }
 
+TEST(Manifest, NamesAFieldAsItStandsInTheFile) {
+  try {
+    (void)parseManifest("[limits]\nmemory = \"1M\"\n");
+    ADD_FAILURE();
+  } catch (const ManifestError& error) {
+    EXPECT_EQ(error.field(), "limits.memory");
+    EXPECT_STREQ(error.what(), "[limits] memory: must be 16M at least");
+  }
+}
+
+TEST(Manifest, IsUtf8WithOrWithoutItsMark) {
+  EXPECT_EQ(parseProcfile("\xEF\xBB\xBFweb: caf\xC3\xA9\r\n").processes.at("web"), "caf\xC3\xA9");
+  EXPECT_EQ(parseManifest("\xEF\xBB\xBF[processes]\r\nweb = \"a\"\r\n").processes.at("web"), "a");
+  struct Case {
+    std::string bytes;
+    const char* says;
+  };
+  for (const auto& [bytes, says] : {
+           Case{"web: a\nother: caf\xE9\n", "line 2 is not UTF-8"},
+           Case{"web: \xC3", "line 1 is not UTF-8"},
+           Case{std::string("\xFF\xFEw\0e\0b\0:\0 \0a\0", 14), "is UTF-16"},
+       }) {
+    for (const auto& parse : {&parseProcfile, &parseManifest}) {
+      try {
+        (void)parse(bytes);
+        ADD_FAILURE() << bytes;
+      } catch (const ManifestError& error) {
+        EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+      }
+    }
+  }
+  try {
+    (void)parseProcfile(std::string(5000, 'n') + ": a");
+    ADD_FAILURE() << "a name of 5000 bytes";
+  } catch (const ManifestError& error) {
+    EXPECT_LT(error.field().size(), 120U);
+  }
+}
+
 TEST(Manifest, ReadsAProcfile) {
   const auto manifest = parseProcfile("# comment\nweb: python3 -m http.server $PORT\r\n\nworker:  a: b \n");
   EXPECT_EQ(manifest.processes.at("web"), "python3 -m http.server $PORT");
