@@ -59,12 +59,16 @@ class Packer {
   void finish() { check(archive_write_close(writer_.get()), "archive"); }
   [[nodiscard]] std::uint64_t entries() const { return entries_; }
   [[nodiscard]] std::uint64_t skipped() const { return skipped_; }
+  [[nodiscard]] bool modulesLeftOut() const { return modulesLeftOut_; }
 
  private:
   void add(const fs::path& path, const std::string& relative) {
     const fs::file_status status = fs::symlink_status(path);
     const bool directory = fs::is_directory(status);
-    if (rules_.ignored(relative, directory ? EntryKind::directory : EntryKind::file)) return;
+    if (rules_.ignored(relative, directory ? EntryKind::directory : EntryKind::file)) {
+      if (directory && path.filename() == "node_modules") modulesLeftOut_ = true;
+      return;
+    }
     if (!directory && !fs::is_regular_file(status) && !fs::is_symlink(status)) {
       ++skipped_;
       return;
@@ -124,6 +128,7 @@ class Packer {
   IgnoreRules rules_;
   std::uint64_t entries_ = 0;
   std::uint64_t skipped_ = 0;
+  bool modulesLeftOut_ = false;
 };
 
 }  // namespace
@@ -143,11 +148,13 @@ Archive packDirectory(const fs::path& directory) {
   std::rewind(result.file.get());
   result.entries = packer.entries();
   result.skipped = packer.skipped();
+  result.modulesLeftOut = packer.modulesLeftOut();
   return result;
 }
 
 std::string appNameFor(const fs::path& directory) {
-  fs::path full = fs::weakly_canonical(fs::absolute(directory));
+  // As it is typed: of a link it is the link's name that counts.
+  fs::path full = fs::absolute(directory).lexically_normal();
   if (full.filename().empty()) full = full.parent_path();
   std::string label;
   for (const char c : full.filename().string()) {

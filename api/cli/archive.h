@@ -25,12 +25,13 @@ struct Archive {
   File file;  // unlinked temporary file, positioned at its start
   std::uint64_t size = 0;
   std::uint64_t entries = 0;
-  std::uint64_t skipped = 0;  // sockets, FIFOs, devices
+  std::uint64_t skipped = 0;    // sockets, FIFOs, devices
+  bool modulesLeftOut = false;  // a node_modules was ignored
 };
 
 [[nodiscard]] Archive packDirectory(const std::filesystem::path& directory);
 
-// A DNS label from a directory's name: "My Shop_2" -> "my-shop-2". Empty when nothing of it can stay.
+// A DNS label from a directory's name as it is typed: "My Shop_2" -> "my-shop-2". Empty when nothing of it can stay.
 [[nodiscard]] std::string appNameFor(const std::filesystem::path& directory);
 
 }  // namespace cloister::cli

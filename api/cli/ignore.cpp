@@ -8,6 +8,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::cli {
 namespace {
 
@@ -48,6 +50,10 @@ std::string_view trimmed(std::string_view line) {
 
 }  // namespace
 
+IgnoreRules::IgnoreRules() {
+  add("node_modules/");
+}
+
 void IgnoreRules::enter(const fs::path& directory, const std::string& relative) {
   for (const char* name : {".gitignore", ".cloisterignore"}) {
     const fs::path file = directory / name;
@@ -56,12 +62,15 @@ void IgnoreRules::enter(const fs::path& directory, const std::string& relative) 
     if (!in) throw std::runtime_error("cannot read " + file.string());
     std::stringstream text;
     text << in.rdbuf();
-    add(text.str(), relative);
+    const std::string bytes = text.str();
+    if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF") || bytes.find('\0') != std::string::npos)
+      throw std::runtime_error(file.string() + " is UTF-16; save it as UTF-8");
+    add(bytes, relative);
   }
 }
 
 void IgnoreRules::add(std::string_view patterns, const std::string& relative) {
-  std::istringstream lines{std::string(patterns)};
+  std::istringstream lines{std::string(utf8::withoutMark(patterns))};
   for (std::string text; std::getline(lines, text);) {
     std::string_view line = trimmed(text);
     if (line.empty() || line.front() == '#') continue;
@@ -88,7 +97,7 @@ void IgnoreRules::add(std::string_view patterns, const std::string& relative) {
 bool IgnoreRules::ignored(const std::string& path, EntryKind kind) const {
   const std::vector<std::string> segments = split(path);
   if (segments.empty()) return false;
-  if (segments.back() == ".git" || (segments.back() == "node_modules" && kind == EntryKind::directory)) return true;
+  if (segments.back() == ".git") return true;
   for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
     if (rule->directoriesOnly && kind != EntryKind::directory) continue;
     const std::vector<std::string> base = split(rule->base);

@@ -2,10 +2,12 @@
 //
 // Patterns are git's: `#` comments, `!` takes back, a trailing `/` means directories only, a `/` elsewhere anchors the
 // pattern to the directory of its file, `*`, `?`, `[...]` stay within one name and `**` crosses names. The last pattern
-// that matches decides; .cloisterignore is read after .gitignore, so it can take back. `.git` and `node_modules` are
-// always ignored.
+// that matches decides; .cloisterignore is read after .gitignore, so it can take back. Directories `node_modules` are
+// ignored until a pattern takes them back (`!node_modules/`), `.git` always. A byte order mark in front is skipped, and
+// lines may end in CR LF.
 //
-// Threads: none shared. Failures: an unreadable pattern file is std::runtime_error.
+// Threads: none shared. Failures: a pattern file that is unreadable or UTF-16 is std::runtime_error: to go on without
+// it would send what it keeps at home.
 #pragma once
 
 #include <filesystem>
@@ -19,6 +21,7 @@ enum class EntryKind { file, directory };
 
 class IgnoreRules {
  public:
+  IgnoreRules();
   // Adds the pattern files of `directory`, whose path within the tree is `relative` ("" for the top).
   void enter(const std::filesystem::path& directory, const std::string& relative);
   void add(std::string_view patterns, const std::string& relative = {});

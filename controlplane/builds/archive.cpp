@@ -8,16 +8,18 @@
 #include <memory>
 #include <new>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "controlplane/builds/manifest.h"
+#include "controlplane/builds/source_links.h"
+#include "sandbox/base/quantity.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::builds {
 namespace {
 
 constexpr std::size_t kMaxPath = 4096;
-constexpr std::uint64_t kRatioFrom = 16ULL << 20U;
+constexpr std::size_t kMostShown = 200;
 
 struct CloseArchive {
   void operator()(archive* reader) const { archive_read_free(reader); }
@@ -26,22 +28,7 @@ using Reader = std::unique_ptr<archive, CloseArchive>;
 
 // A name that may hold anything, fit for an error message.
 std::string printable(std::string_view name) {
-  std::string text;
-  for (const char c : name.substr(0, 200)) text += (c >= ' ' && c < '\x7f') ? c : '?';
-  if (name.size() > 200) text += "...";
-  return text;
-}
-
-// Path components without "." and empty ones. `depth` counts from the root of the tree.
-std::vector<std::string_view> components(std::string_view path) {
-  std::vector<std::string_view> parts;
-  while (!path.empty()) {
-    const auto end = std::min(path.find('/'), path.size());
-    const auto part = path.substr(0, end);
-    if (!part.empty() && part != ".") parts.push_back(part);
-    path.remove_prefix(std::min(end + 1, path.size()));
-  }
-  return parts;
+  return utf8::shortened(utf8::printable(utf8::cut(name, kMostShown)), kMostShown);
 }
 
 std::vector<std::string_view> safeComponents(const char* path) {
@@ -49,7 +36,7 @@ std::vector<std::string_view> safeComponents(const char* path) {
   if (name.empty()) throw ArchiveError("archive_bad_entry", "", "an entry has no name");
   if (name.size() > kMaxPath) throw ArchiveError("archive_bad_entry", printable(name), "the name is too long");
   if (name.front() == '/') throw ArchiveError("archive_unsafe_path", printable(name), "is an absolute path");
-  auto parts = components(name);
+  auto parts = pathParts(name);
   for (const auto part : parts) {
     if (part == "..") throw ArchiveError("archive_unsafe_path", printable(name), "leads out of the tree (\"..\")");
     if (part.size() > 255) throw ArchiveError("archive_bad_entry", printable(name), "a part of the name is too long");
@@ -57,26 +44,15 @@ std::vector<std::string_view> safeComponents(const char* path) {
   return parts;
 }
 
-// A target may climb first and then descend; ".." behind a name could climb from wherever that name leads. With no
-// entry behind a link (checkParents), this keeps every chain of links inside the tree.
-void checkSymlink(const std::string& name, std::size_t depth, const char* target) {
+// Where it leads is judged when all entries are known (SourceLinks).
+void checkSymlink(const std::string& name, const char* target) {
   const std::string_view text = target == nullptr ? std::string_view() : std::string_view(target);
   if (text.empty() || text.size() > kMaxPath) throw ArchiveError("archive_unsafe_link", name, "the link has no target");
   if (text.front() == '/')
     throw ArchiveError("archive_unsafe_link", name, "links to the absolute path " + printable(text));
-  bool descended = false;
-  for (const auto part : components(text)) {
-    if (part != "..") {
-      descended = true;
-    } else if (depth == 0 || descended) {
-      throw ArchiveError("archive_unsafe_link", name, "links out of the tree: " + printable(text));
-    } else {
-      --depth;
-    }
-  }
 }
 
-void checkEntry(archive_entry* entry, const std::vector<std::string_view>& parts, const std::string& name) {
+void checkEntry(archive_entry* entry, const std::string& name) {
   if (const char* target = archive_entry_hardlink(entry)) {
     try {
       (void)safeComponents(target);
@@ -90,7 +66,7 @@ void checkEntry(archive_entry* entry, const std::vector<std::string_view>& parts
     case AE_IFDIR:
       break;
     case AE_IFLNK:
-      checkSymlink(name, parts.empty() ? 0 : parts.size() - 1, archive_entry_symlink(entry));
+      checkSymlink(name, archive_entry_symlink(entry));
       break;
     case AE_IFBLK:
     case AE_IFCHR:
@@ -125,6 +101,10 @@ class Inspection {
       look(entry);
     }
     if (contents_.entries == 0) throw ArchiveError("archive_empty", "", "has no entries");
+    if (const auto link = links_.leavingTree()) {
+      throw ArchiveError("archive_unsafe_link", printable(link->name),
+                         "links out of the tree: " + printable(link->target));
+    }
     return std::move(contents_);
   }
 
@@ -133,10 +113,16 @@ class Inspection {
     const char* path = archive_entry_pathname(entry);
     const auto parts = safeComponents(path);
     const auto name = printable(path);
-    checkEntry(entry, parts, name);
+    checkEntry(entry, name);
     checkParents(parts, name);
-    if (const char* target = archive_entry_hardlink(entry)) checkParents(safeComponents(target), name);
-    if (archive_entry_filetype(entry) == AE_IFLNK) links_.insert(joined(parts, parts.size()));
+    if (const char* target = archive_entry_hardlink(entry)) {
+      const auto linked = safeComponents(target);
+      checkParents(linked, name);
+      // A second name of a symbolic link is one too, and leads elsewhere from its own place.
+      if (const auto leads = links_.targetOf(linked)) links_.add(parts, *leads);
+    } else if (archive_entry_filetype(entry) == AE_IFLNK) {
+      links_.add(parts, archive_entry_symlink(entry));
+    }
     // What an entry itself takes: its header and its name.
     const auto overhead = 512 + std::string_view(path).size();
     checkSize(overhead);
@@ -154,18 +140,8 @@ class Inspection {
     }
   }
 
-  static std::string joined(const std::vector<std::string_view>& parts, std::size_t count) {
-    std::string path;
-    for (std::size_t i = 0; i < count; ++i) path.append(parts[i]).append("/");
-    return path;
-  }
-
   void checkParents(const std::vector<std::string_view>& parts, const std::string& name) const {
-    if (links_.empty()) return;
-    for (std::size_t count = 1; count < parts.size(); ++count) {
-      if (links_.contains(joined(parts, count)))
-        throw ArchiveError("archive_unsafe_path", name, "lies behind a symbolic link");
-    }
+    if (links_.behind(parts)) throw ArchiveError("archive_unsafe_path", name, "lies behind a symbolic link");
   }
 
   std::string text(bool plain, const std::string& name) {
@@ -195,30 +171,44 @@ class Inspection {
     const auto total = contents_.unpackedBytes + more;
     if (more > limits_.unpackedBytes || total > limits_.unpackedBytes) {
       throw ArchiveError("archive_too_large", "",
-                         "unpacks to more than " + std::to_string(limits_.unpackedBytes >> 20U) + " MiB");
-    }
-    const auto packed = static_cast<std::uint64_t>(std::max<la_int64_t>(archive_filter_bytes(reader_, -1), 1));
-    if (total > kRatioFrom && total / packed > limits_.ratio) {
-      throw ArchiveError("archive_too_large", "",
-                         "unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
+                         "unpacks to more than " + humanBytes(static_cast<double>(limits_.unpackedBytes)));
     }
   }
 
   archive* reader_;
   ArchiveLimits limits_;
   ArchiveContents contents_;
-  std::unordered_set<std::string> links_;
+  SourceLinks links_;
 };
+
+Reader makeReader() {
+  Reader reader(archive_read_new());
+  if (!reader) throw std::bad_alloc();
+  archive_read_support_format_tar(reader.get());
+  archive_read_support_filter_gzip(reader.get());
+  return reader;
+}
+
+ArchiveContents inspect(const Reader& reader, const ArchiveLimits& limits) {
+  try {
+    return Inspection(reader.get(), limits).run();
+  } catch (const SourceLinks::TooMany& error) {
+    throw ArchiveError("archive_too_many_entries", "", error.what());
+  }
+}
 
 }  // namespace
 
 ArchiveContents inspectArchive(const std::string& path, const ArchiveLimits& limits) {
-  const Reader reader(archive_read_new());
-  if (!reader) throw std::bad_alloc();
-  archive_read_support_format_tar(reader.get());
-  archive_read_support_filter_gzip(reader.get());
+  const auto reader = makeReader();
   if (archive_read_open_filename(reader.get(), path.c_str(), 64UL * 1024) != ARCHIVE_OK) badFormat(reader.get());
-  return Inspection(reader.get(), limits).run();
+  return inspect(reader, limits);
+}
+
+ArchiveContents inspectArchiveBytes(std::string_view bytes, const ArchiveLimits& limits) {
+  const auto reader = makeReader();
+  if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) badFormat(reader.get());
+  return inspect(reader, limits);
 }
 
 }  // namespace cloister::builds

@@ -1,7 +1,9 @@
 // Looks through an uploaded source archive (.tar, .tar.gz) before anything is kept of it or unpacked.
 //
-// It is a hostile input: names may not be absolute or have a ".." component, links may not lead out of the tree, only
-// files, directories and links are taken, and count and unpacked size are bounded. Nothing is written to disk.
+// It is a hostile input: names may not be absolute or have a ".." component, links may not lead out of the tree
+// (source_links.h), only files, directories and links are taken, and count and unpacked size are bounded: the sum of
+// bytes, whatever they pack to. Names are bytes, as on any Unix; those that are shown are made printable. Nothing is
+// written to disk.
 // Threads: reentrant. Failures: ArchiveError (API: 422, or 413 for "archive_too_large").
 #pragma once
 
@@ -9,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace cloister::builds {
@@ -35,7 +38,6 @@ class ArchiveError : public std::runtime_error {
 struct ArchiveLimits {
   std::uint64_t entries = 200'000;
   std::uint64_t unpackedBytes = 2ULL << 30U;
-  std::uint64_t ratio = 1'000;  // unpacked to packed, beyond the first 16 MiB
 };
 
 struct ArchiveContents {
@@ -46,5 +48,7 @@ struct ArchiveContents {
 };
 
 [[nodiscard]] ArchiveContents inspectArchive(const std::string& path, const ArchiveLimits& limits = {});
+// The same of bytes in memory.
+[[nodiscard]] ArchiveContents inspectArchiveBytes(std::string_view bytes, const ArchiveLimits& limits = {});
 
 }  // namespace cloister::builds

@@ -105,14 +105,45 @@ TEST_F(ArchiveTest, SkipsWhatIsNotAFileAndSaysHowMany) {
   EXPECT_EQ(archive.entries, 1U);
 }
 
-TEST_F(ArchiveTest, AlwaysLeavesOutGitAndNodeModules) {
+TEST_F(ArchiveTest, LeavesOutNodeModulesUntilTheyAreTakenBackAndGitAlways) {
   write("index.js");
   write(".git/config");
   write("sub/.git", "gitdir: elsewhere");
   write("node_modules/x/index.js");
   write("web/node_modules/y.js");
-  write(".cloisterignore", "!node_modules\n!.git\n");
-  EXPECT_EQ(names(), (std::vector<std::string>{".cloisterignore", "index.js", "sub", "web"}));
+  EXPECT_EQ(names(), (std::vector<std::string>{"index.js", "sub", "web"}));
+  EXPECT_TRUE(packDirectory(root_.path()).modulesLeftOut);
+  write(".cloisterignore", "!/node_modules/\n!.git\n");
+  EXPECT_EQ(names(), (std::vector<std::string>{".cloisterignore", "index.js", "node_modules", "node_modules/x",
+                                               "node_modules/x/index.js", "sub", "web"}));
+  EXPECT_TRUE(packDirectory(root_.path()).modulesLeftOut) << "that of web";
+  write(".cloisterignore", "!node_modules/\n!node_modules/**\n");
+  EXPECT_FALSE(packDirectory(root_.path()).modulesLeftOut);
+  EXPECT_EQ(names().size(), 9U) << "web/node_modules and its y.js too";
+}
+
+TEST_F(ArchiveTest, AnIgnoreFileMayHaveAByteOrderMarkButNotBeUtf16) {
+  write(".env");
+  write("x.log");
+  write(".gitignore", "\xEF\xBB\xBF.env\r\n*.log\r\n");
+  EXPECT_EQ(names(), (std::vector<std::string>{".gitignore"}));
+  for (const auto& utf16 : {std::string("\xFF\xFE.\0e\0n\0v\0", 10), std::string("\xFE\xFF\0.\0e\0n\0v", 10),
+                            std::string(".\0e\0n\0v\0", 8)}) {
+    write(".gitignore", utf16);
+    EXPECT_THROW(static_cast<void>(packDirectory(root_.path())), std::runtime_error) << "or .env would go out";
+  }
+}
+
+TEST_F(ArchiveTest, ALinkedDirectoryIsPackedAndNamedAsItIsTyped) {
+  write("real/Procfile");
+  write("real/empty/x");
+  fs::remove(root_.path() / "real/empty/x");
+  const auto link = root_.path() / "shop";
+  fs::create_directory_symlink(root_.path() / "real", link);
+  const auto entries = unpack(packDirectory(link).file.get());
+  EXPECT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries.at("empty").type, AE_IFDIR);
+  EXPECT_EQ(appNameFor(link), "shop");
 }
 
 TEST_F(ArchiveTest, HonoursBothIgnoreFilesTheSecondLast) {
@@ -149,9 +180,11 @@ TEST_F(ArchiveTest, CarriesLongAndForeignNames) {
   const std::string longName(200, 'n');
   write("d/" + longName + "/" + longName);
   write("caf\xC3\xA9");
+  write("latin-\xE9");
   const auto all = names();
   EXPECT_TRUE(std::find(all.begin(), all.end(), "d/" + longName + "/" + longName) != all.end());
   EXPECT_TRUE(std::find(all.begin(), all.end(), "caf\xC3\xA9") != all.end());
+  EXPECT_TRUE(std::find(all.begin(), all.end(), "latin-\xE9") != all.end()) << "names are bytes";
 }
 
 TEST_F(ArchiveTest, RefusesWhatIsNoDirectory) {
