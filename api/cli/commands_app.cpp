@@ -54,7 +54,7 @@ void addApp(CLI::App& root, Context& context) {
     Poco::JSON::Object body;
     body.set("name", options->app.resolved());
     const Response response =
-        context.api().send({.method = "POST", .path = "/v1/apps", .query = scoped(context), .body = json(body)});
+        context.api().send({.method = "POST", .path = "/v1/apps", .query = scoped(context), .body = requestBody(body)});
     return showDone(context, response, fmt::format("app {} created", options->app.resolved()));
   });
 
@@ -119,7 +119,8 @@ void addScale(CLI::App& root, Context& context) {
       }
       body.set(pair.substr(0, equals), std::stoi(count));
     }
-    const Response accepted = context.api().send({.method = "PATCH", .path = path, .query = query, .body = json(body)});
+    const Response accepted =
+        context.api().send({.method = "PATCH", .path = path, .query = query, .body = requestBody(body)});
     return followOperation(context, accepted, query, options->wait(), "scaled");
   });
 }
@@ -151,7 +152,7 @@ void addReleases(CLI::App& root, Context& context) {
     }
     const Query query = scoped(context);
     const Response accepted = context.api().send(
-        {.method = "POST", .path = appPath(options->app, "/rollback"), .query = query, .body = json(body)});
+        {.method = "POST", .path = appPath(options->app, "/rollback"), .query = query, .body = requestBody(body)});
     return followOperation(context, accepted, query, options->wait(), "rolled back");
   });
 }
@@ -168,8 +169,10 @@ void addDomains(CLI::App& root, Context& context) {
   onRun(*add, context, [&context, options] {
     Poco::JSON::Object body;
     body.set("host", options->value);
-    const Response response = context.api().send(
-        {.method = "POST", .path = appPath(options->app, "/domains"), .query = scoped(context), .body = json(body)});
+    const Response response = context.api().send({.method = "POST",
+                                                  .path = appPath(options->app, "/domains"),
+                                                  .query = scoped(context),
+                                                  .body = requestBody(body)});
     return showDone(context, response, fmt::format("domain {} added", options->value));
   });
 

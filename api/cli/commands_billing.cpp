@@ -241,8 +241,8 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
     Poco::JSON::Object body;
     body.set("amount", options->amount);
     body.set("text", options->text);
-    const Response response =
-        context.api().send({.method = "POST", .path = "/v1/credits", .query = scoped(context), .body = json(body)});
+    const Response response = context.api().send(
+        {.method = "POST", .path = "/v1/credits", .query = scoped(context), .body = requestBody(body)});
     return showDone(context, response, "given: " + text(*response.object(), "id"));
   });
   verb = addVerb(*noun, "ls", "list the credits", {"credit ls --tenant acme"});
@@ -277,10 +277,10 @@ void addAccounts(CLI::App& root, Context& context, const Options& options) {
     Poco::JSON::Object body;
     body.set("amount", options->amount);
     body.set("cap", std::string(options->hard ? "hard" : "soft"));
-    return showObject(
-        context,
-        context.api().send({.method = "PUT", .path = "/v1/budget", .query = scoped(context), .body = json(body)}),
-        fields);
+    return showObject(context,
+                      context.api().send(
+                          {.method = "PUT", .path = "/v1/budget", .query = scoped(context), .body = requestBody(body)}),
+                      fields);
   });
   verb = addVerb(*noun, "show", "show both sides' budgets, and what is spent", {"budget show"});
   onRun(*verb, context, [&context, fields] { return showList(context, "/v1/budget", scoped(context), fields); });

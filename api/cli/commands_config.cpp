@@ -43,8 +43,8 @@ Poco::JSON::Object entriesToSet(Context& context, const ConfigOptions& options, 
 int change(Context& context, const ConfigOptions& options, const std::string& below, const Poco::JSON::Object& body,
            const std::string& line) {
   const Query query = scoped(context);
-  const Response accepted =
-      context.api().send({.method = "PATCH", .path = appPath(options.app, below), .query = query, .body = json(body)});
+  const Response accepted = context.api().send(
+      {.method = "PATCH", .path = appPath(options.app, below), .query = query, .body = requestBody(body)});
   return followOperation(context, accepted, query, options.noWait ? Wait::no : Wait::yes, line);
 }
 

@@ -56,7 +56,7 @@ void followBuildLog(Context& context, const std::string& path, const Query& quer
         shown += fresh.size();
         for (std::size_t at = 0; at < fresh.size();) {
           const std::size_t end = std::min(fresh.find('\n', at), fresh.size());
-          out << printable(std::string_view(fresh).substr(at, end - at), Colour::keep);
+          out << printable(lastDrawn(std::string_view(fresh).substr(at, end - at)), Colour::keep);
           if (end < fresh.size()) out << '\n';
           at = end + 1;
         }
@@ -84,6 +84,8 @@ int deploy(Context& context, const DeployOptions& options) {
   err << fmt::format("Packed {} entries of {}\n", archive.entries, options.directory);
   if (archive.skipped > 0) err << fmt::format("Left out {} sockets, pipes or devices\n", archive.skipped);
 
+  if (archive.modulesLeftOut) err << "Left out node_modules; write !node_modules/ into .cloisterignore to send it\n";
+
   const Query query = scoped(context);
   Query creating = query;
   creating.emplace_back("create", "true");
@@ -101,7 +103,10 @@ int deploy(Context& context, const DeployOptions& options) {
     std::ostream& log = context.format == Format::json ? err : context.streams.out;
     followBuildLog(context, appPath(app, "/builds/" + segment(build)), query, log);
   }
-  const Response ended = awaitOperation(context, accepted, query);
+  // The build has ended meanwhile: what is under way now is asked anew.
+  const Response now =
+      context.api().send({.path = "/v1/operations/" + segment(text(*accepted.object(), "id")), .query = query});
+  const Response ended = awaitOperation(context, now, query);
   const bool succeeded = reportOperation(context, *ended.object());
   if (context.format == Format::json) {
     context.streams.out << ended.body << '\n';

@@ -58,7 +58,7 @@ int show(Context& context, const ProfileOptions& options) {
 int change(Context& context, const ProfileOptions& options, const Poco::JSON::Object& body, const std::string& line) {
   const Query query = scoped(context);
   const Response accepted = context.api().send(
-      {.method = "PATCH", .path = appPath(options.app, "/profile"), .query = query, .body = json(body)});
+      {.method = "PATCH", .path = appPath(options.app, "/profile"), .query = query, .body = requestBody(body)});
   return followOperation(context, accepted, query, options.noWait ? Wait::no : Wait::yes, line);
 }
 

@@ -95,6 +95,22 @@ Poco::JSON::Object::Ptr limitsOf(const PlanOptions& options) {
   return limits;
 }
 
+// A refusal names the API's member; the caller typed a flag.
+template <typename Send>
+Response sentWithLimits(Send send) {
+  try {
+    return send();
+  } catch (const ApiError& error) {
+    for (const LimitOption& limit : kLimits) {
+      if (error.field() != std::string("limits.") + limit.member) continue;
+      throw std::runtime_error(error.code() == "missing_field"
+                                   ? fmt::format("{} is required: {}", limit.flag, limit.description)
+                                   : fmt::format("{}: {}", limit.flag, error.detail()));
+    }
+    throw;
+  }
+}
+
 void addPlan(CLI::App& root, Context& context) {
   CLI::App* noun = root.add_subcommand("plan", "plans: what a tenant may use");
   noun->require_subcommand(1);
@@ -110,8 +126,9 @@ void addPlan(CLI::App& root, Context& context) {
     Poco::JSON::Object body;
     body.set("name", options->name);
     body.set("limits", limitsOf(*options));
-    return showDone(context, context.api().send({.method = "POST", .path = "/v1/plans", .body = json(body)}),
-                    fmt::format("plan {} created", options->name));
+    const Response response = sentWithLimits(
+        [&] { return context.api().send({.method = "POST", .path = "/v1/plans", .body = requestBody(body)}); });
+    return showDone(context, response, fmt::format("plan {} created", options->name));
   });
 
   CLI::App* list = addVerb(*noun, "ls", "list plans", {"plan ls", "plan ls -o json"});
@@ -132,8 +149,10 @@ void addPlan(CLI::App& root, Context& context) {
     const auto limits = limitsOf(*options);
     if (limits->size() == 0) throw UsageError("plan set: give at least one limit, as --memory 2G");
     body.set("limits", limits);
-    const Response response =
-        context.api().send({.method = "PATCH", .path = "/v1/plans/" + segment(options->name), .body = json(body)});
+    const Response response = sentWithLimits([&] {
+      return context.api().send(
+          {.method = "PATCH", .path = "/v1/plans/" + segment(options->name), .body = requestBody(body)});
+    });
     return showDone(context, response, fmt::format("plan {} changed", options->name));
   });
 }
@@ -159,7 +178,7 @@ void addTenant(CLI::App& root, Context& context) {
     Poco::JSON::Object body;
     body.set("name", options->name);
     body.set("plan", options->plan);
-    return showDone(context, context.api().send({.method = "POST", .path = "/v1/tenants", .body = json(body)}),
+    return showDone(context, context.api().send({.method = "POST", .path = "/v1/tenants", .body = requestBody(body)}),
                     fmt::format("tenant {} created", options->name));
   });
 
@@ -177,7 +196,7 @@ void addTenant(CLI::App& root, Context& context) {
   onRun(*set, context, [&context, options, path] {
     Poco::JSON::Object body;
     body.set("plan", options->plan);
-    return showDone(context, context.api().send({.method = "PATCH", .path = path(), .body = json(body)}),
+    return showDone(context, context.api().send({.method = "PATCH", .path = path(), .body = requestBody(body)}),
                     fmt::format("tenant {} has plan {}", options->name, options->plan));
   });
 
@@ -225,7 +244,7 @@ void addToken(CLI::App& root, Context& context) {
     if (!options->scope.empty()) body.set("scope", options->scope);
     const std::string& tenant = context.api().settings().tenant;
     if (!tenant.empty() && (options->scope.empty() || options->scope == "tenant")) body.set("tenant", tenant);
-    const Response response = context.api().send({.method = "POST", .path = "/v1/tokens", .body = json(body)});
+    const Response response = context.api().send({.method = "POST", .path = "/v1/tokens", .body = requestBody(body)});
     if (context.format == Format::table) {
       context.streams.err << "token " << text(*response.object(), "id") << "; the secret is shown this once\n";
     }

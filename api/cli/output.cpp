@@ -8,6 +8,8 @@
 #include <cmath>
 #include <ostream>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::cli {
 namespace {
 
@@ -36,23 +38,6 @@ std::string joined(const Var& value) {
     result = value.toString();
   }
   return result;
-}
-
-std::string trimmedNumber(double value) {
-  std::string text = fmt::format("{:.{}f}", value, value < 10 ? 2 : 1);
-  while (text.back() == '0') text.pop_back();
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
-template <std::size_t N>
-std::string scaled(double value, double step, const std::array<const char*, N>& units) {
-  std::size_t unit = 0;
-  while (value >= step && unit + 1 < N) {
-    value /= step;
-    ++unit;
-  }
-  return trimmedNumber(value) + " " + units.at(unit);
 }
 
 // Columns of a terminal, counting a UTF-8 sequence as one.
@@ -102,22 +87,8 @@ std::optional<std::uint64_t> scaledBy(std::string_view text, double step, std::s
 
 }  // namespace
 
-std::string humanBytes(double bytes) {
-  static constexpr std::array<const char*, 6> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  return scaled(bytes, 1024, kUnits);
-}
-
-std::string humanRate(double bitsPerSecond) {
-  static constexpr std::array<const char*, 5> kUnits{"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
-  return scaled(bitsPerSecond, 1000, kUnits);
-}
-
-std::string humanCpu(double millis) {
-  return trimmedNumber(millis / 1000) + (millis <= 1000 ? " core" : " cores");
-}
-
 std::string humanDuration(double seconds) {
-  if (seconds < 60) return trimmedNumber(seconds) + "s";
+  if (seconds < 60) return shortNumber(seconds) + "s";
   const auto total = static_cast<std::int64_t>(seconds);
   if (total < 3600) return fmt::format("{}m {}s", total / 60, total % 60);
   if (total < 86400) return fmt::format("{}h {}m", total / 3600, total / 60 % 60);
@@ -140,7 +111,7 @@ std::string humanQuantity(double quantity, const std::string& unit) {
   if (unit.find("yte") != std::string::npos && unit.find('m') != std::string::npos) {
     return fmt::format("{:.4f} GiB-hours", quantity / kGiB / kMillisAnHour);
   }
-  return trimmedNumber(quantity);
+  return shortNumber(quantity);
 }
 
 std::optional<std::uint64_t> parseBytes(std::string_view text) {
@@ -170,24 +141,32 @@ std::optional<std::uint64_t> parseDuration(std::string_view text) {
 }
 
 std::string printable(std::string_view text, Colour colour) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   std::string result;
   result.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c == 0x1B && colour == Colour::keep && text.substr(i).starts_with("\x1b[")) {
       const std::size_t end = text.find_first_not_of("0123456789;", i + 2);
       if (end != std::string_view::npos && text[end] == 'm') {
         result.append(text.substr(i, end - i + 1));
-        i = end;
+        i = end + 1;
         continue;
       }
     }
+    const std::size_t length = utf8::letterAt(text, i);
     // U+0080..U+009F are controls too (CSI is U+009B); in UTF-8 they are 0xC2 and 0x80..0x9F.
-    const bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
-    if (c1) ++i;
-    result += c1 || (c < 0x20 && c != '\t') || c == 0x7F ? '?' : text[i];
+    const bool c1 = length == 2 && c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
+    const bool control = c1 || (c < 0x20 && c != '\t') || c == 0x7F;
+    result += control ? "?" : length == 0 ? kReplacement : text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
   }
   return result;
+}
+
+std::string_view lastDrawn(std::string_view line) {
+  while (line.ends_with('\r')) line.remove_suffix(1);
+  return line.substr(line.rfind('\r') + 1);
 }
 
 std::string text(const Poco::JSON::Object& object, const std::string& member) {

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/base/quantity.h"
+
 namespace cloister::cli {
 
 enum class Unit { text, integer, bytes, cpuMillis, bitsPerSecond, seconds, time, list };
@@ -44,9 +46,6 @@ void printFields(std::ostream& out, const std::vector<Column>& columns, const Po
 [[nodiscard]] std::string cell(const Poco::JSON::Object& object, const std::string& member, Unit unit);
 [[nodiscard]] std::string text(const Poco::JSON::Object& object, const std::string& member);
 
-[[nodiscard]] std::string humanBytes(double bytes);               // "256 MiB"
-[[nodiscard]] std::string humanRate(double bitsPerSecond);        // "100 Mbit/s"
-[[nodiscard]] std::string humanCpu(double millis);                // "0.5 cores"
 [[nodiscard]] std::string humanDuration(double seconds);          // "2h 5m"
 [[nodiscard]] std::string humanTime(const std::string& rfc3339);  // "2026-01-31 12:00:00"
 // A usage quantity in the unit that people speak of: 90'000'000'000 "ns" -> "1m 30s".
@@ -57,8 +56,12 @@ void printFields(std::ostream& out, const std::vector<Column>& columns, const Po
 [[nodiscard]] std::optional<std::uint64_t> parseRate(std::string_view text);   // "100M": bits a second, powers of ten
 [[nodiscard]] std::optional<std::uint64_t> parseDuration(std::string_view text);  // "90", "10m", "2h": seconds
 
-// Control characters as "?", except that colours ("\033[1;31m") stay when `colour` is keep.
+// For a terminal: control characters as "?", bytes that are no UTF-8 as U+FFFD; colours ("\033[1;31m") stay when
+// `colour` is keep.
 enum class Colour { strip, keep };
 [[nodiscard]] std::string printable(std::string_view text, Colour colour = Colour::strip);
+
+// What a terminal would show of a line of output: a tool that draws its progress goes back to the start with a CR.
+[[nodiscard]] std::string_view lastDrawn(std::string_view line);
 
 }  // namespace cloister::cli

@@ -17,6 +17,7 @@ bool ended(const model::Operation& operation) {
 Answer show(const Services& services, const Request& request) {
   const auto& id = request.parameter("id");
   const auto wait = request.integer("wait", 0, kLongestWait).value_or(0);
+  const auto known = request.query("progress");  // what the caller has shown already
   auto changes = services.store.changes();
   auto operation = services.store.operations().find(id);
   if (!operation || (request.tenant && operation->tenantId != request.tenant->id))
@@ -24,7 +25,8 @@ Answer show(const Services& services, const Request& request) {
   if (wait == 0 || ended(*operation)) return answerWith(represent(*operation));
   const auto held = services.streams.take(operation->tenantId);
   const auto until = Clock::now() + std::chrono::seconds(wait);
-  while (!ended(*operation) && Clock::now() < until && !services.stopping) {
+  const auto news = [&] { return ended(*operation) || (known && operation->progress != *known); };
+  while (!news() && Clock::now() < until && !services.stopping) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
     changes = services.store.waitChange(changes, left + std::chrono::milliseconds(1));
     operation = services.store.operations().find(id);

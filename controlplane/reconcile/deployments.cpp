@@ -7,6 +7,7 @@
 #include "controlplane/reconcile/placement.h"
 #include "controlplane/reconcile/rollout.h"
 #include "policy/model/call_profile.h"
+#include "sandbox/base/utf8.h"
 
 namespace cloister::reconcile {
 namespace {
@@ -43,6 +44,7 @@ void checkVariable(const std::string& name, const std::optional<std::string>& va
   if (!value) return;
   if (value->size() > kMaxValueBytes) throw Invalid(name, "its value is longer than 32 KiB");
   if (value->find('\0') != std::string::npos) throw Invalid(name, "its value has a NUL character");
+  if (!utf8::valid(*value)) throw Invalid(name, "its value is not UTF-8; give bytes as base64");
 }
 
 std::size_t sizeOf(const std::map<std::string, std::string>& variables) {
@@ -126,7 +128,10 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
     checkFormations(store_, tenant, app.id, manifest, app.formation, "formation");
     std::size_t queued = 0;
     for (const auto& build : store_.builds().unfinished()) queued += build.tenantId == tenant.id ? 1U : 0U;
-    if (queued >= options_.queuedBuildsPerTenant) throw store::QuotaExceeded("builds", "", 1, 0);
+    if (queued >= options_.queuedBuildsPerTenant) {
+      throw store::Refusal(store::RefusalKind::quota, "quota_exceeded", "",
+                           std::to_string(queued) + " builds of the tenant wait or run already; let one end first");
+    }
     auto operation = store_.operations().create(tenant.id, "deploy", subjectOf(app), "waiting to build");
     model::Build build;
     build.tenantId = tenant.id;

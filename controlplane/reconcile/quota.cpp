@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::uint64_t kDefaultShare = 256ULL << 20U;
 
-std::uint64_t bounded(std::uint64_t wish, std::uint64_t fallback, std::uint64_t limit, const char* name,
-                      const char* field) {
-  if (wish > limit) throw store::QuotaExceeded(name, field, wish, limit);
+std::uint64_t bounded(std::uint64_t wish, std::uint64_t fallback, std::uint64_t limit, const std::string& plan,
+                      const char* name, const char* field) {
+  if (wish > limit) throw store::QuotaExceeded(name, field, wish, limit, plan);
   return wish == 0 ? std::min(fallback, limit) : wish;
 }
 
@@ -29,19 +29,22 @@ struct Sum {
   }
 };
 
-void refuseOver(const char* limit, const std::string& field, std::uint64_t others, std::uint64_t asked,
-                std::uint64_t plan) {
-  if (others + asked > plan) throw store::QuotaExceeded(limit, field, asked, plan > others ? plan - others : 0);
+void refuseOver(const std::string& plan, const char* limit, const std::string& field, std::uint64_t others,
+                std::uint64_t asked, std::uint64_t allowed) {
+  if (others + asked > allowed)
+    throw store::QuotaExceeded(limit, field, asked, allowed > others ? allowed - others : 0, plan);
 }
 
 }  // namespace
 
-model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan) {
+model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan,
+                                     const std::string& planName) {
   model::InstanceLimits limits;
-  limits.memoryBytes = bounded(manifest.memoryBytes, kDefaultShare, plan.memoryBytes, "memoryBytes", "limits.memory");
-  limits.diskBytes = bounded(manifest.diskBytes, kDefaultShare, plan.diskBytes, "diskBytes", "limits.disk");
-  limits.cpuMillis = bounded(manifest.cpuMillis, plan.cpuMillis, plan.cpuMillis, "cpuMillis", "limits.cpu");
-  limits.pids = bounded(manifest.pids, plan.pids, plan.pids, "pids", "limits.pids");
+  limits.memoryBytes =
+      bounded(manifest.memoryBytes, kDefaultShare, plan.memoryBytes, planName, "memoryBytes", "limits.memory");
+  limits.diskBytes = bounded(manifest.diskBytes, kDefaultShare, plan.diskBytes, planName, "diskBytes", "limits.disk");
+  limits.cpuMillis = bounded(manifest.cpuMillis, plan.cpuMillis, plan.cpuMillis, planName, "cpuMillis", "limits.cpu");
+  limits.pids = bounded(manifest.pids, plan.pids, plan.pids, planName, "pids", "limits.pids");
   // A share of the plan's inodes by disk, rounded so that all shares together stay within the plan.
   limits.inodes =
       std::max<std::uint64_t>(plan.inodes / std::max<std::uint64_t>(plan.diskBytes / limits.diskBytes, 1), 1);
@@ -62,24 +65,24 @@ std::size_t wanted(const model::Manifest& manifest, const std::map<std::string, 
 void checkFormations(store::Store& store, const model::Tenant& tenant, const std::string& appId,
                      const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
                      const std::string& field) {
-  const auto plan = store.plans().get(tenant.plan).limits;
+  const auto plan = store.plans().get(tenant.plan);
   Sum others;
   for (const auto& app : store.apps().list(tenant.id, {"", 1'000'000})) {
     if (app.id == appId || app.currentRelease == 0 || store.apps().removing(app.id)) continue;
     const auto release = store.releases().get(app.id, app.currentRelease);
     auto limits = model::InstanceLimits{};
     try {
-      limits = instanceLimits(release.manifest, plan);
+      limits = instanceLimits(release.manifest, plan.limits);
     } catch (const store::QuotaExceeded&) {
       continue;  // the plan shrank below what this app wants: it does not start, so it takes nothing
     }
     others.add(release.manifest, app.formation, limits);
   }
   Sum asked;
-  asked.add(manifest, formation, instanceLimits(manifest, plan));
-  refuseOver("instances", field, others.instances, asked.instances, plan.instances);
-  refuseOver("memoryBytes", field, others.memoryBytes, asked.memoryBytes, plan.memoryBytes);
-  refuseOver("diskBytes", field, others.diskBytes, asked.diskBytes, plan.diskBytes);
+  asked.add(manifest, formation, instanceLimits(manifest, plan.limits, plan.name));
+  refuseOver(plan.name, "instances", field, others.instances, asked.instances, plan.limits.instances);
+  refuseOver(plan.name, "memoryBytes", field, others.memoryBytes, asked.memoryBytes, plan.limits.memoryBytes);
+  refuseOver(plan.name, "diskBytes", field, others.diskBytes, asked.diskBytes, plan.limits.diskBytes);
 }
 
 }  // namespace cloister::reconcile

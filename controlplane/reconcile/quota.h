@@ -13,8 +13,9 @@ namespace cloister::reconcile {
 
 // What an instance of `manifest` may use under `plan`: the manifest's wish, else min(256 MiB, plan) of memory and of
 // disk and the plan's CPU and pids. QuotaExceeded with field "limits.memory" and so on when the manifest wants more
-// than the plan.
-[[nodiscard]] model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan);
+// than the plan; `planName` is for its text.
+[[nodiscard]] model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan,
+                                                   const std::string& planName = {});
 // The same for a build: the plan's share for builds.
 [[nodiscard]] model::InstanceLimits buildLimits(const model::PlanLimits& plan);
 

@@ -55,7 +55,7 @@ model::App Apps::create(const std::string& tenantId, const std::string& name) {
     auto count = store_.database().prepare("SELECT COUNT(*) FROM apps WHERE tenant_id = ?1");
     count.bind(tenant.id);
     const auto used = count.step() ? static_cast<std::uint64_t>(count.integer(0)) : 0;
-    if (used + 1 > limit) throw QuotaExceeded("apps", "name", 1, limit > used ? limit - used : 0);
+    if (used + 1 > limit) throw QuotaExceeded("apps", "name", 1, limit > used ? limit - used : 0, tenant.plan);
     model::App app;
     app.id = newId("ap");
     app.tenantId = tenant.id;

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/model/limit_names.h"
+
 namespace cloister::store {
 
 // What kind of refusal: notFound 404, conflict 409, stale 412 (If-Match), invalid 422, quota 403.
@@ -56,13 +58,16 @@ class Invalid : public Refusal {
       : Refusal(RefusalKind::invalid, std::move(code), std::move(field), detail) {}
 };
 
-// Code "quota_exceeded". `limit` names the plan's limit ("memoryBytes"), `available` is what is left of it.
+// Code "quota_exceeded". `limit` names the plan's limit ("memoryBytes"), `available` is what is left of it. In the text
+// stands what the caller typed: the manifest's "[limits] memory" when `field` is "limits.memory", else "memory".
 class QuotaExceeded : public Refusal {
  public:
-  QuotaExceeded(std::string limit, std::string field, std::uint64_t asked, std::uint64_t available)
-      : Refusal(RefusalKind::quota, "quota_exceeded", std::move(field),
-                "the plan's " + limit + " does not allow it: " + std::to_string(asked) + " asked, " +
-                    std::to_string(available) + " left"),
+  QuotaExceeded(std::string limit, const std::string& field, std::uint64_t asked, std::uint64_t available,
+                const std::string& plan)
+      : Refusal(RefusalKind::quota, "quota_exceeded", field,
+                (field.starts_with("limits.") ? "[limits] " : "") + model::limitTyped(limit) + ": " +
+                    model::limitAmount(limit, asked) + " asked, " + model::limitAmount(limit, available) + " left of " +
+                    (plan.empty() ? "the plan" : "plan " + plan)),
         limit_(std::move(limit)),
         asked_(asked),
         available_(available) {}

@@ -51,9 +51,10 @@ std::vector<InstanceRecord> readAll(Statement& query) {
   return records;
 }
 
-void charge(const char* limit, std::uint64_t used, std::uint64_t asked, std::uint64_t allowed) {
+void charge(const std::string& plan, const char* limit, std::uint64_t used, std::uint64_t asked,
+            std::uint64_t allowed) {
   const auto left = allowed > used ? allowed - used : 0;
-  if (asked > left) throw QuotaExceeded(limit, "", asked, left);
+  if (asked > left) throw QuotaExceeded(limit, "", asked, left, plan);
 }
 
 }  // namespace
@@ -64,9 +65,9 @@ InstanceRecord Instances::admit(InstanceRecord record) {
     const auto tenant = store_.tenants().get(instance.tenantId);
     const auto plan = store_.plans().get(tenant.plan).limits;
     const auto held = use(tenant.id);
-    charge("instances", held.instances, 1, plan.instances);
-    charge("memoryBytes", held.memoryBytes, record.limits.memoryBytes, plan.memoryBytes);
-    charge("diskBytes", held.diskBytes, record.limits.diskBytes, plan.diskBytes);
+    charge(tenant.plan, "instances", held.instances, 1, plan.instances);
+    charge(tenant.plan, "memoryBytes", held.memoryBytes, record.limits.memoryBytes, plan.memoryBytes);
+    charge(tenant.plan, "diskBytes", held.diskBytes, record.limits.diskBytes, plan.diskBytes);
     instance.id = newId("in");
     instance.address = store_.addresses().allocate(instance.nodeId, tenant.index, instance.id);
     instance.desired = model::DesiredState::run;

@@ -1,5 +1,6 @@
 #include "controlplane/store/tenancy.h"
 
+#include "controlplane/model/limit_names.h"
 #include "controlplane/store/store.h"
 #include "sandbox/base/identity.h"
 
@@ -50,9 +51,10 @@ model::Tenant readTenant(const Statement& row) {
 
 void checkLimits(const model::PlanLimits& limits) {
   const auto positive = [](const char* field, std::uint64_t value) {
-    if (value == 0) throw Invalid(std::string("limits.") + field, std::string(field) + " must not be zero");
+    if (value == 0) throw Invalid(std::string("limits.") + field, model::limitTyped(field) + " must not be zero");
     // The database's integers are signed.
-    if (value > (1ULL << 62U)) throw Invalid(std::string("limits.") + field, std::string(field) + " is too large");
+    if (value > (1ULL << 62U))
+      throw Invalid(std::string("limits.") + field, model::limitTyped(field) + " is too large");
   };
   positive("memoryBytes", limits.memoryBytes);
   positive("cpuMillis", limits.cpuMillis);

@@ -39,6 +39,14 @@ TEST(Table, NeverPassesATenantsControlBytesOn) {
                       "31m"),
             "?31m");
   EXPECT_EQ(printable("tab\tcaf\xC3\xA9\x7F"), "tab\tcaf\xC3\xA9?");
+  EXPECT_EQ(printable("caf\xE9 \xF0\x9F\x98"), "caf\uFFFD \uFFFD\uFFFD\uFFFD");
+}
+
+TEST(BuildOutput, IsShownAsATerminalWouldShowIt) {
+  EXPECT_EQ(lastDrawn("Hit:1 bookworm\r"), "Hit:1 bookworm");
+  EXPECT_EQ(lastDrawn("10%\r50%\r100%\r\r"), "100%");
+  EXPECT_EQ(lastDrawn("plain"), "plain");
+  EXPECT_EQ(lastDrawn("\r"), "");
 }
 
 TEST(Units, AreThosePeopleUse) {

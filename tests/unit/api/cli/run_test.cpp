@@ -157,6 +157,35 @@ TEST(Output, AProblemGoesToTheErrorStreamWithCodeOne) {
   EXPECT_EQ(outcome.err, "cloister: the plan allows 3 instances [field web] [quota_exceeded]\n");
 }
 
+TEST(Output, ALimitIsNamedAsItWasTyped) {
+  struct Case {
+    const char* body;
+    const char* err;
+  };
+  for (const Case& c :
+       {Case{R"({"detail":"limits.memory_bytes is required","field":"limits.memory_bytes","code":"missing_field"})",
+             "cloister: --memory is required: memory of all instances and builds together, as 512M or 2G\n"},
+        Case{R"({"detail":"build-disk must not be zero","field":"limits.build_disk_bytes","code":"invalid_field"})",
+             "cloister: --build-disk: build-disk must not be zero\n"},
+        Case{R"({"detail":"there is a plan \"p\" already","field":"name","code":"name_taken"})",
+             "cloister: there is a plan \"p\" already [field name] [name_taken]\n"}}) {
+    const TestServer server(
+        [&](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 422, c.body); });
+    const Outcome outcome = cloister({"plan", "create", "p", "--cpu", "1"}, server.url());
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.err, c.err);
+  }
+}
+
+TEST(Config, BytesThatAreNoTextAreNotSent) {
+  const TestServer server(
+      [](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 200, "{}"); });
+  const Outcome outcome = cloister({"config", "set", "KEY=caf\xE9", "--app", "shop"}, server.url());
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("the value of KEY is not UTF-8"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(server.asked().empty());
+}
+
 TEST(Operations, AreFollowedToTheirEnd) {
   for (const bool good : {true, false}) {
     const TestServer server([&](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {

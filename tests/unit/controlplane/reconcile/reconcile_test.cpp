@@ -153,7 +153,7 @@ TEST_F(Reconcile, BuildsOneAtATimeAndTenant) {
     node_.holdBuilds = true;
     deploy();
   }
-  EXPECT_THROW(deploy(), store::QuotaExceeded);
+  EXPECT_THROW(deploy(), store::Refusal);
 }
 
 TEST_F(Reconcile, RefusesMoreThanThePlan) {

@@ -127,6 +127,7 @@ TEST_F(StoreTest, CountsAppsAgainstThePlan) {
     EXPECT_EQ(quota.limit(), "apps");
     EXPECT_EQ(quota.asked(), 1U);
     EXPECT_EQ(quota.available(), 0U);
+    EXPECT_STREQ(quota.what(), ("apps: 1 asked, 0 left of plan " + tenant_.plan).c_str());
   }
   store_.tenants().setState(tenant_.id, model::TenantState::suspended);
   EXPECT_EQ(codeOf([&] { store_.apps().create(tenant_.id, "four"); }), "tenant_not_active");
@@ -142,6 +143,7 @@ TEST_F(StoreTest, AdmitsInstancesWithinThePlanOnly) {
   } catch (const QuotaExceeded& quota) {
     EXPECT_EQ(quota.limit(), "memoryBytes");
     EXPECT_EQ(quota.available(), 212ULL << 20U);
+    EXPECT_STREQ(quota.what(), ("memory: 300 MiB asked, 212 MiB left of plan " + tenant_.plan).c_str());
   }
   EXPECT_EQ(store_.instances().ofApp(app_.id).size(), 1U) << "a refusal leaves nothing";
   const auto second = admit(1);
