@@ -28,4 +28,24 @@ int netlinkMessage(const std::uint8_t* data, std::size_t size);
 // What came over a child's report pipe: always an error, never one without an end.
 int execReport(const std::uint8_t* data, std::size_t size);
 
+// Text of any bytes: mended it is UTF-8, cut it stays what it was, in pieces it becomes the same.
+int utf8Text(const std::uint8_t* data, std::size_t size);
+// A request's body, a request's path and query: text, or a Problem that can be written.
+int jsonBody(const std::uint8_t* data, std::size_t size);
+int requestTarget(const std::uint8_t* data, std::size_t size);
+// The documents between daemon and node: what decodes is written so that it decodes again, the same.
+int nodeWork(const std::uint8_t* data, std::size_t size);
+int nodeStatus(const std::uint8_t* data, std::size_t size);
+int usageBatch(const std::uint8_t* data, std::size_t size);
+
+// cloister.toml and Procfile: a manifest that can be kept, or an error that can be shown.
+int manifest(const std::uint8_t* data, std::size_t size);
+// An uploaded archive: within its bounds, or refused.
+int sourceArchive(const std::uint8_t* data, std::size_t size);
+int ignoreFile(const std::uint8_t* data, std::size_t size);
+// Output of builds and apps; an app's answer to a health check; a client's frame in a session.
+int processOutput(const std::uint8_t* data, std::size_t size);
+int healthAnswer(const std::uint8_t* data, std::size_t size);
+int sessionFrame(const std::uint8_t* data, std::size_t size);
+
 }  // namespace cloister::fuzz
