@@ -26,18 +26,26 @@ std::vector<std::string> split(std::string_view text) {
   return segments;
 }
 
+// A row a segment of the pattern: which beginnings of the path it can have taken. Its cost is a product, whatever the
+// pattern; trying each "**" at each place would be a power.
 bool matches(std::span<const std::string> pattern, std::span<const std::string> path) {
-  if (pattern.empty()) return path.empty();
-  if (pattern.front() == "**") {
-    // A last "**" takes what is inside a directory, not the directory itself.
-    if (pattern.size() == 1) return !path.empty();
-    for (std::size_t skip = 0; skip <= path.size(); ++skip) {
-      if (matches(pattern.subspan(1), path.subspan(skip))) return true;
+  std::vector<char> taken(path.size() + 1, 0);
+  taken[0] = 1;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    std::vector<char> next(path.size() + 1, 0);
+    for (std::size_t at = 0; at <= path.size(); ++at) {
+      if (taken[at] == 0) continue;
+      if (pattern[i] == "**") {
+        // A last "**" takes what is inside a directory, not the directory itself.
+        if (i + 1 == pattern.size()) return at < path.size();
+        std::fill(next.begin() + static_cast<std::ptrdiff_t>(at), next.end(), 1);
+        break;
+      }
+      if (at < path.size() && ::fnmatch(pattern[i].c_str(), path[at].c_str(), 0) == 0) next[at + 1] = 1;
     }
-    return false;
+    taken = std::move(next);
   }
-  if (path.empty() || ::fnmatch(pattern.front().c_str(), path.front().c_str(), 0) != 0) return false;
-  return matches(pattern.subspan(1), path.subspan(1));
+  return taken[path.size()] != 0;
 }
 
 std::string_view trimmed(std::string_view line) {

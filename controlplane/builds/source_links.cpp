@@ -10,6 +10,7 @@ constexpr int kMostFollowed = 40;
 constexpr std::uint64_t kMostHeld = 64ULL << 20U;
 // Bytes of paths looked at for all links together: a node_modules of 5,000 links takes a megabyte.
 constexpr std::uint64_t kMostEffort = 128ULL << 20U;
+constexpr std::uint64_t kStep = 64;  // what a look costs beside the bytes
 
 std::string joined(const std::vector<std::string_view>& parts, std::size_t count) {
   std::string path;
@@ -94,7 +95,7 @@ bool SourceLinks::leaves(const std::string& name, const std::string& target, std
   while (!way.empty()) {
     const auto part = way.back();
     way.pop_back();
-    effort += at.size() + part.size() + 1;
+    effort += kStep + at.size() + part.size();
     if (effort > kMostEffort) throw TooMany();
     if (part == "..") {
       if (!climb(at)) return true;

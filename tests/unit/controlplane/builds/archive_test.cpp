@@ -160,7 +160,7 @@ TEST_F(Archive, LinksThatMultiplyAreRefusedSoon) {
   std::string many;
   for (int i = 0; i < 800; ++i) many += "l/../";
   links.push_back({"l", AE_IFLNK, "d/d/d/d/d/d/d/d", "", false});
-  for (int i = 0; i < 4'000; ++i) links.push_back({"w" + std::to_string(i), AE_IFLNK, many, "", false});
+  for (int i = 0; i < 1'000; ++i) links.push_back({"w" + std::to_string(i), AE_IFLNK, many, "", false});
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_NE(refusal(make(links)), "archive_bad_format");
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
