@@ -198,7 +198,7 @@ TEST(Operations, AreFollowedToTheirEnd) {
     EXPECT_EQ(outcome.code, good ? 0 : 1);
     EXPECT_EQ(outcome.err, good ? "2 of 2\n" : "cloister: no answer [health]\n");
     EXPECT_EQ(server.asked().at(0).body, R"({"web":2,"worker":0})");
-    EXPECT_EQ(server.asked().at(1).uri, "/v1/operations/op-1?tenant=acme&wait=30");
+    EXPECT_EQ(server.asked().at(1).uri, "/v1/operations/op-1?tenant=acme&wait=30&progress=");
   }
 }
 
