@@ -104,7 +104,7 @@ std::string StepFilter::feed(std::string_view bytes) {
     const char* last = held_.data() + std::min(end, held_.size());
     const auto [stop, code] = std::from_chars(held_.data() + digits, last, step);
     show(std::string_view(held_).substr(0, at));
-    if (code == std::errc() && stop == last && step >= 0) {
+    if (end != std::string::npos && code == std::errc() && stop == last && step >= 0) {
       begin(step, shown);
       held_.erase(0, end + 1);
     } else {

@@ -104,7 +104,10 @@ TEST(FuzzCorpus, ignoreFiles) {
 }
 
 TEST(FuzzCorpus, whatAppsSay) {
-  feed(processOutput, {"\x1en:0\nline\r\n\x1en:1\n" + kLetters + "\n", std::string(17'000, 'x') + kLetters}, 3'000);
+  feed(processOutput,
+       {std::string("\0\x1en:8888888", 11), "\x1en:0\nline\r\n\x1en:1\n" + kLetters + "\n",
+        std::string(17'000, 'x') + kLetters},
+       3'000);
   feed(healthAnswer, {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 503"}, 20'000);
   feed(sessionFrame, {std::string("\3{\"resize\":{\"rows\":24,\"columns\":80}}"), std::string("\0input", 6)}, 20'000);
 }

@@ -231,6 +231,20 @@ TEST(StepFilterTest, ShowsCommandsForMarksHoweverTheBytesAreCut) {
   }
 }
 
+// A build can read the nonce and print marks of its own: they deceive its log, and hold up nothing.
+TEST(StepFilterTest, AForgedMarkWithoutAnEndIsOutput) {
+  for (const std::string digits : {"8888888", "1234567890123", "1"}) {
+    const std::string forged = "\x1en:" + digits;
+    for (std::size_t cut = 1; cut <= forged.size(); ++cut) {
+      StepFilter filter({"npm ci"}, "n");
+      std::string shown;
+      for (std::size_t at = 0; at < forged.size(); at += cut) shown += filter.feed(forged.substr(at, cut));
+      EXPECT_EQ(shown + filter.end(), forged) << "cut every " << cut;
+      EXPECT_EQ(filter.step(), -1);
+    }
+  }
+}
+
 TEST(StepFilterTest, NamesTheStepThatFailed) {
   StepFilter filter({"a"}, "n");
   EXPECT_EQ(filter.failureOf("exit 1"), "the build exited with 1 before it began");
