@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "api/bootstrap.h"
 #include "api/config.h"
@@ -58,13 +60,25 @@ cloister::api::Config configOf(Flags flags) {
   return config;
 }
 
+struct EdgeFlags {
+  std::vector<std::string> bind{"*:8080"};
+  std::string luaFile = "/etc/cloister/haproxy.lua";
+  bool printsLua = false;
+};
+
 // What HAProxy needs to serve this daemon's routes: printed for root, who keeps it where the daemon's own user cannot
 // change it.
-void printEdgeConfig(const cloister::api::Config& config, const std::string& bind) {
+void printEdgeConfig(const cloister::api::Config& config, const EdgeFlags& flags) {
+  if (flags.printsLua) {
+    std::cout << cloister::edge::haproxyLua();
+    return;
+  }
   cloister::edge::ConfigOptions options;
   options.mapDirectory = config.edgeMapsPath();
   options.runtimeSocket = config.edgeSocketPath();
-  options.bind = bind;
+  options.bind = flags.bind;
+  options.luaFile = flags.luaFile;
+  if (config.edgeConnections != 0) options.connections.all = config.edgeConnections;
   std::cout << cloister::edge::haproxyConfig(options);
 }
 
@@ -98,9 +112,11 @@ int main(int argc, char** argv) {
   boot->add_option("--node-token-file", options.nodeTokenFile, "node's token, likewise");
   boot->add_option("--base-image", options.baseImage, "erofs image of a base");
   boot->add_option("--base-name", options.baseName, "its name (default debian-12)");
-  std::string bind = "*:8080";
+  EdgeFlags edgeFlags;
   auto* edge = app.add_subcommand("edge-config", "print HAProxy's configuration, which needs no rights, then exit");
-  edge->add_option("--bind", bind, "where HAProxy listens (default " + bind + ")");
+  edge->add_option("--bind", edgeFlags.bind, "where HAProxy listens, one or more (default *:8080); [::]:8080 for IPv6");
+  edge->add_option("--lua-file", edgeFlags.luaFile, "where its Lua file lies (default " + edgeFlags.luaFile + ")");
+  edge->add_flag("--lua", edgeFlags.printsLua, "print that Lua file instead");
   app.set_version_flag("--version", CLOISTER_VERSION);
   CLI11_PARSE(app, argc, argv);
 
@@ -124,7 +140,7 @@ int main(int argc, char** argv) {
       return EXIT_SUCCESS;
     }
     if (*edge) {
-      printEdgeConfig(config, bind);
+      printEdgeConfig(config, edgeFlags);
       return EXIT_SUCCESS;
     }
     return serve(config);

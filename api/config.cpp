@@ -59,6 +59,7 @@ Config loadConfig(const std::string& path) {
       {"edge_url", text(config.edgeUrl)},
       {"edge_socket", text(config.edgeSocket)},
       {"edge_maps", text(config.edgeMaps)},
+      {"edge_connections", number(config.edgeConnections)},
       {"provider", text(config.provider)},
       {"region", text(config.region)},
       {"ledger", location(config.ledgerLocation)},

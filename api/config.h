@@ -26,6 +26,7 @@ struct Config {
   std::string edgeUrl = "http://localhost:8080";
   std::string edgeSocket;             // empty: $RUN/edge/haproxy.sock
   std::string edgeMaps;               // empty: $STATE/edge
+  unsigned edgeConnections = 0;       // that HAProxy takes at once; 0: edge::Shares' own
   std::string ledgerLocation;         // a path, or "postgresql://..."; empty: $STATE/cloisterd/ledger.db
   std::string provider = "Cloister";  // the name on invoices
   std::string region = "local";       // FOCUS's RegionId

@@ -224,8 +224,12 @@ TOML
 
 # Printed by root: text that a process of cloister's had in its hands would be cloister's own.
 write_edge_configuration() {
-  local text
-  text=$("$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config --bind "*:$edge_port") || die "cloisterd edge-config failed"
+  local text lua bind=(--bind "*:$edge_port")
+  [ ! -e /proc/net/if_inet6 ] || bind+=(--bind "[::]:$edge_port")
+  lua=$("$bin/cloisterd" edge-config --lua) &&
+    text=$("$bin/cloisterd" --config "$etc/cloisterd.toml" edge-config --lua-file "$etc/haproxy.lua" "${bind[@]}") ||
+    die "cloisterd edge-config failed"
+  write_file "$etc/haproxy.lua" 644 root:root <<<"$lua"
   write_file "$etc/haproxy.cfg" 644 root:root <<<"$text"
   as_user haproxy /usr/sbin/haproxy -c -q -f "$etc/haproxy.cfg" >&2 || die "haproxy refuses $etc/haproxy.cfg"
 }

@@ -24,7 +24,7 @@ fingerprint() { # SERVICE
     cloister-launcher) files=("$bin/cloister-launcher" "$bin/cloister-init" "$etc/launcher.env" "$state/launcher/apparmor/profiles") ;;
     cloisterd) files=("$bin/cloisterd" "$etc/cloisterd.toml" "$profiles/cloisterd") ;;
     cloister-node) files=("$bin/cloister-node" "$etc/node.toml" "$profiles/cloister-node") ;;
-    cloister-edge) files=(/usr/sbin/haproxy "$etc/haproxy.cfg") ;;
+    cloister-edge) files=(/usr/sbin/haproxy "$etc/haproxy.cfg" "$etc/haproxy.lua") ;;
     cloister-dns) files=(/usr/sbin/dnsmasq) ;;
     cloister-prometheus) files=(/usr/bin/prometheus "$etc/prometheus.env" "$etc/prometheus/prometheus.yml" "$etc"/prometheus/rules/*.yaml) ;;
   esac

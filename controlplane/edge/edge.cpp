@@ -81,8 +81,10 @@ std::string EdgeMap::lastError() const {
 
 EdgeMap::Maps EdgeMap::mapsOf(const Routes& routes) {
   Maps maps;
-  for (const auto& [host, backends] : routes) {
-    maps.hosts[host] = std::to_string(backends.size());
+  for (const auto& [host, route] : routes) {
+    const auto& backends = route.backends;
+    maps.hosts[host] = std::to_string(backends.size()) + ":" + route.app + ":" + route.tenant + ":" +
+                       (route.absence == Absence::suspended ? "suspended" : "none");
     for (std::size_t slot = 0; slot < backends.size(); ++slot) {
       maps.slots[host + "#" + std::to_string(slot)] =
           formatIpv4(backends[slot].address) + ":" + std::to_string(backends[slot].port);

@@ -4,11 +4,11 @@
 //   ├── hosts.map      always what HAProxy should have: it reads them when it starts
 //   └── slots.map
 //
-// Order: slots are set and added before a host's count grows, the count shrinks before slots are deleted; so no request
-// draws a slot without an entry. Many changes at once go through a new version of the map (prepare, add, commit).
-// Threads: any; calls are serialised. Failures: apply() returns false when HAProxy answered wrongly or too late, and
-// the next call tries again from what HAProxy really has. An HAProxy that is not running is no failure: it will read
-// the files.
+// What is in them: config.h. Order: slots are set and added before a host's count grows, the count shrinks before slots
+// are deleted; so no request draws a slot without an entry. Many changes at once go through a new version of the map
+// (prepare, add, commit). Threads: any; calls are serialised. Failures: apply() returns false when HAProxy answered
+// wrongly or too late, and the next call tries again from what HAProxy really has. An HAProxy that is not running is no
+// failure: it will read the files.
 #pragma once
 
 #include <cstddef>

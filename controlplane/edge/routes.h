@@ -1,4 +1,4 @@
-// Routes: which host name leads to which instances.
+// Routes: which host name leads to which instances, and whose they are.
 //
 // Threads and failures: values.
 #pragma once
@@ -16,7 +16,19 @@ struct Backend {
   friend auto operator<=>(const Backend&, const Backend&) = default;
 };
 
-// Lower-case host -> its ready instances. A host without an instance is known (503), one that is absent is not (404).
-using Routes = std::map<std::string, std::vector<Backend>>;
+// Why an app without an instance has none, as far as a stranger may know.
+enum class Absence { noInstance, suspended };
+
+// A host without an instance is known (503), one that is absent is not (404). What is counted for an app or a tenant is
+// counted over all host names that lead there, by these ids: letters, digits and `_`.
+struct Route {
+  std::string app;
+  std::string tenant;
+  std::vector<Backend> backends;  // ready instances
+  Absence absence = Absence::noInstance;
+};
+
+// By lower-case host.
+using Routes = std::map<std::string, Route>;
 
 }  // namespace cloister::edge

@@ -223,13 +223,18 @@ edge::Routes Reconciler::routes() const {
     backends[instance.appId].push_back({instance.address, instance.port});
   }
   for (auto& [id, list] : backends) std::sort(list.begin(), list.end());
+  const auto routeTo = [&](const model::App& app) {
+    const bool active = tenants.at(app.tenantId).state == model::TenantState::active;
+    return edge::Route{app.id, app.tenantId, backends[app.id],
+                       active ? edge::Absence::noInstance : edge::Absence::suspended};
+  };
   for (const auto& [id, app] : apps) {
-    routes[hostOf(app.name, tenants.at(app.tenantId).name, options_.appsDomain)] = backends[id];
+    routes[hostOf(app.name, tenants.at(app.tenantId).name, options_.appsDomain)] = routeTo(app);
   }
   for (const auto& domain : store_.domains().all()) {
     // Names under the apps' domain are given by Cloister alone: nobody takes over a neighbour's.
     if (domain.host.ends_with("." + options_.appsDomain)) continue;
-    routes[domain.host] = backends[domain.appId];
+    routes[domain.host] = routeTo(apps.at(domain.appId));
   }
   return routes;
 }

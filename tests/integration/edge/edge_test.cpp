@@ -1,37 +1,29 @@
 // EdgeMap and the generated configuration against a real HAProxy: routing, changes under load, restarts on either side.
 #include "controlplane/edge/edge.h"
 
-#include <Poco/Net/HTTPClientSession.h>
-#include <Poco/Net/HTTPRequest.h>
 #include <Poco/Net/HTTPRequestHandler.h>
 #include <Poco/Net/HTTPRequestHandlerFactory.h>
-#include <Poco/Net/HTTPResponse.h>
 #include <Poco/Net/HTTPServer.h>
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/ServerSocket.h>
-#include <Poco/Process.h>
-#include <Poco/StreamCopier.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 
-#include "controlplane/edge/config.h"
 #include "sandbox/base/identity.h"
+#include "tests/integration/edge/harness.h"
 
 namespace cloister::edge {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
 namespace net = Poco::Net;
 
 // Answers every request with its own name and what the edge told it.
@@ -74,85 +66,14 @@ class App {
   std::unique_ptr<net::HTTPServer> server_;
 };
 
-struct Answer {
-  int status = 0;
-  std::string body;
-};
-
-class Edge : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!fs::exists("/usr/sbin/haproxy")) GTEST_SKIP() << "haproxy is not installed";
-    directory_ = fs::temp_directory_path() / ("cloister-edge-" + std::to_string(Poco::Process::id()));
-    fs::create_directories(directory_);
-    {
-      const net::ServerSocket probe(net::SocketAddress("127.0.0.1", 0));
-      port_ = probe.address().port();
-    }
-    ConfigOptions options;
-    options.mapDirectory = directory_;
-    options.bind = "127.0.0.1:" + std::to_string(port_);
-    options.runtimeSocket = directory_ / "haproxy.sock";
-    options.instanceNetwork = "127.0.0.0/8";
-    std::ofstream(directory_ / "haproxy.cfg") << haproxyConfig(options);
-    ensureMapFiles(directory_);
-  }
-  void TearDown() override {
-    stopHaproxy();
-    if (!directory_.empty()) fs::remove_all(directory_);
-  }
-
-  void startHaproxy() {
-    haproxy_.emplace(Poco::Process::launch("/usr/sbin/haproxy", {"-db", "-q", "-f", directory_ / "haproxy.cfg"}));
-    for (int i = 0; i < 100; ++i) {
-      try {
-        net::StreamSocket probe(net::SocketAddress("127.0.0.1", port_));
-        return;
-      } catch (const Poco::Exception&) {
-        std::this_thread::sleep_for(50ms);
-      }
-    }
-    FAIL() << "haproxy does not listen";
-  }
-  void stopHaproxy() {
-    if (!haproxy_) return;
-    Poco::Process::kill(*haproxy_);
-    haproxy_->wait();
-    haproxy_.reset();
-  }
-  [[nodiscard]] EdgeMap::Options edgeOptions() const {
-    return {.socket = directory_ / "haproxy.sock", .mapDirectory = directory_};
-  }
-  [[nodiscard]] Answer get(const std::string& host) const {
-    net::HTTPClientSession session("127.0.0.1", port_);
-    session.setTimeout(Poco::Timespan(10, 0));
-    net::HTTPRequest request(net::HTTPRequest::HTTP_GET, "/", net::HTTPRequest::HTTP_1_1);
-    request.setHost(host);
-    request.set("X-Forwarded-For", "203.0.113.9");
-    session.sendRequest(request);
-    net::HTTPResponse response;
-    Answer answer;
-    Poco::StreamCopier::copyToString(session.receiveResponse(response), answer.body);
-    answer.status = response.getStatus();
-    return answer;
-  }
-  [[nodiscard]] std::string mapFile(const char* name) const {
-    std::ifstream file(directory_ / name);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  fs::path directory_;
-  std::uint16_t port_ = 0;
-  std::optional<Poco::ProcessHandle> haproxy_;
-};
-
 TEST_F(Edge, RoutesByHostAndNothingElse) {
   const App first("first");
   const App second("second");
   startHaproxy();
   EdgeMap edge(edgeOptions());
-  ASSERT_TRUE(edge.apply(
-      {{"a.demo.localhost", {first.backend()}}, {"b.demo.localhost", {second.backend()}}, {"idle.demo.localhost", {}}}))
+  ASSERT_TRUE(edge.apply({{"a.demo.localhost", to({first.backend()})},
+                          {"b.demo.localhost", to({second.backend()})},
+                          {"idle.demo.localhost", to({})}}))
       << edge.lastError();
   struct Case {
     const char* host;
@@ -164,7 +85,8 @@ TEST_F(Edge, RoutesByHostAndNothingElse) {
            Case{"A.Demo.LOCALHOST:8080", 200, "first 127.0.0.1 http"},
            Case{"b.demo.localhost.", 200, "second 127.0.0.1 http"},
            Case{"b.demo.localhost.:80", 200, "second 127.0.0.1 http"},
-           Case{"idle.demo.localhost", 503, "503: this app has no running instance\n"},
+           Case{"idle.demo.localhost", 503,
+                "503: this app has no running instance; its owner sees why with: cloister ps\n"},
            Case{"c.demo.localhost", 404, "404: there is no app of this name\n"},
            Case{"a.demo.localhost#0", 404, "404: there is no app of this name\n"},
            Case{"127.0.0.1", 404, "404: there is no app of this name\n"},
@@ -178,7 +100,7 @@ TEST_F(Edge, RoutesByHostAndNothingElse) {
 TEST_F(Edge, RefusesADestinationOutsideTheInstances) {
   startHaproxy();
   EdgeMap edge(edgeOptions());
-  ASSERT_TRUE(edge.apply({{"evil.demo.localhost", {{parseIpv4("192.0.2.1"), 80}}}})) << edge.lastError();
+  ASSERT_TRUE(edge.apply({{"evil.demo.localhost", to({{parseIpv4("192.0.2.1"), 80}})}})) << edge.lastError();
   EXPECT_EQ(get("evil.demo.localhost").status, 503);
 }
 
@@ -187,7 +109,7 @@ TEST_F(Edge, SpreadsOverAllSlots) {
   const App second("second");
   startHaproxy();
   EdgeMap edge(edgeOptions());
-  ASSERT_TRUE(edge.apply({{"a.demo.localhost", {first.backend(), second.backend()}}})) << edge.lastError();
+  ASSERT_TRUE(edge.apply({{"a.demo.localhost", to({first.backend(), second.backend()})}})) << edge.lastError();
   std::set<std::string> seen;
   for (int i = 0; i < 60; ++i) seen.insert(get("a.demo.localhost").body.substr(0, 5));
   EXPECT_EQ(seen.size(), 2U);
@@ -199,7 +121,7 @@ TEST_F(Edge, NeverMixesTwoAppsOnKeptConnections) {
   const App second("second");
   startHaproxy();
   EdgeMap edge(edgeOptions());
-  ASSERT_TRUE(edge.apply({{"a.demo.localhost", {first.backend()}}, {"b.demo.localhost", {second.backend()}}}));
+  ASSERT_TRUE(edge.apply({{"a.demo.localhost", to({first.backend()})}, {"b.demo.localhost", to({second.backend()})}}));
   for (int i = 0; i < 50; ++i) {
     EXPECT_TRUE(get("a.demo.localhost").body.starts_with("first"));
     EXPECT_TRUE(get("b.demo.localhost").body.starts_with("second"));
@@ -212,7 +134,7 @@ TEST_F(Edge, LosesNoRequestWhileRoutesChange) {
   const App three("three");
   startHaproxy();
   EdgeMap edge(edgeOptions());
-  ASSERT_TRUE(edge.apply({{"a.demo.localhost", {one.backend(), two.backend(), three.backend()}}}));
+  ASSERT_TRUE(edge.apply({{"a.demo.localhost", to({one.backend(), two.backend(), three.backend()})}}));
   std::atomic<bool> stop{false};
   std::atomic<int> good{0};
   std::atomic<int> bad{0};
@@ -237,8 +159,8 @@ TEST_F(Edge, LosesNoRequestWhileRoutesChange) {
   };
   bool applied = true;
   for (int round = 0; round < 60; ++round) {
-    Routes routes{{"a.demo.localhost", shapes[static_cast<std::size_t>(round) % shapes.size()]}};
-    if (round % 3 == 0) routes["other.demo.localhost"] = {two.backend()};
+    Routes routes{{"a.demo.localhost", to(shapes[static_cast<std::size_t>(round) % shapes.size()])}};
+    if (round % 3 == 0) routes["other.demo.localhost"] = to({two.backend()});
     applied = applied && edge.apply(routes);
     std::this_thread::sleep_for(10ms);
   }
@@ -256,10 +178,11 @@ TEST_F(Edge, AdoptsWhatHaproxyHasAfterItsOwnRestart) {
   startHaproxy();
   {
     EdgeMap before(edgeOptions());
-    ASSERT_TRUE(before.apply({{"a.demo.localhost", {first.backend()}}, {"gone.demo.localhost", {first.backend()}}}));
+    ASSERT_TRUE(
+        before.apply({{"a.demo.localhost", to({first.backend()})}, {"gone.demo.localhost", to({first.backend()})}}));
   }
   EdgeMap after(edgeOptions());
-  ASSERT_TRUE(after.apply({{"a.demo.localhost", {second.backend()}}})) << after.lastError();
+  ASSERT_TRUE(after.apply({{"a.demo.localhost", to({second.backend()})}})) << after.lastError();
   EXPECT_TRUE(get("a.demo.localhost").body.starts_with("second"));
   EXPECT_EQ(get("gone.demo.localhost").status, 404);
 }
@@ -268,17 +191,18 @@ TEST_F(Edge, SurvivesHaproxyBeingAwayAndComingBack) {
   const App first("first");
   const App second("second");
   EdgeMap edge(edgeOptions());
-  EXPECT_TRUE(edge.apply({{"a.demo.localhost", {first.backend()}}}));
+  EXPECT_TRUE(edge.apply({{"a.demo.localhost", to({first.backend()})}}));
   EXPECT_FALSE(edge.lastError().empty());
   startHaproxy();
   EXPECT_TRUE(get("a.demo.localhost").body.starts_with("first")) << "read from the files";
-  EXPECT_TRUE(edge.apply({{"a.demo.localhost", {second.backend()}}}));
+  EXPECT_TRUE(edge.apply({{"a.demo.localhost", to({second.backend()})}}));
   EXPECT_TRUE(edge.lastError().empty()) << edge.lastError();
   EXPECT_TRUE(get("a.demo.localhost").body.starts_with("second"));
   stopHaproxy();
-  std::ofstream(directory_ / "hosts.map") << "stale.demo.localhost 0\n";  // as if it had started from older files
+  std::ofstream(directory_ / "hosts.map")
+      << "stale.demo.localhost 0:ap1:t1:none\n";  // as if it had started from older files
   startHaproxy();
-  EXPECT_TRUE(edge.apply({{"a.demo.localhost", {second.backend()}}})) << edge.lastError();
+  EXPECT_TRUE(edge.apply({{"a.demo.localhost", to({second.backend()})}})) << edge.lastError();
   EXPECT_TRUE(get("a.demo.localhost").body.starts_with("second"));
   EXPECT_EQ(get("stale.demo.localhost").status, 404);
 }
@@ -288,7 +212,7 @@ TEST_F(Edge, ReplacesWholeMapsWhenMuchChanges) {
   startHaproxy();
   EdgeMap edge(edgeOptions());
   Routes routes;
-  for (int i = 0; i < 5'000; ++i) routes["app" + std::to_string(i) + ".demo.localhost"] = {first.backend()};
+  for (int i = 0; i < 5'000; ++i) routes["app" + std::to_string(i) + ".demo.localhost"] = to({first.backend()});
   ASSERT_TRUE(edge.apply(routes)) << edge.lastError();
   EXPECT_EQ(get("app0.demo.localhost").status, 200);
   EXPECT_EQ(get("app4999.demo.localhost").status, 200);

@@ -46,7 +46,7 @@ set_up() {
   make_directories
   touch "$state/edge/hosts.map" "$state/edge/slots.map"
   chown cloister:cloister "$state"/edge/*.map
-  printf '#!/bin/sh\nid -un >>%s/as-whom\nprintf "frontend x\\n  mode http\\n  bind 127.0.0.1:1\\n"\n' "$base" >"$bin/cloisterd"
+  printf '#!/bin/sh\nid -un >>%s/as-whom\n[ "$2" = --lua ] || printf "frontend x\\n  mode http\\n  bind 127.0.0.1:1\\n"\n' "$base" >"$bin/cloisterd"
   chmod 755 "$bin/cloisterd"
   write_configuration
   write_edge_configuration
@@ -72,6 +72,7 @@ read_by() { # SERVICE
     unit_value "$1" EnvironmentFile
   } | tr ' =' '\n\n' | grep '^/' | grep -v '^/dev/null$'
   case $1 in
+    cloister-edge) printf '%s\n' "$etc/haproxy.lua" ;;
     cloister-prometheus) printf '%s\n' "$etc"/prometheus/rules/*.yaml ;;
     cloisterd | cloister-node) printf '%s\n' "$etc/${1#cloister-}.toml" ;;
   esac

@@ -12,7 +12,7 @@ TEST_F(Reconcile, ASilentNodeStopsNothing) {
     now_ += 1'000'000;
   }
   EXPECT_EQ(store_.nodes().get("one").state, model::NodeState::down);
-  EXPECT_EQ(live_.at(kHost).size(), 1U);
+  EXPECT_EQ(live_.at(kHost).backends.size(), 1U);
   EXPECT_EQ(service_.work("one").instances.size(), before);
   EXPECT_EQ(service_.work("one").instances[0].desired, model::DesiredState::run);
   node_.sync();
@@ -26,7 +26,7 @@ TEST_F(Reconcile, WithoutAReadyNodeTheOldReleaseKeepsServing) {
   const auto operation = deployments_.restart(app_.id, "tk-1");
   settle();
   EXPECT_EQ(ended(operation).progress, "waiting for a node");
-  EXPECT_EQ(live_.at(kHost).size(), 1U);
+  EXPECT_EQ(live_.at(kHost).backends.size(), 1U);
   EXPECT_EQ(live(1), 1U);
   store_.nodes().setState("one", model::NodeState::ready);
   settle();

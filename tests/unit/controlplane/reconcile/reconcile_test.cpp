@@ -9,8 +9,8 @@ TEST_F(Reconcile, DeploysFromSourceToRoute) {
   settle();
   EXPECT_EQ(ended(operation).state, OperationState::succeeded) << ended(operation).failure.detail;
   EXPECT_EQ(ended(operation).result, "v1");
-  ASSERT_EQ(live_.at(kHost).size(), 1U);
-  EXPECT_EQ(live_.at(kHost)[0].port, kAppPort);
+  ASSERT_EQ(live_.at(kHost).backends.size(), 1U);
+  EXPECT_EQ(live_.at(kHost).backends[0].port, kAppPort);
   store_.secrets().set(app_.id, "KEY", "value");
   const auto work = service_.work("one");
   EXPECT_TRUE(work.certified);
@@ -41,9 +41,9 @@ TEST_F(Reconcile, ReplacesAReleaseWithoutAGap) {
   settle();
   deployments_.scale(app_.id, {{"web", 3}});
   settle();
-  ASSERT_EQ(live_.at(kHost).size(), 3U);
+  ASSERT_EQ(live_.at(kHost).backends.size(), 3U);
   std::size_t fewest = 99;
-  watch = [&] { fewest = std::min(fewest, live_.at(kHost).size()); };
+  watch = [&] { fewest = std::min(fewest, live_.at(kHost).backends.size()); };
   node_.highest = 0;
   const auto operation = deployments_.setConfig(app_.id, {{"A", "1"}}, "tk-1");
   settle();
@@ -62,7 +62,7 @@ TEST_F(Reconcile, AnOldInstanceLeavesTheMapBeforeItIsStopped) {
   deployments_.restart(app_.id, "tk-1");
   bool sawDraining = false;
   watch = [&] {
-    const auto& routed = live_.at(kHost);
+    const auto& routed = live_.at(kHost).backends;
     const bool inMap =
         std::any_of(routed.begin(), routed.end(), [&](const auto& b) { return b.address == first.address; });
     for (const auto& instance : service_.work("one").instances) {
@@ -95,7 +95,7 @@ TEST_F(Reconcile, GoesBackWhenANewReleaseDoesNotComeUp) {
   settle();
   node_.broken = {2};
   std::size_t fewest = 99;
-  watch = [&] { fewest = std::min(fewest, live_.at(kHost).size()); };
+  watch = [&] { fewest = std::min(fewest, live_.at(kHost).backends.size()); };
   const auto operation = deployments_.setConfig(app_.id, {{"BAD", "1"}}, "tk-1");
   settle();
   const auto end = ended(operation);
@@ -118,7 +118,7 @@ TEST_F(Reconcile, GivesUpAReleaseThatIsNeverReady) {
   settle();
   EXPECT_EQ(ended(operation).failure.code, "release_failed");
   EXPECT_EQ(live(1), 0U);
-  EXPECT_TRUE(live_.at(kHost).empty()) << "known, with nobody to serve";
+  EXPECT_TRUE(live_.at(kHost).backends.empty()) << "known, with nobody to serve";
 }
 
 TEST_F(Reconcile, FailsTheDeployWithTheBuildsReason) {
@@ -183,7 +183,7 @@ TEST_F(Reconcile, RollsOutOneByOneWhenThereIsNoRoomForMore) {
   settle();
   node_.highest = 0;
   std::size_t fewest = 99;
-  watch = [&] { fewest = std::min(fewest, live_.at(kHost).size()); };
+  watch = [&] { fewest = std::min(fewest, live_.at(kHost).backends.size()); };
   const auto operation = deployments_.restart(app_.id, "tk-1");
   run(60);
   EXPECT_EQ(ended(operation).state, OperationState::succeeded) << ended(operation).progress;
@@ -229,13 +229,13 @@ TEST_F(Reconcile, SuspendsAndResumes) {
   deployments_.suspend(tenant_.id);
   settle();
   EXPECT_TRUE(store_.instances().all().empty());
-  EXPECT_TRUE(live_.at(kHost).empty());
+  EXPECT_TRUE(live_.at(kHost).backends.empty());
   EXPECT_EQ(service_.work("one").tenants[0].state, model::TenantState::suspended);
   EXPECT_THROW(deploy(), store::Conflict);
   EXPECT_EQ(store_.releases().list(app_.id).size(), 1U) << "data stays";
   deployments_.resume(tenant_.id);
   settle();
-  EXPECT_EQ(live_.at(kHost).size(), 1U);
+  EXPECT_EQ(live_.at(kHost).backends.size(), 1U);
 }
 
 TEST_F(Reconcile, RemovesAppsAndTenants) {
@@ -267,8 +267,9 @@ TEST_F(Reconcile, NobodyTakesOverANeighboursHostName) {
   store_.domains().add(kHost, app.id);
   store_.domains().add("shop.example.com", app_.id);
   reconciler_.step(now_);
-  EXPECT_EQ(live_.at(kHost).size(), 1U);
-  EXPECT_EQ(live_.at("shop.example.com"), live_.at(kHost));
+  EXPECT_EQ(live_.at(kHost).backends.size(), 1U);
+  EXPECT_EQ(live_.at("shop.example.com").backends, live_.at(kHost).backends);
+  EXPECT_EQ(live_.at("shop.example.com").app, live_.at(kHost).app) << "counted as one";
 }
 
 TEST_F(Reconcile, OneOffRunsAreChargedAndGivenBack) {
@@ -281,7 +282,7 @@ TEST_F(Reconcile, OneOffRunsAreChargedAndGivenBack) {
   EXPECT_EQ(service_.work("one").instances.size(), 1U);
   EXPECT_EQ(store_.instances().use(tenant_.id).instances, 2U);
   settle();
-  EXPECT_EQ(live_.at(kHost).size(), 1U);
+  EXPECT_EQ(live_.at(kHost).backends.size(), 1U);
   deployments_.closeRun(run.id);
   deployments_.closeRun(run.id);
   EXPECT_EQ(store_.instances().use(tenant_.id).instances, 1U);
