@@ -145,8 +145,8 @@ void addEgress(Batch& batch, Change change, TenantIndex tenant, launcher::Egress
   list.close();
 }
 
-void addForgetConnections(Batch& batch, TenantIndex tenant) {
-  single(batch, Family::inet, Change::remove, kConnections, bytesOf(tenant));
+void addForget(Batch& batch, const char* set, TenantIndex tenant) {
+  single(batch, Family::inet, Change::remove, set, bytesOf(tenant));
 }
 
 std::vector<Element> parseElements(std::string_view payload) {

@@ -38,7 +38,8 @@ void addRanges(Batch& batch, const char* set, const std::vector<Range>& ranges);
 void addSource(Batch& batch, Change change, Ipv4 address, Ports ports);
 void addTenantElements(Batch& batch, Change change, TenantIndex tenant, const Traffic& traffic, Ports ports);
 void addEgress(Batch& batch, Change change, TenantIndex tenant, launcher::Egress egress);
-void addForgetConnections(Batch& batch, TenantIndex tenant);
+// Of a set whose entries rules make.
+void addForget(Batch& batch, const char* set, TenantIndex tenant);
 
 // The comment of our table in `family`; none when there is no such table.
 [[nodiscard]] Result<std::optional<std::string>> readVersion(Socket& netfilter, Family family);

@@ -161,12 +161,14 @@ Status Network::State::removeElements(TenantIndex index) {
   tenant.egress.reset();
   tenant.counted = false;
 
-  Batch connections;  // made by a rule, so perhaps not there
-  beginTransaction(connections);
-  addForgetConnections(connections, index);
-  endTransaction(connections);
-  auto done = netfilter.send(connections, bridgeName(index));
-  return done || done.error().code == ENOENT ? Status{} : done;
+  for (const char* set : {kConnections, kQuestions, kDnsConnections}) {
+    Batch entry;  // made by a rule, so perhaps not there
+    beginTransaction(entry);
+    addForget(entry, set, index);
+    endTransaction(entry);
+    if (auto done = netfilter.send(entry, bridgeName(index)); !done && done.error().code != ENOENT) return done;
+  }
+  return {};
 }
 
 Status Network::State::makePair(TenantIndex index, Ipv4 address, int bridge, int netns) {

@@ -119,6 +119,23 @@ void batchMark(Batch& batch, std::uint16_t type) {
   batch.header(header);
 }
 
+// A set's entry for the key, made where it is missing, with an expression of its own that says whether the rule
+// matches.
+template <typename Fill>
+Expressions perEntry(Field key, const char* set, const char* name, Fill fill) {
+  return load(key, NFT_REG32_00) + expression("dynset", [&](Encoder& encoder) {
+           encoder.text(NFTA_DYNSET_SET_NAME, set);
+           encoder.be32(NFTA_DYNSET_OP, NFT_DYNSET_OP_ADD);
+           encoder.be32(NFTA_DYNSET_SREG_KEY, NFT_REG32_00);
+           const auto inner = encoder.nest(NFTA_DYNSET_EXPR);
+           encoder.text(NFTA_EXPR_NAME, name);
+           const auto data = encoder.nest(NFTA_EXPR_DATA);
+           fill(encoder);
+           encoder.close(data);
+           encoder.close(inner);
+         });
+}
+
 }  // namespace
 
 Expressions equals(Field field, std::string_view bytes) {
@@ -155,18 +172,20 @@ Expressions connectionState(std::uint32_t anyOf) {
 }
 
 Expressions connectionsOver(Field key, const char* set, std::uint32_t limit) {
-  return load(key, NFT_REG32_00) + expression("dynset", [&](Encoder& encoder) {
-           encoder.text(NFTA_DYNSET_SET_NAME, set);
-           encoder.be32(NFTA_DYNSET_OP, NFT_DYNSET_OP_ADD);
-           encoder.be32(NFTA_DYNSET_SREG_KEY, NFT_REG32_00);
-           const auto inner = encoder.nest(NFTA_DYNSET_EXPR);
-           encoder.text(NFTA_EXPR_NAME, "connlimit");
-           const auto data = encoder.nest(NFTA_EXPR_DATA);
-           encoder.be32(NFTA_CONNLIMIT_COUNT, limit);
-           encoder.be32(NFTA_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
-           encoder.close(data);
-           encoder.close(inner);
-         });
+  return perEntry(key, set, "connlimit", [&](Encoder& encoder) {
+    encoder.be32(NFTA_CONNLIMIT_COUNT, limit);
+    encoder.be32(NFTA_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+  });
+}
+
+Expressions packetsOver(Field key, const char* set, const Rate& rate) {
+  return perEntry(key, set, "limit", [&](Encoder& encoder) {
+    encoder.be64(NFTA_LIMIT_RATE, rate.perSecond);
+    encoder.be64(NFTA_LIMIT_UNIT, 1);  // seconds
+    encoder.be32(NFTA_LIMIT_BURST, rate.burst);
+    encoder.be32(NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+    encoder.be32(NFTA_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+  });
 }
 
 Expressions count() {
@@ -266,7 +285,7 @@ void addSet(Batch& batch, Family family, const SetShape& shape) {
   std::uint32_t flags = 0;
   if (shape.kind == SetKind::intervals) flags = NFT_SET_INTERVAL;
   if (shape.kind == SetKind::verdicts) flags = NFT_SET_MAP;
-  if (shape.kind == SetKind::connections) flags = NFT_SET_EVAL;
+  if (shape.kind == SetKind::bounded) flags = NFT_SET_EVAL;
   batch.be32(NFTA_SET_FLAGS, flags);
   batch.be32(NFTA_SET_KEY_TYPE, shape.keyType);
   batch.be32(NFTA_SET_KEY_LEN, shape.keyBytes);
@@ -274,7 +293,7 @@ void addSet(Batch& batch, Family family, const SetShape& shape) {
   // For `nft list` alone: type 0 (byte order of the key), length, 1 (of the host).
   if (shape.keyOrder == KeyOrder::host) batch.put(NFTA_SET_USERDATA, std::string("\0\4\1\0\0\0", 6));
   if (shape.kind == SetKind::verdicts) batch.be32(NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
-  if (shape.kind == SetKind::connections) {
+  if (shape.kind == SetKind::bounded) {
     constexpr std::uint32_t kSize = 65'535;
     const auto description = batch.nest(NFTA_SET_DESC);
     batch.be32(NFTA_SET_DESC_SIZE, kSize);

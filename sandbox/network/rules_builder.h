@@ -55,6 +55,12 @@ inline constexpr std::uint32_t kStateEstablished = 2;
 inline constexpr std::uint32_t kStateRelated = 4;
 // Matches when the set's entry for `key` has more than `limit` connections; makes the entry.
 [[nodiscard]] Expressions connectionsOver(Field key, const char* set, std::uint32_t limit);
+// Matches when more packets than that have come to this rule for the set's entry for `key`; makes the entry.
+struct Rate {
+  std::uint32_t perSecond = 0;
+  std::uint32_t burst = 0;
+};
+[[nodiscard]] Expressions packetsOver(Field key, const char* set, const Rate& rate);
 
 [[nodiscard]] Expressions count();
 [[nodiscard]] Expressions accept();
@@ -75,7 +81,7 @@ void addChain(Batch& batch, Family family, const char* name);
 void addBaseChain(Batch& batch, Family family, const char* name, const Hook& hook);  // policy accept
 void addRule(Batch& batch, Family family, const char* chain, const Expressions& expressions);
 
-enum class SetKind { plain, counted, intervals, verdicts, connections };
+enum class SetKind { plain, counted, intervals, verdicts, bounded };  // bounded: entries are made by the ...Over rules
 enum class KeyOrder { network, host };
 struct SetShape {
   const char* name = "";

@@ -64,9 +64,11 @@ void addSets(Batch& batch) {
   addSet(batch, kInet, {kTenants, SetKind::plain, 8, concat(kTypeGroup, kTypeGroup), 2});
   addSet(batch, kInet, {kBytesSent, SetKind::counted, 4, kTypeGroup, 3, KeyOrder::host});
   addSet(batch, kInet, {kBytesReceived, SetKind::counted, 4, kTypeGroup, 4, KeyOrder::host});
-  addSet(batch, kInet, {kConnections, SetKind::connections, 4, kTypeGroup, 5, KeyOrder::host});
+  addSet(batch, kInet, {kConnections, SetKind::bounded, 4, kTypeGroup, 5, KeyOrder::host});
   addSet(batch, kInet, {kDenied, SetKind::intervals, 4, kTypeIpv4, 6});
   addSet(batch, kInet, {kEgress, SetKind::verdicts, 4, kTypeGroup, 7, KeyOrder::host});
+  addSet(batch, kInet, {kQuestions, SetKind::bounded, 4, kTypeGroup, 8, KeyOrder::host});
+  addSet(batch, kInet, {kDnsConnections, SetKind::bounded, 4, kTypeGroup, 9, KeyOrder::host});
   addRanges(batch, kDenied, deniedRanges());
 }
 
@@ -82,13 +84,21 @@ void addPrerouting(Batch& batch) {
 }
 
 void addInput(Batch& batch) {
+  const auto question = [](int protocol) {
+    return ipv4() + equals(Field::ip4Destination, wireOf(kDnsAddress)) + transport(protocol) +
+           equals(Field::destinationPort, port(53));
+  };
   addChain(batch, kInet, "tenant_to_host");
+  // Before all else: one socket may ask any number of questions.
+  addRule(batch, kInet, "tenant_to_host",
+          question(IPPROTO_UDP) + packetsOver(Field::inputGroup, kQuestions, kQuestionLimit) + count() + drop());
   addRule(batch, kInet, "tenant_to_host", connectionState(kStateEstablished | kStateRelated) + accept());
+  addRule(batch, kInet, "tenant_to_host",
+          question(IPPROTO_TCP) + connectionsOver(Field::inputGroup, kDnsConnections, kDnsConnectionLimit) + count() +
+              drop());
   for (const int protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
-    const Expressions question = ipv4() + equals(Field::ip4Destination, wireOf(kDnsAddress)) + transport(protocol) +
-                                 equals(Field::destinationPort, port(53));
-    addRule(batch, kInet, "tenant_to_host", question + tooManyConnections() + count() + drop());
-    addRule(batch, kInet, "tenant_to_host", question + accept());
+    addRule(batch, kInet, "tenant_to_host", question(protocol) + tooManyConnections() + count() + drop());
+    addRule(batch, kInet, "tenant_to_host", question(protocol) + accept());
   }
   addRule(batch, kInet, "tenant_to_host", count() + drop());
   addBaseChain(batch, kInet, "input", {"filter", NF_INET_LOCAL_IN, kFilter});

@@ -5,7 +5,9 @@
 //     set   tenants      { iifgroup . oifgroup }       (t, t): a tenant and itself
 //     set   bytes_sent   { iifgroup : counter }        external bytes, as the tenant sees them
 //     set   bytes_received { oifgroup : counter }
-//     set   connections  { iifgroup : ct count }       made by the rule that bounds them
+//     set   connections  { iifgroup : ct count }       made by the rule that bounds them, like the next two
+//     set   questions    { iifgroup : limit }          datagrams to the DNS forwarder
+//     set   dns_connections { iifgroup : ct count }
 //     set   denied       { ip ranges }
 //     map   egress       { iifgroup : verdict }        goto egress_internet | egress_none
 //     chain prerouting   raw: sources of tenants are pinned, their IPv6 and what a port itself receives are dropped
@@ -39,6 +41,8 @@ inline constexpr const char* kTenants = "tenants";
 inline constexpr const char* kBytesSent = "bytes_sent";
 inline constexpr const char* kBytesReceived = "bytes_received";
 inline constexpr const char* kConnections = "connections";
+inline constexpr const char* kQuestions = "questions";
+inline constexpr const char* kDnsConnections = "dns_connections";
 inline constexpr const char* kDenied = "denied";
 inline constexpr const char* kEgress = "egress";
 inline constexpr const char* kEgressInternet = "egress_internet";
@@ -46,6 +50,10 @@ inline constexpr const char* kEgressNone = "egress_none";
 inline constexpr const char* kPorts = "ports";
 // Connections to the outside and to the DNS forwarder that a tenant may have at once: the host's table is everybody's.
 inline constexpr std::uint32_t kConnectionLimit = 2048;
+// What of the one DNS forwarder a tenant has. It keeps a question that is not answered for 10 s and takes 20,000 of
+// them (deploy/systemd/cloister-dns.service), and 200 connections.
+inline constexpr Rate kQuestionLimit{100, 300};
+inline constexpr std::uint32_t kDnsConnectionLimit = 8;
 
 enum class Ports { pinned, unsupported };  // unsupported: the kernel has no bridge family
 

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
+#include <vector>
 
 #include "sandbox/network/ruleset.h"
 #include "sandbox/network/sysctl.h"
@@ -166,6 +168,35 @@ TEST_P(Isolation, ATenantCannotFillTheHostsConnectionTable) {
   EXPECT_GE(arrived, kConnectionLimit / 2);
   sendUdp(c, kInternet, 9000, "neighbour");
   EXPECT_EQ(receive(receiver), "neighbour");
+}
+
+// One tenant's questions, from one socket or many, leave the forwarder to the others.
+TEST_P(Isolation, ATenantCannotHaveTheForwarderToItself) {
+  const auto forwarder = bindUdp(host, kDnsAddress, 53);
+  const int size = 8 << 20;
+  ASSERT_EQ(::setsockopt(forwarder.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size), 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(53);
+  name.sin_addr.s_addr = htonl(kDnsAddress);
+  const auto socket = bindUdp(a, kA, 20'000);
+  const auto began = std::chrono::steady_clock::now();
+  for (std::uint32_t i = 0; i < 4 * kQuestionLimit.burst; ++i) {
+    (void)::sendto(socket.get(), "one", 3, 0, reinterpret_cast<const sockaddr*>(&name), sizeof name);
+  }
+  const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  std::uint32_t arrived = 0;
+  while (!receive(forwarder, 50).empty()) ++arrived;
+  EXPECT_GE(arrived, kQuestionLimit.burst / 2);
+  EXPECT_LE(arrived, kQuestionLimit.burst + static_cast<std::uint32_t>((seconds + 1) * kQuestionLimit.perSecond));
+  sendUdp(c, kDnsAddress, 53, "neighbour");
+  EXPECT_EQ(receive(forwarder), "neighbour");
+
+  const auto server = listenTcp(host, kDnsAddress, 53);
+  std::vector<UniqueFd> open(kDnsConnectionLimit);
+  for (auto& connection : open) EXPECT_EQ(connectTcp(a, kDnsAddress, 53, &connection), 0);
+  EXPECT_EQ(connectTcp(a, kDnsAddress, 53, nullptr, kSilence), ETIMEDOUT);
+  EXPECT_EQ(connectTcp(c, kDnsAddress, 53), 0) << "the neighbour";
 }
 
 TEST_P(Isolation, AnInstanceHasNoIpv6ButItsLoopback) {
