@@ -220,6 +220,9 @@ Result<std::unique_ptr<Network>> Network::open() {
   addAddress(batch, kLoopback, kDnsAddress, 32, Scope::host);
   addUp(batch, kLoopback);
   if (auto done = state->route.send(batch, "lo"); !done) return done.error();
+  // By which a rule tells uploads; a kernel without it holds no reset.
+  if (auto done = setSysctl("netfilter/nf_conntrack_acct", "1"); !done && done.error().code != ENOENT)
+    return done.error();
   // After the filter is in: a host that forwards is one that filters.
   if (auto done = setSysctl("ipv4/ip_forward", "1"); !done) return done.error();
   return std::unique_ptr<Network>(new Network(std::move(state)));

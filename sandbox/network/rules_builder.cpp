@@ -1,7 +1,9 @@
 #include "sandbox/network/rules_builder.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -42,6 +44,8 @@ Load loadOf(Field field) {
       return {"payload", NFT_PAYLOAD_NETWORK_HEADER, 8, 6};
     case Field::arpSenderIp:
       return {"payload", NFT_PAYLOAD_NETWORK_HEADER, 14, 4};
+    case Field::sourcePort:
+      return {"payload", NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2};
     case Field::destinationPort:
       return {"payload", NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2};
   }
@@ -96,17 +100,23 @@ Expressions verdict(std::int32_t code, const char* chain = nullptr) {
   });
 }
 
-Expressions lookup(const std::vector<Field>& key, const char* set, bool intoVerdict) {
+Expressions loadKey(const std::vector<Field>& key) {
   Expressions all;
   std::uint32_t at = NFT_REG32_00;
   for (const Field field : key) {
     all = all + load(field, at);
     at += (loadOf(field).length + 3U) / 4U;
   }
-  return all + expression("lookup", [&](Encoder& encoder) {
+  return all;
+}
+
+enum class Found { matches, differs, decides };
+Expressions lookup(const std::vector<Field>& key, const char* set, Found found) {
+  return loadKey(key) + expression("lookup", [&](Encoder& encoder) {
            encoder.text(NFTA_LOOKUP_SET, set);
            encoder.be32(NFTA_LOOKUP_SREG, NFT_REG32_00);
-           if (intoVerdict) encoder.be32(NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+           if (found == Found::decides) encoder.be32(NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+           if (found == Found::differs) encoder.be32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
          });
 }
 
@@ -148,10 +158,13 @@ Expressions groupIsSet(Field group) {
   return differs(group, std::string(4, '\0'));
 }
 Expressions inSet(const std::vector<Field>& key, const char* set) {
-  return lookup(key, set, false);
+  return lookup(key, set, Found::matches);
+}
+Expressions notInSet(const std::vector<Field>& key, const char* set) {
+  return lookup(key, set, Found::differs);
 }
 Expressions verdictFrom(Field key, const char* map) {
-  return lookup({key}, map, true);
+  return lookup({key}, map, Found::decides);
 }
 
 Expressions connectionState(std::uint32_t anyOf) {
@@ -169,6 +182,54 @@ Expressions connectionState(std::uint32_t anyOf) {
                       value(encoder, NFTA_BITWISE_XOR, std::string(4, '\0'));
                     }) +
          compare(NFT_CMP_NEQ, std::string(4, '\0'));
+}
+
+Expressions remember(const std::vector<Field>& key, const char* set) {
+  return loadKey(key) + expression("dynset", [&](Encoder& encoder) {
+           encoder.text(NFTA_DYNSET_SET_NAME, set);
+           encoder.be32(NFTA_DYNSET_OP, NFT_DYNSET_OP_ADD);
+           encoder.be32(NFTA_DYNSET_SREG_KEY, NFT_REG32_00);
+         });
+}
+
+Expressions tcpReset() {
+  constexpr std::uint32_t kFlags = 13;
+  const std::string reset(1, '\4');
+  return expression("payload",
+                    [](Encoder& encoder) {
+                      encoder.be32(NFTA_PAYLOAD_DREG, NFT_REG32_00);
+                      encoder.be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+                      encoder.be32(NFTA_PAYLOAD_OFFSET, kFlags);
+                      encoder.be32(NFTA_PAYLOAD_LEN, 1);
+                    }) +
+         expression("bitwise",
+                    [&](Encoder& encoder) {
+                      encoder.be32(NFTA_BITWISE_SREG, NFT_REG32_00);
+                      encoder.be32(NFTA_BITWISE_DREG, NFT_REG32_00);
+                      encoder.be32(NFTA_BITWISE_LEN, 1);
+                      value(encoder, NFTA_BITWISE_MASK, reset);
+                      value(encoder, NFTA_BITWISE_XOR, std::string(1, '\0'));
+                    }) +
+         compare(NFT_CMP_EQ, reset);
+}
+
+Expressions openerSentOver(std::uint64_t bytes) {
+  const std::uint64_t bigEndian = htobe64(bytes);
+  return expression("ct",
+                    [](Encoder& encoder) {
+                      encoder.be32(NFTA_CT_KEY, NFT_CT_BYTES);
+                      encoder.be32(NFTA_CT_DREG, NFT_REG32_00);
+                      encoder.u8(NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
+                    }) +
+         expression("byteorder",
+                    [](Encoder& encoder) {
+                      encoder.be32(NFTA_BYTEORDER_SREG, NFT_REG32_00);
+                      encoder.be32(NFTA_BYTEORDER_DREG, NFT_REG32_00);
+                      encoder.be32(NFTA_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+                      encoder.be32(NFTA_BYTEORDER_LEN, sizeof bytes);
+                      encoder.be32(NFTA_BYTEORDER_SIZE, sizeof bytes);
+                    }) +
+         compare(NFT_CMP_GT, bytesOf(bigEndian));
 }
 
 Expressions connectionsOver(Field key, const char* set, std::uint32_t limit) {
@@ -286,6 +347,7 @@ void addSet(Batch& batch, Family family, const SetShape& shape) {
   if (shape.kind == SetKind::intervals) flags = NFT_SET_INTERVAL;
   if (shape.kind == SetKind::verdicts) flags = NFT_SET_MAP;
   if (shape.kind == SetKind::bounded) flags = NFT_SET_EVAL;
+  if (shape.kind == SetKind::timed) flags = NFT_SET_EVAL | NFT_SET_TIMEOUT;
   batch.be32(NFTA_SET_FLAGS, flags);
   batch.be32(NFTA_SET_KEY_TYPE, shape.keyType);
   batch.be32(NFTA_SET_KEY_LEN, shape.keyBytes);
@@ -293,7 +355,8 @@ void addSet(Batch& batch, Family family, const SetShape& shape) {
   // For `nft list` alone: type 0 (byte order of the key), length, 1 (of the host).
   if (shape.keyOrder == KeyOrder::host) batch.put(NFTA_SET_USERDATA, std::string("\0\4\1\0\0\0", 6));
   if (shape.kind == SetKind::verdicts) batch.be32(NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
-  if (shape.kind == SetKind::bounded) {
+  if (shape.kind == SetKind::timed) batch.be64(NFTA_SET_TIMEOUT, shape.milliseconds);
+  if (shape.kind == SetKind::bounded || shape.kind == SetKind::timed) {
     constexpr std::uint32_t kSize = 65'535;
     const auto description = batch.nest(NFTA_SET_DESC);
     batch.be32(NFTA_SET_DESC_SIZE, kSize);

@@ -41,6 +41,7 @@ enum class Field {
   ip4Destination,
   arpSenderMac,
   arpSenderIp,
+  sourcePort,
   destinationPort,
 };
 // As the field stands in its register: groups in host order, ports and ether types in network order.
@@ -48,6 +49,13 @@ enum class Field {
 [[nodiscard]] Expressions differs(Field field, std::string_view value);
 [[nodiscard]] Expressions groupIsSet(Field group);  // not 0
 [[nodiscard]] Expressions inSet(const std::vector<Field>& key, const char* set);
+[[nodiscard]] Expressions notInSet(const std::vector<Field>& key, const char* set);
+// Makes the set's entry for `key`, for the set's time; one that is there keeps its own.
+[[nodiscard]] Expressions remember(const std::vector<Field>& key, const char* set);
+[[nodiscard]] Expressions tcpReset();
+// Matches when the side that opened the connection has sent more, as IP packets. The kernel counts with
+// nf_conntrack_acct.
+[[nodiscard]] Expressions openerSentOver(std::uint64_t bytes);
 [[nodiscard]] Expressions verdictFrom(Field key, const char* map);
 [[nodiscard]] Expressions connectionState(std::uint32_t anyOf);  // bits as of stateBit
 inline constexpr std::uint32_t kStateInvalid = 1;
@@ -81,7 +89,8 @@ void addChain(Batch& batch, Family family, const char* name);
 void addBaseChain(Batch& batch, Family family, const char* name, const Hook& hook);  // policy accept
 void addRule(Batch& batch, Family family, const char* chain, const Expressions& expressions);
 
-enum class SetKind { plain, counted, intervals, verdicts, bounded };  // bounded: entries are made by the ...Over rules
+// bounded: entries are made by the ...Over rules; timed: by remember(), and each ends after `milliseconds`.
+enum class SetKind { plain, counted, intervals, verdicts, bounded, timed };
 enum class KeyOrder { network, host };
 struct SetShape {
   const char* name = "";
@@ -90,6 +99,7 @@ struct SetShape {
   std::uint32_t keyType = 0;  // for `nft list` alone: data type numbers of libnftables, six bits a field
   std::uint32_t id = 0;       // unique in its batch
   KeyOrder keyOrder = KeyOrder::network;
+  std::uint64_t milliseconds = 0;
 };
 void addSet(Batch& batch, Family family, const SetShape& shape);
 

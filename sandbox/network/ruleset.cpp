@@ -27,6 +27,7 @@ constexpr std::int32_t kSourceNat = 100;
 // Numbers of libnftables' data types.
 constexpr std::uint32_t kTypeIpv4 = 7;
 constexpr std::uint32_t kTypeEther = 9;
+constexpr std::uint32_t kTypePort = 13;
 constexpr std::uint32_t kTypeGroup = 35;
 constexpr std::uint32_t kTypeName = 41;
 constexpr std::uint32_t concat(std::uint32_t a, std::uint32_t b) {
@@ -69,6 +70,11 @@ void addSets(Batch& batch) {
   addSet(batch, kInet, {kEgress, SetKind::verdicts, 4, kTypeGroup, 7, KeyOrder::host});
   addSet(batch, kInet, {kQuestions, SetKind::bounded, 4, kTypeGroup, 8, KeyOrder::host});
   addSet(batch, kInet, {kDnsConnections, SetKind::bounded, 4, kTypeGroup, 9, KeyOrder::host});
+  constexpr std::uint32_t kEnds = 12;  // address, and two ports of 2 padded to 4
+  constexpr std::uint32_t kTypeEnds = concat(concat(kTypeIpv4, kTypePort), kTypePort);
+  constexpr std::uint64_t kSeenMilliseconds = 10'000;
+  addSet(batch, kInet, {kResetsHeld, SetKind::timed, kEnds, kTypeEnds, 10, KeyOrder::network, kHeldMilliseconds});
+  addSet(batch, kInet, {kResetsSeen, SetKind::timed, kEnds, kTypeEnds, 11, KeyOrder::network, kSeenMilliseconds});
   addRanges(batch, kDenied, deniedRanges());
 }
 
@@ -89,7 +95,12 @@ void addInput(Batch& batch) {
            equals(Field::destinationPort, port(53));
   };
   addChain(batch, kInet, "tenant_to_host");
-  // Before all else: one socket may ask any number of questions.
+  const Expressions reset = transport(IPPROTO_TCP) + tcpReset() + ipv4() + openerSentOver(kHeldAboveBytes);
+  const std::vector<Field> ends = {Field::ip4Source, Field::sourcePort, Field::destinationPort};
+  addRule(batch, kInet, "tenant_to_host",
+          reset + notInSet(ends, kResetsSeen) + remember(ends, kResetsSeen) + remember(ends, kResetsHeld) + drop());
+  addRule(batch, kInet, "tenant_to_host", reset + inSet(ends, kResetsHeld) + drop());
+  // Before what is established: one socket may ask any number of questions.
   addRule(batch, kInet, "tenant_to_host",
           question(IPPROTO_UDP) + packetsOver(Field::inputGroup, kQuestions, kQuestionLimit) + count() + drop());
   addRule(batch, kInet, "tenant_to_host", connectionState(kStateEstablished | kStateRelated) + accept());

@@ -8,10 +8,12 @@
 //     set   connections  { iifgroup : ct count }       made by the rule that bounds them, like the next two
 //     set   questions    { iifgroup : limit }          datagrams to the DNS forwarder
 //     set   dns_connections { iifgroup : ct count }
+//     set   resets_held  { ip saddr . sport . dport }  resets of an upload, for kHeldMilliseconds
+//     set   resets_seen  likewise, for longer
 //     set   denied       { ip ranges }
 //     map   egress       { iifgroup : verdict }        goto egress_internet | egress_none
 //     chain prerouting   raw: sources of tenants are pinned, their IPv6 and what a port itself receives are dropped
-//     chain input        tenant -> host: replies, and the DNS forwarder
+//     chain input        tenant -> host: replies (a reset of an upload after a moment), and the DNS forwarder
 //     chain forward      tenant -> itself | its egress; outside -> tenant: replies
 //     chain ..._bytes    after the filters, so what is counted has passed
 //     chain postrouting  masquerade
@@ -43,6 +45,8 @@ inline constexpr const char* kBytesReceived = "bytes_received";
 inline constexpr const char* kConnections = "connections";
 inline constexpr const char* kQuestions = "questions";
 inline constexpr const char* kDnsConnections = "dns_connections";
+inline constexpr const char* kResetsHeld = "resets_held";
+inline constexpr const char* kResetsSeen = "resets_seen";
 inline constexpr const char* kDenied = "denied";
 inline constexpr const char* kEgress = "egress";
 inline constexpr const char* kEgressInternet = "egress_internet";
@@ -54,6 +58,13 @@ inline constexpr std::uint32_t kConnectionLimit = 2048;
 // them (deploy/systemd/cloister-dns.service), and 200 connections.
 inline constexpr Rate kQuestionLimit{100, 300};
 inline constexpr std::uint32_t kDnsConnectionLimit = 8;
+
+// An app that refuses an upload by its head, answers, and closes: its kernel resets the connection, because not all was
+// read. The edge, which is sending, would fail before it has read the answer. So a reset is dropped at first: what the
+// edge goes on to send, or its probe of the closed window, brings the next one. Who has sent no more than a head has
+// nothing under way that would bring it, and gets the first.
+inline constexpr std::uint64_t kHeldAboveBytes = 40'000;
+inline constexpr std::uint64_t kHeldMilliseconds = 300;
 
 enum class Ports { pinned, unsupported };  // unsupported: the kernel has no bridge family
 

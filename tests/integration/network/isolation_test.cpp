@@ -1,6 +1,7 @@
 // What a tenant reaches, by real sockets. Every "cannot" has a "can" beside it, so that a broken set-up fails.
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -197,6 +198,35 @@ TEST_P(Isolation, ATenantCannotHaveTheForwarderToItself) {
   for (auto& connection : open) EXPECT_EQ(connectTcp(a, kDnsAddress, 53, &connection), 0);
   EXPECT_EQ(connectTcp(a, kDnsAddress, 53, nullptr, kSilence), ETIMEDOUT);
   EXPECT_EQ(connectTcp(c, kDnsAddress, 53), 0) << "the neighbour";
+}
+
+// The edge sends an upload; the app answers, and closes without having read it. The answer can be read before the reset
+// comes.
+TEST_P(Isolation, AnAnswerComesBeforeTheResetOfAnUpload) {
+  const auto server = listenTcp(a, kA, 8080);
+  for (const bool upload : {true, false}) {
+    UniqueFd edge;
+    ASSERT_EQ(connectTcp(host, kA, 8080, &edge), 0);
+    UniqueFd app(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const std::string bytes(upload ? 1U << 20U : 1'000U, 'u');
+    (void)::send(edge.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::usleep(50'000);
+    ASSERT_EQ(::send(app.get(), "refused", 7, 0), 7);
+    app.reset();
+    ::usleep(50'000);
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(edge.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    EXPECT_EQ(error, upload ? 0 : ECONNRESET);
+    EXPECT_EQ(receive(edge, kSilence), "refused");
+    // What is sent further brings the reset, after its moment.
+    bool ended = false;
+    for (int waited = 0; waited < kPatience && !ended; waited += 20) {
+      ended = ::send(edge.get(), "more", 4, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN;
+      ::usleep(20'000);
+    }
+    EXPECT_TRUE(ended);
+  }
 }
 
 TEST_P(Isolation, AnInstanceHasNoIpv6ButItsLoopback) {
