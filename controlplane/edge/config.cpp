@@ -40,6 +40,16 @@ defaults
     option log-separate-errors
     option dontlognull
     option http-keep-alive
+    # Who leaves gives its place back at once, whatever it was waiting for; who vanishes, after two minutes.
+    option abortonclose
+    option clitcpka
+    clitcpka-idle 60s
+    clitcpka-intvl 15s
+    clitcpka-cnt 4
+    option srvtcpka
+    srvtcpka-idle 60s
+    srvtcpka-intvl 15s
+    srvtcpka-cnt 4
     timeout http-request 10s
     timeout http-keep-alive 30s
     # Longer than a SYN that was lost takes to be sent again.

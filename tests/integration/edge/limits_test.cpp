@@ -280,6 +280,34 @@ TEST_F(EdgeLimits, OneAppsOrTenantsSilenceLeavesTheOthersTheirShare) {
   EXPECT_TRUE(has(ask(request("good.demo.localhost")), " 200 "));
 }
 
+// Also of a stream that has begun and is silent: it may be so for an hour.
+TEST_F(EdgeLimits, AClientThatLeavesGivesItsPlaceBack) {
+  options_.connections.all = 160;
+  const RawApp app([](const Client& client, const std::string& head) {
+    if (has(head, "/echo")) return echo(client, head);
+    if (has(head, "/stream")) client.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+    return silent(client, head);
+  });
+  start({{kHost, to({app.backend()})}});
+  for (const char* path : {"/silent", "/stream"}) {
+    {
+      std::vector<std::unique_ptr<Client>> clients;
+      for (int i = 0; i < 20; ++i) {
+        clients.push_back(std::make_unique<Client>(port_));
+        clients.back()->send(request(kHost, path));
+      }
+      std::this_thread::sleep_for(300ms);
+      EXPECT_TRUE(has(ask(request(kHost, "/echo")), "the limit of one app")) << path;
+    }
+    std::string answer;
+    for (int i = 0; i < 50 && !has(answer, " 200 "); ++i) {
+      std::this_thread::sleep_for(50ms);
+      answer = ask(request(kHost, "/echo"));
+    }
+    EXPECT_TRUE(has(answer, " 200 ")) << path << answer;
+  }
+}
+
 TEST_F(EdgeLimits, OneSourcesConnectionsLeaveTheOthersTheirShare) {
   options_.connections.all = 160;
   const RawApp app(echo);
