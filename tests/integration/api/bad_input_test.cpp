@@ -97,7 +97,7 @@ TEST_F(BadInput, OfAProvider) {
       {"GET", "/v1/plans/\xff", "", 400, "malformed_url", ""},
       {"GET", "/v1/plans?limit=%ff", "", 400, "malformed_url", "limit"},
       {"GET", "/v1/plans?%c3=1", "", 400, "malformed_url", ""},
-      {"POST", "/v1/plans", planBody("p"), 400, "invalid_field", "If-Match", {{"If-Match", "\xff"}}},
+      {"POST", "/v1/plans", planBody("p"), 400, "invalid_field", "Idempotency-Key", {{"Idempotency-Key", "k\xff"}}},
   };
   for (const auto& one : cases) check(admin, one);
   EXPECT_EQ(admin.send("GET", "/v1/plans").json()->getArray("items")->size(), 1U) << "no refused plan was made";
