@@ -75,7 +75,6 @@ backend tenants_now
 @bind@    # A source without a page first, one that has more than that is not read at all.
     tcp-request connection track-sc0 src,ipmask(32,64) table sources
     tcp-request connection reject if { sc0_conn_cur gt @source_end@ }
-    http-request set-var(txn.began) date(0,ms)
     http-request return status 429 content-type text/plain string "429: your address has more than @source@ connections open here, the limit of one address\n" hdr Retry-After 10 hdr Connection close if { sc0_conn_cur gt @source@ }
     http-request return status 414 content-type text/plain string "414: the address of this request is too large: the limit of this server is @head@\n" if { url,length gt @head_bytes@ }
     http-request return status 431 content-type text/plain string "431: the headers of this request are too large: the limit of this server is @head@, cookies included\n" if { req.hdrs,length gt @head_bytes@ }
@@ -103,33 +102,35 @@ backend tenants_now
     http-request set-header X-Forwarded-Port %[req.hdr(host),field(2,:)] if { req.hdr(host),field(2,:) -m reg ^[0-9]+$ }
     http-request set-var(txn.tried) int(0)
     http-request set-var(txn.slot) rand,mod(txn.slots)
-@choose@    default_backend instances
+@choose@    use_backend uploads if { var(txn.upload) -m bool }
+    default_backend instances
 
 # The next slot of a request that could not be connected to its first one. The PROXY header says how many were tried, and which.
 frontend again
     bind @again@ mode 600 accept-proxy
-    http-request set-var(txn.began) date(0,ms)
     http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)
     http-request set-var(txn.route) var(txn.host),map_str(@maps@/hosts.map)
     http-request set-var(txn.slots) var(txn.route),field(1,:),add(0)
     http-request return status 503 content-type text/plain string "503: this app has no running instance; its owner sees why with: cloister ps\n" hdr Retry-After 5 unless { var(txn.slots) -m int gt 0 }
     http-request set-var(txn.tried) fc_pp_unique_id,field(1,.),add(1)
     http-request set-var(txn.slot) fc_pp_unique_id,field(2,.),add(1),mod(txn.slots)
-@choose@    use_backend last if { var(txn.tried) -m int ge 3 } || { var(txn.tried),sub(txn.slots) ge 0 }
+@choose@    http-request set-var(txn.last) bool(true) if { var(txn.tried) -m int ge 3 } || { var(txn.tried),sub(txn.slots) ge 0 }
+    use_backend last_uploads if { var(txn.last) -m bool } { var(txn.upload) -m bool }
+    use_backend last if { var(txn.last) -m bool }
+    use_backend uploads if { var(txn.upload) -m bool }
     default_backend instances
 
 backend instances
-    retries 1
-    option redispatch 1
-    balance first
-@wait@    server instance 0.0.0.0:0 id 1 pool-purge-delay 2s
-    server again @again@ id 2 send-proxy-v2 proxy-v2-options unique-id pool-max-conn 0
-
+@wait@@reach@@next@
+backend uploads
+    timeout server @answer@s
+@reach@@next@
 # The same without another place to go: it is tried twice, a second apart.
 backend last
-    retries 1
-@wait@    server instance 0.0.0.0:0 id 1 pool-purge-delay 2s
-)haproxy";
+@wait@@reach@
+backend last_uploads
+    timeout server @answer@s
+@reach@)haproxy";
 
 // In either frontend: from a slot to a destination.
 constexpr const char* kChoose =
@@ -143,22 +144,36 @@ constexpr const char* kChoose =
     http-request return status 503 content-type text/plain string "503: this app has no running instance; its owner sees why with: cloister ps\n" unless { var(txn.to),field(1,:) -m ip @network@ }
     http-request set-dst var(txn.to),field(1,:)
     http-request set-dst-port var(txn.to),field(2,:)
+    http-request set-var(txn.upload) bool(true) if { req.hdr(transfer-encoding) -m found } || { req.hdr(content-length) -m int gt @upload@ }
+    http-request wait-for-body time 30s at-least @upload@ if { req.hdr(content-length) -m int gt 0 } !{ var(txn.upload) -m bool }
+    http-request set-var(txn.began) date(0,ms)
 )haproxy";
 
-// In either backend: how long and for how much of an answer. The destination is the one that the request was given;
-// connections are shared only between equal destinations. Of a request that a kept connection died under, the client's
-// own connection is closed without an answer, which says that it may be sent again.
+// The wait for the first byte. Not for uploads: HAProxy 2.6 loses an answer that is inspected while the request is
+// still being sent.
 constexpr const char* kWait =
-    R"haproxy(    retry-on conn-failure
-    http-reuse safe
-    http-request set-var(txn.upload) bool(true) if { req.hdr(transfer-encoding) -m found } || { req.hdr(content-length) -m int gt @upload@ }
-    http-request set-timeout server @answer@s if { var(txn.upload) -m bool }
-    tcp-response inspect-delay @answer@s
+    R"haproxy(    tcp-response inspect-delay @answer@s
     tcp-response content accept if { srv_id 2 }
     tcp-response content accept if { status gt 0 }
-    tcp-response content accept if { var(txn.upload) -m bool }
     tcp-response content lua.silent if { date(0,ms),sub(txn.began) ge @answer_ms@ }
+)haproxy";
+
+// The destination is the one that the request was given; connections are shared only between equal destinations. Of a
+// request that a kept connection died under, the client's own connection is closed without an answer, which says that
+// it may be sent again.
+constexpr const char* kReach =
+    R"haproxy(    retries 1
+    retry-on conn-failure
+    http-reuse safe
     http-response return status 502 content-type text/plain string "502: the head of the app's answer is too large: the limit of this server is @head@\n" if { res.hdrs,length gt @head_bytes@ }
+    server instance 0.0.0.0:0 id 1 pool-purge-delay 2s
+)haproxy";
+
+// A second server takes what could not be connected to the first.
+constexpr const char* kNext =
+    R"haproxy(    option redispatch 1
+    balance first
+    server again @again@ id 2 send-proxy-v2 proxy-v2-options unique-id pool-max-conn 0
 )haproxy";
 
 std::string number(unsigned value) {
@@ -185,6 +200,8 @@ std::string haproxyConfig(const ConfigOptions& options) {
   std::string text = kHead;
   text = filled(std::move(text), "choose", kChoose);
   text = filled(std::move(text), "wait", kWait);
+  text = filled(std::move(text), "reach", kReach);
+  text = filled(std::move(text), "next", kNext);
   text = filled(std::move(text), "connections", number(shares.all));
   text = filled(std::move(text), "app", number(shares.app()));
   text = filled(std::move(text), "tenant", number(shares.tenant()));

@@ -30,8 +30,8 @@ constexpr unsigned kHeadBytes = 32U << 10U;
 // From the whole request to the first byte of the answer.
 constexpr unsigned kAnswerSeconds = 60;
 // A request of more than this, or of unknown length, is an upload: the same seconds count from the last byte moved, in
-// either direction, because it may take longer than that to send.
-constexpr unsigned kUploadBytes = 1U << 20U;
+// either direction, because it may take longer than that to send. A smaller one is sent on when it is whole.
+constexpr unsigned kUploadBytes = 64U << 10U;
 
 // How many connections there are, and what one of a kind may have of them: nobody has enough to starve the others.
 // HAProxy takes two descriptors for each.

@@ -82,6 +82,10 @@ void Client::send(const std::string& bytes) const {
   }
 }
 
+void Client::finish() const {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
+
 std::string Client::receive(const std::string& end, int seconds) const {
   std::string text;
   std::array<char, 65'536> buffer{};
@@ -176,7 +180,8 @@ void Edge::startHaproxy() {
   haproxy_.emplace(Poco::Process::launch("/usr/sbin/haproxy", {"-db", "-q", "-f", directory_ / "haproxy.cfg"}));
   for (int i = 0; i < 200; ++i) {
     try {
-      net::StreamSocket probe(net::SocketAddress("127.0.0.1", port_));
+      const net::StreamSocket probe(net::SocketAddress("127.0.0.1", port_));
+      const net::StreamSocket runtime(net::SocketAddress(net::SocketAddress::UNIX_LOCAL, options_.runtimeSocket));
       return;
     } catch (const Poco::Exception&) {
       std::this_thread::sleep_for(std::chrono::milliseconds(25));

@@ -30,6 +30,7 @@ class Client {
   explicit Client(std::uint16_t port, const std::string& source = "127.0.0.1", const std::string& target = "127.0.0.1");
   explicit Client(UniqueFd connected) : fd_(std::move(connected)) {}
   void send(const std::string& bytes) const;
+  void finish() const;  // nothing more will be sent
   // Until `end` has been seen, the other side closed, or `seconds` are over.
   [[nodiscard]] std::string receive(const std::string& end = "", int seconds = 10) const;
   [[nodiscard]] bool closed() const;  // by the other side, with nothing left to read

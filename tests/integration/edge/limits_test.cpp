@@ -42,7 +42,7 @@ class EdgeLimits : public Edge {
   void start(const Routes& routes) {
     startHaproxy();
     map_ = std::make_unique<EdgeMap>(edgeOptions());
-    ASSERT_TRUE(map_->apply(routes)) << map_->lastError();
+    ASSERT_TRUE(map_->apply(routes) && map_->lastError().empty()) << map_->lastError();
   }
   // Connections that have each sent one request, which nobody answers.
   [[nodiscard]] std::vector<std::unique_ptr<Client>> waiting(int count, const std::string& host,
@@ -240,6 +240,24 @@ TEST_F(EdgeLimits, TheFirstByteHasATimeAndTheRestAnother) {
   EXPECT_TRUE(has(kept.receive("\r\n\r\n"), " 200 "));
   kept.send("GET /late" + head);
   EXPECT_TRUE(has(kept.receive("server\n", 4), " 504 "));
+}
+
+// An app that answers an upload by its head and ends the connection is heard while the upload goes on.
+TEST_F(EdgeLimits, AnEarlyAnswerToAnUploadArrives) {
+  const RawApp app([](const Client& client, const std::string&) {
+    client.send("HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 8\r\n\r\nrefused\n");
+    client.finish();
+    std::this_thread::sleep_for(300ms);
+    return false;
+  });
+  start({{kHost, to({app.backend()})}});
+  constexpr std::size_t kSize = 400'000;
+  for (int i = 0; i < 10; ++i) {
+    const Client client(port_);
+    client.send("POST / HTTP/1.1\r\nHost: a.demo.localhost\r\nContent-Length: " + std::to_string(2 * kSize) +
+                "\r\n\r\n" + std::string(kSize, 'u'));
+    EXPECT_TRUE(has(client.receive("refused\n", 5), " 413 ")) << i;
+  }
 }
 
 TEST_F(EdgeLimits, ADeadSlotCostsNothingWhileAnotherLives) {
