@@ -44,21 +44,38 @@ static void borrowAddress(const char* source, const char* target) {
   close(plain);
 }
 
-static void changeLink(void) {
-  const int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (netlink < 0) return;
+// The answer to a change of the network, which rtnetlink refuses before it reads further.
+static long change(int netlink, unsigned short type) {
   struct {
     struct nlmsghdr header;
-    struct ifinfomsg link;
-  } down = {{sizeof down, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0}, {.ifi_index = 2, .ifi_change = IFF_UP}};
+    char body[64];
+  } wanted = {.header = {sizeof wanted, type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, 1, 0}};
   struct {
     struct nlmsghdr header;
     int error;
     char rest[512];
   } answer = {0};
-  if (send(netlink, &down, sizeof down, 0) >= 0 && recv(netlink, &answer, sizeof answer, 0) > 0) {
-    errno = -answer.error;
-    refused(answer.error, "setting the link down");
+  if (type == RTM_NEWLINK) {
+    const struct ifinfomsg down = {.ifi_index = 2, .ifi_change = IFF_UP};
+    memcpy(wanted.body, &down, sizeof down);
+  }
+  if (send(netlink, &wanted, sizeof wanted, 0) < 0 || recv(netlink, &answer, sizeof answer, 0) <= 0) return -1;
+  errno = -answer.error;
+  // A complaint about what it read would mean that it may.
+  return answer.error == -EPERM ? -1 : 0;
+}
+
+static void changeLink(void) {
+  const int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (netlink >= 0) {
+    refused(change(netlink, RTM_NEWLINK), "setting the link down");
+    refused(change(netlink, RTM_NEWADDR), "another address");
+    refused(change(netlink, RTM_NEWROUTE), "another route");
+    refused(change(netlink, RTM_NEWNEIGH), "another neighbour");
+    refused(change(netlink, RTM_NEWRULE), "a rule for routes");
+    refused(change(netlink, RTM_NEWQDISC), "another queue");
+    refused(change(netlink, RTM_NEWTFILTER), "a filter of packets");
+    close(netlink);
   }
   struct ifreq request;
   memset(&request, 0, sizeof request);
@@ -71,6 +88,21 @@ static void changeLink(void) {
   refused(ioctl(fd, SIOCADDRT, &request), "SIOCADDRT");
 }
 
+// An echo socket sends echo requests and nothing else.
+static void notAPing(void) {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+  if (fd < 0) return;
+  const struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  static const unsigned char kTypes[] = {0, 3, 4, 5, 9, 13};  // answers, unreachable, quench, redirect, routers, times
+  for (size_t i = 0; i < sizeof kTypes; ++i) {
+    const unsigned char packet[16] = {kTypes[i], 1};
+    refused(sendto(fd, packet, sizeof packet, 0, (const struct sockaddr*)&self, sizeof self), "ICMP other than a ping");
+  }
+  const int yes = 1;
+  refused(setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &yes, sizeof yes), "an own IP header");
+  close(fd);
+}
+
 int main(int count, char** arguments) {
   if (count < 3) return 2;  // a neighbour's address, and whom to write to
   refused(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), "AF_PACKET raw");
@@ -78,7 +110,6 @@ int main(int count, char** arguments) {
   refused(socket(AF_INET, SOCK_PACKET, htons(ETH_P_ALL)), "SOCK_PACKET");
   refused(socket(AF_INET, SOCK_RAW, IPPROTO_RAW), "raw IPv4");
   refused(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), "raw ICMP");
-  refused(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP), "ping");
   refused(socket(AF_INET6, SOCK_RAW, IPPROTO_RAW), "raw IPv6");
   refused(socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), "neighbour discovery");
   refused(socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER), "netfilter");
@@ -86,6 +117,7 @@ int main(int count, char** arguments) {
   refused(socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), "generic netlink");
   borrowAddress(arguments[1], arguments[2]);
   changeLink();
+  notAPing();
   // IPv6 towards everybody on the link.
   const int six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   struct sockaddr_in6 all = {.sin6_family = AF_INET6, .sin6_port = htons(9000), .sin6_scope_id = 2};
