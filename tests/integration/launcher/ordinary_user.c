@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/capability.h>
 #include <mqueue.h>
 #include <sched.h>
@@ -174,6 +175,10 @@ static void own_network(void) {
   char answer[64];
   works("ping sent", sendto(ping, request, sizeof request, 0, (struct sockaddr*)&address, sizeof address));
   works("ping answered", recv(ping, answer, sizeof answer, 0));
+  struct ifaddrs* interfaces = NULL;
+  works("getifaddrs", getifaddrs(&interfaces));
+  if (interfaces == NULL) printf("no interface\n");
+  freeifaddrs(interfaces);
   int pair[2];
   works("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
   works("send", send(pair[0], "a", 1, MSG_NOSIGNAL));

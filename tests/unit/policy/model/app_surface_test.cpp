@@ -81,7 +81,7 @@ TEST(AppSurface, isArguedCallByCall) {
   EXPECT_GE(known, 375U);
 }
 
-TEST(AppSurface, isThreeSocketFamiliesWithTheirOrdinaryTypesAndProtocols) {
+TEST(AppSurface, isFourSocketFamiliesWithTheirOrdinaryTypesAndProtocols) {
   std::vector<HarmlessCall> calls;
   for (unsigned family = 0; family < 64; ++family) {
     for (unsigned type = 0; type < 16; ++type) {
@@ -90,21 +90,21 @@ TEST(AppSurface, isThreeSocketFamiliesWithTheirOrdinaryTypesAndProtocols) {
       }
     }
   }
-  std::set<std::array<std::uint64_t, 3>> ip;
+  std::set<std::array<std::uint64_t, 3>> others;
   std::set<std::uint64_t> unixTypes;
   for (const auto& one : passing(std::move(calls))) {
     const std::uint64_t type = one.call.args[1] & 0xfU;
     if (one.call.args[0] == AF_UNIX) {
       unixTypes.insert(type);  // the kernel itself refuses any protocol but its own
     } else {
-      ip.insert({one.call.args[0], type, one.call.args[2]});
+      others.insert({one.call.args[0], type, one.call.args[2]});
     }
   }
   const std::set<std::array<std::uint64_t, 3>> wanted = {
-      {AF_INET, SOCK_STREAM, 0},  {AF_INET, SOCK_STREAM, 6}, {AF_INET, SOCK_DGRAM, 0},
-      {AF_INET, SOCK_DGRAM, 17},  {AF_INET, SOCK_DGRAM, 1},  {AF_INET6, SOCK_STREAM, 0},
-      {AF_INET6, SOCK_STREAM, 6}, {AF_INET6, SOCK_DGRAM, 0}, {AF_INET6, SOCK_DGRAM, 17}};
-  EXPECT_EQ(ip, wanted);
+      {AF_INET, SOCK_STREAM, 0},  {AF_INET, SOCK_STREAM, 6},  {AF_INET, SOCK_DGRAM, 0},   {AF_INET, SOCK_DGRAM, 17},
+      {AF_INET, SOCK_DGRAM, 1},   {AF_INET6, SOCK_STREAM, 0}, {AF_INET6, SOCK_STREAM, 6}, {AF_INET6, SOCK_DGRAM, 0},
+      {AF_INET6, SOCK_DGRAM, 17}, {AF_NETLINK, SOCK_RAW, 0},  {AF_NETLINK, SOCK_DGRAM, 0}};
+  EXPECT_EQ(others, wanted);
   EXPECT_EQ(unixTypes, (std::set<std::uint64_t>{SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}));
 }
 
