@@ -72,7 +72,7 @@ backend tenants_now
     stick-table type string len 40 size 100k expire 1m store conn_cur
 
 @stats@frontend apps
-@bind@    # A source without a page first, one that has more than that is not read at all.
+@bind@    # A source that has too many is told so; one that has an eighth more is not read at all.
     tcp-request connection track-sc0 src,ipmask(32,64) table sources
     tcp-request connection reject if { sc0_conn_cur gt @source_end@ }
     http-request return status 429 content-type text/plain string "429: your address has more than @source@ connections open here, the limit of one address\n" hdr Retry-After 10 hdr Connection close if { sc0_conn_cur gt @source@ }
@@ -87,8 +87,8 @@ backend tenants_now
     http-request return status 503 content-type text/plain string "503: this app has no running instance; its owner sees why with: cloister ps\n" hdr Retry-After 5 if { var(txn.slots) -m int 0 }
     http-request track-sc1 var(txn.route),field(2,:) table apps_now
     http-request track-sc2 var(txn.route),field(3,:) table tenants_now
-    http-request return status 503 content-type text/plain string "503: this app has @app@ requests that it has not answered, the limit of one app\n" hdr Retry-After 1 if { sc1_conn_cur gt @app@ }
-    http-request return status 503 content-type text/plain string "503: the apps of this tenant have @tenant@ requests that they have not answered, the limit of one tenant\n" hdr Retry-After 1 if { sc2_conn_cur gt @tenant@ }
+    http-request return status 503 content-type text/plain string "503: this app has @app@ requests that it has not answered, the limit of one app\n" hdr Retry-After 1 hdr Connection close if { sc1_conn_cur gt @app@ }
+    http-request return status 503 content-type text/plain string "503: the apps of this tenant have @tenant@ requests that they have not answered, the limit of one tenant\n" hdr Retry-After 1 hdr Connection close if { sc2_conn_cur gt @tenant@ }
     # What a proxy says to an app, we say and nobody else. Nor does a client choose which header the app drops (Connection), or
     # speak HTTP/2 past all this.
     http-request del-header @forgeable@ -m reg
@@ -195,8 +195,6 @@ std::string haproxyConfig(const ConfigOptions& options) {
   }
   const auto& socket = options.runtimeSocket;
   const Shares& shares = options.connections;
-  // A few more than that may say why they get no further.
-  constexpr unsigned kTold = 100;
   std::string text = kHead;
   text = filled(std::move(text), "choose", kChoose);
   text = filled(std::move(text), "wait", kWait);
@@ -206,7 +204,7 @@ std::string haproxyConfig(const ConfigOptions& options) {
   text = filled(std::move(text), "app", number(shares.app()));
   text = filled(std::move(text), "tenant", number(shares.tenant()));
   text = filled(std::move(text), "source", number(shares.source()));
-  text = filled(std::move(text), "source_end", number(shares.source() + kTold));
+  text = filled(std::move(text), "source_end", number(shares.source() / 8 * 9));
   text = filled(std::move(text), "buffer", number(kBufferBytes));
   text = filled(std::move(text), "head", number(kHeadBytes >> 10U) + " KiB");
   text = filled(std::move(text), "head_bytes", number(kHeadBytes));

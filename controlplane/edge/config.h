@@ -37,9 +37,9 @@ constexpr unsigned kUploadBytes = 64U << 10U;
 // HAProxy takes two descriptors for each.
 struct Shares {
   unsigned all = 8'000;
-  [[nodiscard]] unsigned app() const { return all / 8; }     // requests in flight
-  [[nodiscard]] unsigned tenant() const { return all / 4; }  // likewise
-  [[nodiscard]] unsigned source() const { return all / 4; }  // connections of an IPv4 address, or of an IPv6 /64
+  [[nodiscard]] unsigned app() const { return all / 8; }         // requests in flight
+  [[nodiscard]] unsigned tenant() const { return all / 4; }      // likewise
+  [[nodiscard]] unsigned source() const { return all / 8 * 3; }  // connections of an IPv4 address, or of an IPv6 /64
 };
 
 struct ConfigOptions {

@@ -331,15 +331,15 @@ TEST_F(EdgeLimits, OneSourcesConnectionsLeaveTheOthersTheirShare) {
   const RawApp app(echo);
   start({{kHost, to({app.backend()})}});
   std::vector<std::unique_ptr<Client>> idle;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 60; ++i) {
     idle.push_back(std::make_unique<Client>(port_, "127.0.0.2"));
     if (i % 2 == 0) idle.back()->send("GET / HTTP/1.1\r\nHost: a.demo.localhost\r\nX-Slow: ");
   }
   std::this_thread::sleep_for(200ms);
   const auto told = ask(request(kHost), "127.0.0.2");
-  EXPECT_TRUE(has(told, " 429 ") && has(told, "your address has more than 40 connections")) << told;
+  EXPECT_TRUE(has(told, " 429 ") && has(told, "your address has more than 60 connections")) << told;
   EXPECT_TRUE(has(ask(request(kHost), "127.0.0.3"), " 200 "));
-  for (int i = 0; i < 130; ++i) idle.push_back(std::make_unique<Client>(port_, "127.0.0.2"));
+  for (int i = 0; i < 20; ++i) idle.push_back(std::make_unique<Client>(port_, "127.0.0.2"));
   std::this_thread::sleep_for(200ms);
   EXPECT_TRUE(idle.back()->closed()) << "not even read";
   EXPECT_TRUE(has(ask(request(kHost), "127.0.0.3"), " 200 "));
