@@ -1,8 +1,8 @@
 #!/bin/bash
-# Makes the base image "debian-12": a Debian 12 of required packages, a user `app`, certificates and mkfs.erofs, as an
-# erofs image. Its packages come from this machine's own Debian entries for apt, and those stay in the image so that
-# `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability or a device number. Its programs load
-# LIBRARY (libcloister-interfaces.so, see sandbox/compat) before their own.
+# Makes the base image "debian-12": a Debian 12 of required packages, whole, as Debian's own container image is; a user
+# `app`, certificates and mkfs.erofs, as an erofs image. Its packages come from this machine's own Debian entries for apt,
+# and those stay in the image so that `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability
+# or a device number. Its programs load LIBRARY (libcloister-interfaces.so, see sandbox/compat) before their own.
 #
 #   base-image.sh DIRECTORY LIBRARY     prints the path of the image; one that the same inputs made before is used again
 #
@@ -61,13 +61,31 @@ bootstrap() { # TREE SOURCES
   mapfile -t proxy < <(proxy_options)
   mmdebstrap --mode=root --variant=minbase --format=directory --quiet --include="$include" "${proxy[@]}" \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Sandbox::Seccomp "false"' \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' \
     "$release" "$1" "$2" >"$work/log" 2>&1 </dev/null || {
     tail -n 40 "$work/log" >&2
     die "base image: mmdebstrap failed"
   }
+}
+
+# apt and dpkg as they suit a build: its files are no safer for an fsync, archives are not kept once they are installed,
+# lists stay compressed, and the services of packages are not started.
+configure_packages() { # TREE
+  echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/cloister"
+  cat >"$1/etc/apt/apt.conf.d/cloister" <<'EOF'
+APT::Keep-Downloaded-Packages "false";
+Acquire::GzipIndexes "true";
+EOF
+  printf '#!/bin/sh\n# Asked by invoke-rc.d: a build has no services.\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
+  chmod 755 "$1/usr/sbin/policy-rc.d"
+  chmod 644 "$1/etc/dpkg/dpkg.cfg.d/cloister" "$1/etc/apt/apt.conf.d/cloister"
+}
+
+# A build's root and the app have one home, also for what asks passwd and not HOME for it, as Java does.
+make_users() { # TREE
+  chroot "$1" groupadd --gid 1000 app
+  chroot "$1" useradd --uid 1000 --gid 1000 --home-dir /home/app --no-create-home --shell /bin/sh app
+  chroot "$1" usermod --home /home/app root
+  install -d -o 1000 -g 1000 -m 755 "$1/app" "$1/home/app"
 }
 
 configure() { # TREE LIBRARY
@@ -76,9 +94,8 @@ configure() { # TREE LIBRARY
     cp -L "$local_certificates"/*.crt "$tree$local_certificates/"
     chroot "$tree" update-ca-certificates >>"$work/log" 2>&1
   fi
-  chroot "$tree" groupadd --gid 1000 app
-  chroot "$tree" useradd --uid 1000 --gid 1000 --home-dir /app --no-create-home --shell /bin/sh app
-  install -d -o 1000 -g 1000 -m 755 "$tree/app"
+  make_users "$tree"
+  configure_packages "$tree"
   install -D -m 644 "$2" "$tree$preloaded"
   echo "$preloaded" >"$tree/etc/ld.so.preload"
   chmod 644 "$tree/etc/ld.so.preload"
@@ -86,16 +103,20 @@ configure() { # TREE LIBRARY
   sed -i '/::Proxy /d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
 }
 
-# Leaves only what every container of every tenant may see: no host name, no resolver, no caches, no privileges.
+# Leaves only what every container of every tenant may see: no host name, no resolver, no caches, no privileges. Logs are
+# emptied; every directory stays.
 clean() { # TREE
   local tree=${1:?}
   rm -f "$tree/etc/hostname" "$tree/etc/resolv.conf" "$tree"/etc/*- "$tree/var/cache/ldconfig/aux-cache"
   : >"$tree/etc/resolv.conf"
   : >"$tree/etc/hostname"
   : >"$tree/etc/machine-id"
-  rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old "$tree"/var/log/* \
+  ln -sfn /proc/self/mounts "$tree/etc/mtab"
+  rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old \
     "${tree:?}"/run/* "${tree:?}"/tmp/* "${tree:?}"/dev/*
+  find "$tree/var/log" -type f -exec truncate --size=0 {} +
   install -d -m 755 "$tree/var/lib/apt/lists/partial" "$tree/var/cache/apt/archives/partial"
+  install -d -m 1777 "$tree/run/lock"
   find "$tree" -xdev \( -type b -o -type c -o -type p -o -type s \) -delete
   find "$tree" -xdev \( -type f -o -type d \) -perm /6000 -exec chmod ug-s {} +
 }

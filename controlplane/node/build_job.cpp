@@ -38,6 +38,10 @@ constexpr int kPublishTries = 6;
 constexpr const char* kImageUuid = "-U00000000-0000-0000-0000-000000000000";
 constexpr const char* kImageTimes = "SOURCE_DATE_EPOCH=4102444800";
 constexpr int kTooLarge = 413;
+// What serves only the build that left it: apt's lists, caches and archives, and temporary files.
+constexpr const char* kNotFrozen =
+    "--exclude-regex=^(tmp|var/lib/apt/lists|var/cache/apt/archives/partial)/."
+    "|^var/cache/apt/(archives/)?[^/]*[.](bin|deb)$";
 
 Failure internal(const Error& error) {
   return {"build_internal", error.message()};
@@ -271,7 +275,8 @@ Failure BuildJob::freeze() {
   launcher::LaunchRequest launch = request(launcher::Confinement::freeze);
   launch.instance = freezeId();
   launch.freezeOf = task_.build.id;
-  launch.argv = {"/usr/bin/mkfs.erofs", "--quiet", "-zlz4", "-C16384", kImageUuid, "/proc/self/fd/3", "/upper/upper"};
+  launch.argv = {"/usr/bin/mkfs.erofs", "--quiet",     "-zlz4", "-C16384", kImageUuid, kNotFrozen,
+                 "/proc/self/fd/3",     "/upper/upper"};
   launch.environment = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", kImageTimes};
   const sandbox::Standard standard{null->get(), output->writer.get(), output->writer.get(), status->get(),
                                    image->get()};

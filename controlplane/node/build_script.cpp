@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "controlplane/node/runtime.h"
 #include "sandbox/base/utf8.h"
 
 namespace cloister::node {
@@ -35,7 +36,8 @@ std::optional<std::string> buildScript(const std::vector<std::string>& commands,
   std::string script = "step() { printf '\\036%s:%s\\n' " + shellQuoted(nonce) + " \"$1\"; }\n";
   script +=
       "step 0\n"
-      "mkdir -p /app\n"
+      "mkdir -p /app \"$HOME\"\n"
+      "[ \"$HOME\" = / ] || chown root:root \"$HOME\"\n"  // pip and others use no cache in a stranger's home
       "cd /app\n"
       "tar -xozf - -C /app\n"
       "exec </dev/null\n";
@@ -44,14 +46,19 @@ std::optional<std::string> buildScript(const std::vector<std::string>& commands,
     if (command.find('\0') != std::string::npos) return std::nullopt;
     script += "step " + std::to_string(++number) + "\n/bin/sh -ec " + shellQuoted(command) + "\n";
   }
-  script += "step " + std::to_string(number + 1) + "\nchown -Rh app:app /app\n";
+  // What a build names /root itself, its home elsewhere, is the app's too.
+  script += "step " + std::to_string(number + 1) +
+            "\n"
+            "for directory in /app /root \"$HOME\"; do\n"
+            "  [ ! -d \"$directory\" ] || [ \"$directory\" = / ] || chown -Rh app:app \"$directory\"\n"
+            "done\n";
   return script;
 }
 
 std::vector<std::string> buildEnvironment(const model::DesiredBuild& build) {
   std::map<std::string, std::string> variables{
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-      {"HOME", "/root"},
+      {"HOME", kHome},
       {"USER", "root"},
       {"LANG", "C.UTF-8"},
       {"CI", "1"},
@@ -61,6 +68,7 @@ std::vector<std::string> buildEnvironment(const model::DesiredBuild& build) {
       {"NODE_EXTRA_CA_CERTS", "/etc/ssl/certs/ca-certificates.crt"},
       {"REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"},
       {"PIP_DISABLE_PIP_VERSION_CHECK", "1"},
+      {"PIP_NO_CACHE_DIR", "1"},
       {"npm_config_cache", "/tmp/npm"},
       {"npm_config_update_notifier", "false"},
   };
@@ -132,7 +140,8 @@ std::string StepFilter::failureOf(const std::string& status) const {
   if (status.starts_with("signal ")) how = "was killed by signal " + number;
   if (step_ < 0) return "the build " + how + " before it began";
   if (step_ == 0) return "unpacking the source " + how;
-  if (static_cast<std::size_t>(step_) > commands_.size()) return "handing /app to the app's user " + how;
+  if (static_cast<std::size_t>(step_) > commands_.size())
+    return "handing /app and the home directory to the app's user " + how;
   const auto command = utf8::shortened(commands_[static_cast<std::size_t>(step_) - 1], kMaxShownCommand);
   return "command " + std::to_string(step_) + " `" + command + "` " + how;
 }

@@ -1,10 +1,10 @@
 // What runs inside a build container, and how the node knows how far it came.
 //
 // The script unpacks the source archive from its stdin into /app, runs each command in a shell of its own (so a
-// broken one cannot swallow the next), and gives /app to the app's user. Before each step it prints a mark,
-// kMarkStart + nonce + ":" + step + newline; StepFilter takes the marks out of the output and puts "$ command" in
-// their place. A build that forges marks deceives only its own log.
-// Threads and failures: pure values; buildScript() refuses a command with a NUL byte (empty optional).
+// broken one cannot swallow the next), and gives /app and the home directory to the app's user. Before each step it
+// prints a mark, kMarkStart + nonce + ":" + step + newline; StepFilter takes the marks out of the output and puts "$
+// command" in their place. A build that forges marks deceives only its own log. Threads and failures: pure values;
+// buildScript() refuses a command with a NUL byte (empty optional).
 #pragma once
 
 #include <optional>

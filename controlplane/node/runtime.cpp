@@ -30,7 +30,7 @@ std::string hostname(const model::DesiredInstance& instance) {
 std::vector<std::string> appEnvironment(const model::DesiredInstance& instance) {
   std::map<std::string, std::string> variables{
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-      {"HOME", "/app"},
+      {"HOME", kHome},
       {"USER", "app"},
       {"LOGNAME", "app"},
       {"SHELL", "/bin/sh"},

@@ -15,6 +15,10 @@
 
 namespace cloister::node {
 
+// A build's home and the app's: what one leaves there, the other finds. Beside the source, which is in /app, so that
+// tools that walk over that meet no cache.
+inline constexpr const char* kHome = "/home/app";
+
 // What an app's process sees, the release's own settings last.
 [[nodiscard]] std::vector<std::string> appEnvironment(const model::DesiredInstance& instance);
 [[nodiscard]] launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant,

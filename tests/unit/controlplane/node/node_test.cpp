@@ -216,6 +216,18 @@ TEST(BuildScript, QuotesWhatIsGivenAndRefusesNul) {
   EXPECT_NE(script->find("/bin/sh -ec 'echo '\\''x'\\'' && false'\n"), std::string::npos);
 }
 
+TEST(BuildScript, HasTheAppsHomeAndGivesItToTheApp) {
+  const auto build = buildEnvironment({});
+  const auto app = appEnvironment({});
+  for (const auto* variable : {"HOME=/home/app", "LANG=C.UTF-8"}) {
+    EXPECT_EQ(std::count(build.begin(), build.end(), variable), 1) << variable;
+    EXPECT_EQ(std::count(app.begin(), app.end(), variable), 1) << variable;
+  }
+  const auto script = buildScript({}, "n");
+  ASSERT_TRUE(script.has_value());
+  EXPECT_NE(script->find("in /app /root \"$HOME\""), std::string::npos) << *script;
+}
+
 TEST(StepFilterTest, ShowsCommandsForMarksHoweverTheBytesAreCut) {
   const std::string raw = "\x1en:0\nno newline\x1en:1\nbuilding\n\x1en:2\nbad \x1e but no mark\n\x1en:x\n";
   const std::string wanted =
@@ -253,7 +265,7 @@ TEST(StepFilterTest, NamesTheStepThatFailed) {
   (void)filter.feed("\x1en:1\n");
   EXPECT_EQ(filter.failureOf("signal 9"), "command 1 `a` was killed by signal 9");
   (void)filter.feed("\x1en:2\n");
-  EXPECT_EQ(filter.failureOf(""), "handing /app to the app's user ended without a status");
+  EXPECT_EQ(filter.failureOf(""), "handing /app and the home directory to the app's user ended without a status");
 }
 
 TEST(StepFilterTest, ALongCommandIsCutBetweenLetters) {
@@ -312,7 +324,7 @@ TEST(AppRequest, RunsTheCommandInAShellWithPort) {
   EXPECT_TRUE(has("PORT=8080"));
   EXPECT_TRUE(has("KEY=v=1"));
   EXPECT_TRUE(has("HOME=/elsewhere")) << "the app's own settings come last";
-  EXPECT_FALSE(has("HOME=/app"));
+  EXPECT_FALSE(has("HOME=/home/app"));
   EXPECT_EQ(describe({"signal 9", 1, true, false}), "out of memory");
   EXPECT_EQ(describe({"exit 1", 0, false, true}), "pids limit");
   EXPECT_EQ(describe({"exit 1", 0, false, false}), "exit 1");
