@@ -18,6 +18,8 @@ constexpr std::size_t kMaxCommands = 100;
 constexpr std::size_t kMostShownName = 80;
 constexpr std::size_t kMaxCommandBytes = 8UL * 1024;
 constexpr std::size_t kMaxProcesses = 20;
+constexpr std::size_t kMaxWritable = 32;
+constexpr std::size_t kMaxPathBytes = 1024;
 constexpr std::uint64_t kMinMemory = 16ULL << 20U;
 constexpr std::uint64_t kMaxSize = 1ULL << 50U;
 
@@ -100,6 +102,36 @@ void readHttp(const toml::table& table, model::Manifest& manifest) {
   manifest.healthPath = path;
 }
 
+// One spelling a directory: nothing in the path may lead elsewhere than it reads.
+bool plainDirectory(const std::string& path) {
+  if (path.size() < 2 || path.size() > kMaxPathBytes || path.front() != '/' || path.back() == '/') return false;
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::any_of(path.begin(), path.end(), control)) return false;
+  const auto whole = path + "/";
+  return whole.find("//") == std::string::npos && whole.find("/./") == std::string::npos &&
+         whole.find("/../") == std::string::npos;
+}
+
+void readWrites(const toml::table& root, model::Manifest& manifest) {
+  if (const auto* node = root.get("immutable")) {
+    const auto* flag = node->as_boolean();
+    if (flag == nullptr) throw ManifestError("immutable", "must be true or false");
+    manifest.immutable = flag->get();
+  }
+  const auto* node = root.get("writable");
+  if (node == nullptr) return;
+  const auto* list = node->as_array();
+  if (list == nullptr) throw ManifestError("writable", "must be a list of directories, as in [\"/app/uploads\"]");
+  if (!manifest.immutable) throw ManifestError("writable", "names exceptions from immutable = true, which is not set");
+  if (list->size() > kMaxWritable) throw ManifestError("writable", "has more than 32 directories");
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const auto field = "writable[" + std::to_string(i) + "]";
+    auto path = textOf(*list->get(i), field);
+    if (!plainDirectory(path)) throw ManifestError(field, "must be an absolute path like \"/app/uploads\"");
+    manifest.writable.push_back(std::move(path));
+  }
+}
+
 std::uint64_t sizeOf(const toml::node& node, const std::string& field) {
   if (const auto* bytes = node.as_integer()) {
     if (bytes->get() <= 0) throw ManifestError(field, "must be more than zero");
@@ -170,10 +202,11 @@ model::Manifest readToml(const std::string& bytes) {
     throw ManifestError("cloister.toml",
                         "line " + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
   }
-  allowKeys(root, "", {"base", "build", "processes", "http", "limits"});
+  allowKeys(root, "", {"base", "immutable", "writable", "build", "processes", "http", "limits"});
   model::Manifest manifest;
   if (const auto* base = root.get("base")) manifest.base = textOf(*base, "base");
   if (manifest.base != "debian-12") throw ManifestError("base", "is unknown; there is \"debian-12\"");
+  readWrites(root, manifest);
   if (const auto* build = tableOf(root, "build")) readBuild(*build, manifest);
   if (const auto* http = tableOf(root, "http")) readHttp(*http, manifest);
   if (const auto* limits = tableOf(root, "limits")) readLimits(*limits, manifest);

@@ -14,6 +14,8 @@ std::string toJson(const Manifest& manifest) {
   out->set("cpuMillis", manifest.cpuMillis);
   out->set("diskBytes", manifest.diskBytes);
   out->set("pids", manifest.pids);
+  out->set("immutable", manifest.immutable);
+  out->set("writable", json::array(manifest.writable));
   return json::text(out);
 }
 
@@ -47,6 +49,8 @@ Manifest manifestFromJson(const std::string& text) {
   in.read("cpuMillis", manifest.cpuMillis);
   in.read("diskBytes", manifest.diskBytes);
   in.read("pids", manifest.pids);
+  in.read("immutable", manifest.immutable);
+  in.read("writable", manifest.writable);
   return manifest;
 }
 

@@ -73,6 +73,8 @@ struct Manifest {
   std::uint64_t cpuMillis = 0;
   std::uint64_t diskBytes = 0;
   std::uint64_t pids = 0;
+  bool immutable = false;             // the app writes nowhere but below `writable`, /run, /tmp and /var/tmp
+  std::vector<std::string> writable;  // absolute paths; with immutable only
 };
 
 struct Failure {

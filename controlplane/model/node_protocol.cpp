@@ -119,6 +119,8 @@ Object encode(const DesiredInstance& instance) {
   out->set("port", instance.port);
   out->set("healthPath", instance.healthPath);
   encode(out, instance.callList);
+  out->set("immutable", instance.immutable);
+  out->set("writable", json::array(instance.writable));
   out->set("desired", std::string(name(instance.desired)));
   out->set("draining", instance.draining);
   return out;
@@ -140,6 +142,8 @@ DesiredInstance decodeInstance(const Fields& in) {
   in.read("port", instance.port);
   in.read("healthPath", instance.healthPath);
   decode(in, instance.callList);
+  in.read("immutable", instance.immutable);
+  in.read("writable", instance.writable);
   in.read("desired", instance.desired, desiredState);
   in.read("draining", instance.draining);
   return instance;

@@ -70,6 +70,8 @@ struct DesiredInstance {
   std::uint16_t port = 0;  // 0: serves no requests ("worker"); ready as soon as it runs
   std::string healthPath;
   CallList callList;
+  bool immutable = false;  // as in Manifest
+  std::vector<std::string> writable;
   DesiredState desired = DesiredState::run;
   bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
 };

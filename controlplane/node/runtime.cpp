@@ -70,6 +70,10 @@ void narrow(launcher::LaunchRequest& request, const model::CallList& list) {
   request.calls = callSet(list.calls);
 }
 
+launcher::Writes writesOf(const model::DesiredInstance& instance) {
+  return instance.immutable ? launcher::Writes::listed : launcher::Writes::byMode;
+}
+
 launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const model::DesiredInstance& instance,
                                    const std::string& container) {
   launcher::LaunchRequest request;
@@ -84,6 +88,8 @@ launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant, const mod
   request.address = instance.address;
   request.limits = launcherLimits(instance.limits);
   narrow(request, instance.callList);
+  request.writes = writesOf(instance);
+  request.writable = instance.writable;
   return request;
 }
 

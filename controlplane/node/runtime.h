@@ -23,6 +23,7 @@ inline constexpr const char* kHome = "/home/app";
 [[nodiscard]] std::vector<std::string> appEnvironment(const model::DesiredInstance& instance);
 [[nodiscard]] launcher::LaunchRequest appRequest(const model::DesiredTenant& tenant,
                                                  const model::DesiredInstance& instance, const std::string& container);
+[[nodiscard]] launcher::Writes writesOf(const model::DesiredInstance& instance);
 [[nodiscard]] Metered meteredAs(const model::DesiredInstance& instance);
 // Says in the request which calls the container has.
 void narrow(launcher::LaunchRequest& request, const model::CallList& list);

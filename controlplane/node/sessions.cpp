@@ -138,6 +138,8 @@ void Sessions::exec(const model::Session& session, SessionChannel& channel) {
   request.environment = sessionEnvironment(target->instance, session.terminal);
   request.workingDirectory = "/app";
   request.terminal = session.terminal;
+  request.writes = writesOf(target->instance);
+  request.writable = target->instance.writable;
   auto handle = runtime_.launcher().exec(request, process->standard());
   if (!handle) return fail(channel, handle.error().message());
   process->begun();

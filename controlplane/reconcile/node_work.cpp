@@ -89,6 +89,8 @@ model::DesiredInstance desiredInstance(const store::InstanceRecord& record, cons
   desired.address = instance.address;
   desired.port = instance.port;
   desired.healthPath = instance.port != 0 ? release.manifest.healthPath : std::string();
+  desired.immutable = release.manifest.immutable;
+  desired.writable = release.manifest.writable;
   desired.desired = instance.desired;
   desired.draining = instance.state == InstanceState::draining;
   return desired;

@@ -1,7 +1,5 @@
 #include "policy/model/landlock.h"
 
-#include <array>
-
 namespace cloister::policy {
 namespace {
 
@@ -11,11 +9,6 @@ constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDirectory;
 constexpr std::uint64_t kWrite = kWriteFile | kTruncate | kRemoveDirectory | kRemoveFile | kMakeDirectory |
                                  kMakeRegular | kMakeSocket | kMakeFifo | kMakeSymlink;
 constexpr std::uint64_t kSinceAbi1 = (kRefer - 1);
-
-// An ordinary user's data. Not /etc, /usr and the loader's directories: what the release brought stays as it was, also
-// when the build gave such a file to the app's user.
-constexpr std::array<std::string_view, 12> kAppWrites = {"/app", "/data", "/dev", "/home", "/media", "/mnt",
-                                                         "/opt", "/root", "/run", "/srv",  "/tmp",   "/var"};
 
 }  // namespace
 
@@ -27,11 +20,12 @@ std::uint64_t landlockHandled(int abi) {
   return handled;
 }
 
-LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
+LandlockRules landlockRules(launcher::Confinement confinement, int abi, launcher::Writes writes,
+                            const std::vector<std::string>& writable) {
   LandlockRules rules{landlockHandled(abi), {}};
-  const auto grant = [&](std::string_view path, std::uint64_t access) {
+  const auto grant = [&](std::string_view path, std::uint64_t access, Missing missing = Missing::passOver) {
     // The kernel refuses a rule that grants nothing, as one of rights newer than its ABI would.
-    if ((access & rules.handled) != 0) rules.paths.push_back({path, access & rules.handled});
+    if ((access & rules.handled) != 0) rules.paths.push_back({path, access & rules.handled, missing});
   };
   // mq_open(3) opens its file over a mount of the kernel's own, from which no path leads up: only this one's root is
   // known.
@@ -48,10 +42,15 @@ LandlockRules landlockRules(launcher::Confinement confinement, int abi) {
       break;
     case launcher::Confinement::app:
     case launcher::Confinement::exec:
-      grant("/", kRead);
-      for (const auto path : kAppWrites) grant(path, kWrite | kRefer);
       grant("/dev", kDeviceIoctl);
       grant(kQueues, kRead | kWrite);
+      if (writes == launcher::Writes::byMode) {
+        grant("/", kRead | kWrite | kRefer);
+        break;
+      }
+      grant("/", kRead);
+      for (const auto path : kAlwaysWritable) grant(path, kWrite | kRefer);
+      for (const auto& path : writable) grant(path, kWrite | kRefer, Missing::fail);
       // Thread names and oom_score_adj; the mounts decide about everything else there.
       grant("/proc", kWriteFile | kTruncate);
       break;

@@ -1,11 +1,16 @@
-// The Landlock rules of a confinement class: a second wall behind the mounts, which still stands if one was forgotten.
+// The Landlock rules of a container: a second wall behind the mounts, which still stands if one was forgotten.
 //
-// Everything is readable and executable beneath "/"; writing is granted by directory; making device nodes never.
-// Signals and abstract sockets are not scoped here, because the pid and network namespaces do that and `exec` must
-// reach the app. Threads and failures: pure values.
+// Everything is readable and executable beneath "/". An app and a build write where owners and modes let them, wherever
+// that lies: a release decides what belongs to its user, and a program finds what it would on any Linux. What no mode
+// opens: device nodes are made by nobody, and devices are spoken to in /dev alone. A container whose writes are listed
+// (launcher_protocol.h) writes below the listed directories, and in those that every program needs: /dev, /run, /tmp,
+// /var/tmp. Signals and abstract sockets are not scoped here, because the pid and network namespaces do that and `exec`
+// must reach the app. Threads and failures: pure values.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,9 +42,11 @@ inline constexpr std::uint64_t kDeviceIoctl = 1U << 15U;  // since ABI 5
 inline constexpr std::uint64_t kLandlockReopen = landlock_access::kReadFile | landlock_access::kWriteFile |
                                                  landlock_access::kTruncate | landlock_access::kDeviceIoctl;
 
+enum class Missing : std::uint8_t { passOver, fail };
 struct LandlockPath {
-  std::string_view path;  // a directory; passed over when it is not there
+  std::string_view path;
   std::uint64_t access = 0;
+  Missing missing = Missing::passOver;  // what to do when it is not there
 };
 
 struct LandlockRules {
@@ -47,9 +54,15 @@ struct LandlockRules {
   std::vector<LandlockPath> paths;
 };
 
+// What `listed` always has besides.
+inline constexpr std::array<std::string_view, 4> kAlwaysWritable = {"/dev", "/run", "/tmp", "/var/tmp"};
+
 // Every right that a kernel of this ABI (at least 1) can handle.
 [[nodiscard]] std::uint64_t landlockHandled(int abi);
-// `access` of each path is within `handled`, as the kernel demands.
-[[nodiscard]] LandlockRules landlockRules(launcher::Confinement confinement, int abi);
+// `access` of each path is within `handled`, as the kernel demands. `writable`: of a container whose writes are listed;
+// the rules refer to it. The other classes have no such list.
+[[nodiscard]] LandlockRules landlockRules(launcher::Confinement confinement, int abi,
+                                          launcher::Writes writes = launcher::Writes::byMode,
+                                          const std::vector<std::string>& writable = {});
 
 }  // namespace cloister::policy

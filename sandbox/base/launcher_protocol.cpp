@@ -99,6 +99,8 @@ std::string encode(const LaunchRequest& launch) {
   putLimits(writer, launch.limits);
   writer.put(launch.otherCalls);
   put(writer, launch.calls);
+  writer.put(launch.writes);
+  writer.put(launch.writable);
   return writer.bytes();
 }
 
@@ -116,6 +118,8 @@ bool decode(Reader& reader, LaunchRequest& launch) {
   getLimits(reader, launch.limits);
   launch.otherCalls = reader.getEnum(kLastOtherCalls);
   launch.calls = getCalls(reader);
+  launch.writes = reader.getEnum(kLastWrites);
+  launch.writable = getList(reader, kMostWritable, kMostPath);
   return reader.finish();
 }
 
@@ -126,6 +130,8 @@ std::string encode(const ExecRequest& exec) {
   writer.put(exec.environment);
   writer.put(exec.workingDirectory);
   writer.put(static_cast<std::uint8_t>(exec.terminal ? 1U : 0U));
+  writer.put(exec.writes);
+  writer.put(exec.writable);
   return writer.bytes();
 }
 
@@ -135,6 +141,8 @@ bool decode(Reader& reader, ExecRequest& exec) {
   exec.environment = reader.getStrings(kMostVariables);
   exec.workingDirectory = reader.getString(kMostPath);
   exec.terminal = getBool(reader);
+  exec.writes = reader.getEnum(kLastWrites);
+  exec.writable = getList(reader, kMostWritable, kMostPath);
   return reader.finish();
 }
 

@@ -46,6 +46,12 @@ inline constexpr Confinement kLastConfinement = Confinement::freeze;
 enum class OtherCalls : std::uint8_t { open, report, refuse };
 inline constexpr OtherCalls kLastOtherCalls = OtherCalls::refuse;
 
+// What an app or `exec` may write. `byMode`: what owners and modes of the files let it. `listed`: of that, only what is
+// beneath the directories that the request lists and those of every such container (policy/model/landlock.h).
+enum class Writes : std::uint8_t { byMode, listed };
+inline constexpr Writes kLastWrites = Writes::listed;
+inline constexpr std::size_t kMostWritable = 32;
+
 // Bounds of one container. Zero means "no own bound": the tenant's group still holds.
 struct Limits {
   std::uint64_t memoryBytes = 0;
@@ -73,6 +79,8 @@ struct LaunchRequest {
   Limits limits;
   OtherCalls otherCalls = OtherCalls::open;
   CallSet calls;  // empty when otherCalls is open
+  Writes writes = Writes::byMode;
+  std::vector<std::string> writable;  // absolute; empty when writes is byMode; one that is not there fails the launch
 };
 
 // Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.
@@ -122,6 +130,8 @@ struct ExecRequest {
   std::vector<std::string> environment;
   std::string workingDirectory;
   bool terminal = false;  // stdin is a terminal: make it the controlling one of a new session
+  Writes writes = Writes::byMode;
+  std::vector<std::string> writable = {};
 };
 struct Executed {  // descriptor: pid
   std::uint32_t pid = 0;

@@ -110,14 +110,14 @@ Status limitResources(const ChildPlan& plan) {
                                   {RLIMIT_SIGPENDING, Budget::kPendingSignals}});
 }
 
-Status restrictFiles(Confinement confinement) {
+Status restrictFiles(const ChildPlan& plan) {
   if (landlock::abi() == 0) return {};  // posture says so
-  const auto rules = policy::landlockRules(confinement, landlock::abi());
+  const auto rules = policy::landlockRules(plan.confinement, landlock::abi(), plan.writes, plan.writable);
   auto ruleset = landlock::createRuleset(rules.handled);
   if (!ruleset) return ruleset.error();
   for (const auto& rule : rules.paths) {
     auto path = files::openAt(AT_FDCWD, rule.path, O_PATH);
-    if (!path && path.error().code == ENOENT) continue;
+    if (!path && path.error().code == ENOENT && rule.missing == policy::Missing::passOver) continue;
     if (!path) return path.error();
     if (auto done = landlock::addPathBeneath(ruleset->get(), path->get(), rule.access); !done) return done;
   }
@@ -181,7 +181,7 @@ const char* nameOf(OtherCalls calls) {
   require(plan, arrangeDescriptors(plan));
   require(plan, enterDirectory(plan.workingDirectory));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(plan.report, errnoError(kStage, "no_new_privs"));
-  require(plan, restrictFiles(plan.confinement));
+  require(plan, restrictFiles(plan));
   require(plan, dropPrivileges(plan.confinement));
   std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app", nameOf(plan.otherCalls)};
   argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());

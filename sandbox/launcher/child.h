@@ -29,6 +29,8 @@ struct ChildPlan {
   std::vector<std::string> environment;
   std::string workingDirectory;
   std::uint64_t openFiles = 0;
+  Writes writes = Writes::byMode;
+  std::vector<std::string> writable;
   uid_t owner = 0;  // exec: of the container's user namespace
   bool terminal = false;
   std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output

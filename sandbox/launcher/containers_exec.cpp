@@ -104,6 +104,8 @@ Outcome Containers::exec(const ExecRequest& request, const std::vector<UniqueFd>
   plan.argv = request.argv;
   plan.environment = request.environment;
   plan.workingDirectory = request.workingDirectory;
+  plan.writes = request.writes;
+  plan.writable = request.writable;
   plan.openFiles = kOpenFiles;
   plan.terminal = request.terminal;
   plan.standard = seqpacket::numbers(descriptors);

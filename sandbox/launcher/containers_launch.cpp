@@ -183,6 +183,8 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   if (!netns) return netns.error();
   if (request.address != 0) {
     if (auto done = parts_.network->link(request.tenant, request.address, netns->get()); !done) return done;
+  plan.writes = request.writes;
+  plan.writable = request.writable;
   }
   if (auto done = files::writeAll(proceed->write.get(), {&kLinked, 1}); !done) return done;
   clock.mark(LaunchStage::outer);

@@ -44,6 +44,12 @@ Status checkCommand(const std::vector<std::string>& argv, const std::vector<std:
   return {};
 }
 
+Status checkWrites(Writes writes, const std::vector<std::string>& writable) {
+  if (writes == Writes::byMode && !writable.empty()) return fault("writable");
+  const auto good = [](const std::string& path) { return path.starts_with('/') && plain(path); };
+  return std::all_of(writable.begin(), writable.end(), good) ? Status() : fault("writable");
+}
+
 }  // namespace
 
 Status check(const LaunchRequest& request, std::size_t descriptors) {
@@ -67,6 +73,8 @@ Status check(const LaunchRequest& request, std::size_t descriptors) {
   if (!within(request.limits.openFiles, kMostFiles)) return fault("limits.openFiles");
   if (freeze && request.otherCalls != OtherCalls::open) return fault("otherCalls");
   if (request.otherCalls == OtherCalls::open && request.calls.any()) return fault("calls");
+  if (request.confinement != Confinement::app && request.writes != Writes::byMode) return fault("writes");
+  if (auto good = checkWrites(request.writes, request.writable); !good) return good;
   if (descriptors != (freeze ? 5U : 4U)) return fault("descriptors");
   return {};
 }
@@ -74,6 +82,7 @@ Status check(const LaunchRequest& request, std::size_t descriptors) {
 Status check(const ExecRequest& request, std::size_t descriptors) {
   if (!validInstanceId(request.instance)) return fault("instance");
   if (descriptors != 4) return fault("descriptors");
+  if (auto good = checkWrites(request.writes, request.writable); !good) return good;
   return checkCommand(request.argv, request.environment, request.workingDirectory);
 }
 

@@ -250,8 +250,7 @@ Outcome LauncherTest::finish(const std::string& instance, const sandbox::Contain
   return outcome;
 }
 
-Outcome LauncherTest::exec(const std::string& instance, std::vector<std::string> argv) {
-  launcher::ExecRequest exec;
+Outcome LauncherTest::exec(const std::string& instance, std::vector<std::string> argv, launcher::ExecRequest exec) {
   exec.instance = instance;
   exec.argv = std::move(argv);
   exec.environment = {"PATH=/bin"};

@@ -46,7 +46,8 @@ class LauncherTest : public ::testing::Test {
   [[nodiscard]] Outcome finish(const std::string& instance, const sandbox::Container& container);
   [[nodiscard]] std::string output(const std::string& instance) const;
   // A command in a container that runs, to its end.
-  [[nodiscard]] Outcome exec(const std::string& instance, std::vector<std::string> argv);
+  [[nodiscard]] Outcome exec(const std::string& instance, std::vector<std::string> argv,
+                             launcher::ExecRequest like = {});
   // Loop devices over this launcher's pool.
   [[nodiscard]] std::vector<std::string> poolDevices() const;
   // Cgroup directories of this test's root, in all hierarchies.

@@ -53,7 +53,7 @@ class HostileCaller : public LauncherTest {
     launcher::TenantPutRequest tenant;
     tenant.tenant = 9;
     return {encode(request("some", "exit 0")),
-            encode(launcher::ExecRequest{"some", {"sh"}, {}, "/", false}),
+            encode(launcher::ExecRequest{"some", {"sh"}, {}, "/", false, launcher::Writes::byMode, {}}),
             encode(launcher::SignalRequest{"some", SIGTERM, launcher::SignalTarget::init}),
             encode(launcher::RemoveRequest{"some"}),
             encode(tenant),

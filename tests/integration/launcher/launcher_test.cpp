@@ -11,7 +11,6 @@
 #include <string>
 
 #include "policy/model/capabilities.h"
-#include "sandbox/base/landlock.h"
 #include "sandbox/base/seqpacket.h"
 #include "tests/integration/launcher/harness.h"
 
@@ -48,15 +47,6 @@ TEST_F(LauncherTest, NoDescriptorIsInherited) {
 
 TEST_F(LauncherTest, LimitsAreTheRequestsOwn) {
   EXPECT_EQ(run(request("limits", "ulimit -n; ulimit -c; ulimit -l")).output, "128\n0\n64\n");
-}
-
-TEST_F(LauncherTest, LandlockClosesWhatModesLeaveOpen) {
-  if (landlock::abi() == 0) GTEST_SKIP() << "needs a kernel with Landlock";
-  auto app = request("open", "echo x > /usr/open/file; echo y > /app/file; cat /app/file");
-  app.layers.insert(app.layers.begin(), makeLayer("loose", "mkdir -p $ROOT/usr/open; chmod 777 $ROOT/usr/open"));
-  const auto outcome = run(app);
-  EXPECT_NE(outcome.output.find("/usr/open/file: Permission denied"), std::string::npos) << outcome.output;
-  EXPECT_NE(outcome.output.find("y\n"), std::string::npos) << outcome.output;
 }
 
 std::string statusLine(const std::string& status, const std::string& key) {

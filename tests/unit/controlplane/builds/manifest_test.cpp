@@ -8,6 +8,8 @@ namespace {
 TEST(Manifest, ReadsAllItsKeys) {
   const auto manifest = parseManifest(R"(
 base = "debian-12"
+immutable = true
+writable = ["/app/uploads", "/var/lib/my db"]
 [build]
 commands = ["apt-get update", "apt-get install -y nginx"]
 [processes]
@@ -29,6 +31,8 @@ pids = 64
   EXPECT_EQ(manifest.diskBytes, 1ULL << 20U);
   EXPECT_EQ(manifest.cpuMillis, 500U);
   EXPECT_EQ(manifest.pids, 64U);
+  EXPECT_TRUE(manifest.immutable);
+  EXPECT_EQ(manifest.writable, (std::vector<std::string>{"/app/uploads", "/var/lib/my db"}));
 }
 
 TEST(Manifest, RefusesWhatIsWrongAndNamesTheField) {
@@ -71,6 +75,17 @@ TEST(Manifest, RefusesWhatIsWrongAndNamesTheField) {
            Case{"[limits]\ncpu = \"one\"", "limits.cpu"},
            Case{"[limits]\npids = 1", "limits.pids"},
            Case{"[limits]\nnetwork = 1", "limits.network"},
+           Case{"immutable = \"yes\"", "immutable"},
+           Case{"writable = [\"/app\"]", "writable"},
+           Case{"immutable = true\nwritable = \"/app\"", "writable"},
+           Case{"immutable = true\nwritable = [1]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"/app\", \"uploads\"]", "writable[1]"},
+           Case{"immutable = true\nwritable = [\"/\"]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"/app/\"]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"/app/../etc\"]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"/app/..\"]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"//app\"]", "writable[0]"},
+           Case{"immutable = true\nwritable = [\"/a\\nb\"]", "writable[0]"},
        }) {
     try {
       (void)parseManifest(text);

@@ -41,6 +41,8 @@ NodeWork fullWork() {
   instance.desired = DesiredState::stop;
   instance.draining = true;
   instance.callList = {OtherCalls::refuse, {1, 2, 300}};
+  instance.immutable = true;
+  instance.writable = {"/app/uploads"};
   work.instances.push_back(instance);
   DesiredBuild build;
   build.id = "bd-1";
@@ -234,8 +236,11 @@ TEST(Model, ManifestComesBackWhole) {
   manifest.healthPath = "/healthz";
   manifest.memoryBytes = 1ULL << 30U;
   manifest.pids = 64;
+  manifest.immutable = true;
+  manifest.writable = {"/app/uploads"};
   const auto text = toJson(manifest);
   EXPECT_EQ(toJson(manifestFromJson(text)), text);
+  EXPECT_EQ(manifestFromJson(text).writable, manifest.writable);
 }
 
 }  // namespace

@@ -313,9 +313,14 @@ TEST(AppRequest, RunsTheCommandInAShellWithPort) {
   instance.port = 8080;
   instance.environment = {{"HOME", "/elsewhere"}, {"KEY", "v=1"}};
   instance.layers = {"slug", "base"};
+  EXPECT_EQ(appRequest(tenant, instance, "x").writes, launcher::Writes::byMode);
+  instance.immutable = true;
+  instance.writable = {"/app/uploads"};
   const auto request = appRequest(tenant, instance, "in-0123456789-1");
   EXPECT_EQ(request.argv, (std::vector<std::string>{"/bin/sh", "-c", "a && b"}));
   EXPECT_EQ(request.layers, instance.layers);
+  EXPECT_EQ(request.writes, launcher::Writes::listed);
+  EXPECT_EQ(request.writable, instance.writable);
   EXPECT_LE(request.hostname.size(), 63U);
   EXPECT_TRUE(request.hostname.ends_with("-456789"));
   const auto has = [&](const std::string& text) {

@@ -70,12 +70,27 @@ TEST(Landlock, noClassMakesDevicesAndNoRuleExceedsWhatIsHandled) {
   }
 }
 
-TEST(Landlock, onlyABuildWritesEverywhere) {
+// The right to write files at "/", so anywhere.
+bool writesAnywhere(const LandlockRules& rules) {
+  return std::any_of(rules.paths.begin(), rules.paths.end(), [](const auto& rule) {
+    return rule.path == "/" && (rule.access & landlock_access::kWriteFile) != 0;
+  });
+}
+
+TEST(Landlock, modesDecideUnlessWritesAreListed) {
   for (const auto confinement : kClasses) {
-    for (const auto& rule : landlockRules(confinement, 7).paths) {
-      if (rule.path != "/") continue;
-      EXPECT_EQ((rule.access & landlock_access::kWriteFile) != 0, confinement == Confinement::build);
+    EXPECT_EQ(writesAnywhere(landlockRules(confinement, 7)), confinement != Confinement::freeze);
+  }
+  const std::vector<std::string> writable = {"/app/uploads"};
+  for (const auto confinement : {Confinement::app, Confinement::exec}) {
+    const auto rules = landlockRules(confinement, 7, launcher::Writes::listed, writable);
+    EXPECT_FALSE(writesAnywhere(rules));
+    std::set<std::string_view> writes;
+    for (const auto& rule : rules.paths) {
+      if ((rule.access & landlock_access::kMakeRegular) != 0) writes.insert(rule.path);
+      EXPECT_EQ(rule.missing == Missing::fail, rule.path == "/app/uploads") << rule.path;
     }
+    EXPECT_EQ(writes, (std::set<std::string_view>{"/app/uploads", "/dev", "/dev/mqueue", "/run", "/tmp", "/var/tmp"}));
   }
 }
 
@@ -88,7 +103,8 @@ TEST(Landlock, holdsInTheKernel) {
   std::filesystem::create_directories(pattern + "/usr");
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto rules = landlockRules(Confinement::app, landlock::abi());
+    const std::vector<std::string> writable = {"/app"};
+    const auto rules = landlockRules(Confinement::app, landlock::abi(), launcher::Writes::listed, writable);
     auto ruleset = landlock::createRuleset(rules.handled);
     if (!ruleset) ::_exit(1);
     for (const auto& rule : rules.paths) {

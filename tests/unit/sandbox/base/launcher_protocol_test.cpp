@@ -1,5 +1,6 @@
 #include "sandbox/base/launcher_protocol.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 
@@ -26,6 +27,8 @@ LaunchRequest launchRequest() {
   request.limits = {.memoryBytes = 1, .cpuMillis = 2, .pids = 3, .diskBytes = 4, .inodes = 5, .openFiles = 6};
   request.otherCalls = OtherCalls::refuse;
   request.calls = callSet({0, 63, 64, kMostCalls - 1});
+  request.writes = Writes::listed;
+  request.writable = {"/app/uploads", "/var/lib/x"};
   return request;
 }
 
@@ -61,7 +64,8 @@ Codec codec(const char* name, const std::string& bytes, std::size_t skip) {
 std::vector<Codec> codecs() {
   return {
       codec<LaunchRequest>("launch", encode(launchRequest()), kVerbBytes),
-      codec<ExecRequest>("exec", encode(ExecRequest{"i", {"sh"}, {"A=b"}, "/app", true}), kVerbBytes),
+      codec<ExecRequest>("exec", encode(ExecRequest{"i", {"sh"}, {"A=b"}, "/app", true, Writes::listed, {"/a"}}),
+                         kVerbBytes),
       codec<SignalRequest>("signal", encode(SignalRequest{"i", 15, SignalTarget::thaw}), kVerbBytes),
       codec<RemoveRequest>("remove", encode(RemoveRequest{"i"}), kVerbBytes),
       codec<TenantPutRequest>("tenant put", encode(TenantPutRequest{3, {1, 2, 3, 4, 5, 6, 7, 8}, Egress::none}),
@@ -158,6 +162,10 @@ TEST(LauncherProtocol, launchFieldsHaveLimits) {
       {"directory of 4096", [](auto& r) { r.workingDirectory.assign(4096, 'a'); }, true},
       {"directory of 4097", [](auto& r) { r.workingDirectory.assign(4097, 'a'); }, false},
       {"otherCalls beyond the last", [](auto& r) { r.otherCalls = static_cast<OtherCalls>(3); }, false},
+      {"writes beyond the last", [](auto& r) { r.writes = static_cast<Writes>(2); }, false},
+      {"32 writable paths", [](auto& r) { r.writable.assign(32, "/a"); }, true},
+      {"33 writable paths", [](auto& r) { r.writable.assign(33, "/a"); }, false},
+      {"a writable path of 4097", [](auto& r) { r.writable = {std::string(4097, 'a')}; }, false},
       {"confinement beyond the last", [](auto& r) { r.confinement = static_cast<Confinement>(4); }, false},
   };
   for (const auto& [name, make, accepted] : cases) {
@@ -184,9 +192,12 @@ TEST(LauncherProtocol, othersHaveLimitsToo) {
 }
 
 TEST(LauncherProtocol, aTerminalIsYesOrNo) {
-  std::string bytes = encode(ExecRequest{"i", {"sh"}, {}, "/", true});
-  EXPECT_EQ(bytes.back(), '\1');
-  bytes.back() = '\2';
+  std::string bytes = encode(ExecRequest{"i", {"sh"}, {}, "/", true, Writes::byMode, {}});
+  const std::string without = encode(ExecRequest{"i", {"sh"}, {}, "/", false, Writes::byMode, {}});
+  const auto differs = std::mismatch(bytes.begin(), bytes.end(), without.begin()).first;
+  ASSERT_NE(differs, bytes.end());
+  EXPECT_EQ(*differs, '\1');
+  *differs = '\2';
   EXPECT_FALSE(accepts<ExecRequest>(bytes, kVerbBytes));
 }
 
