@@ -14,6 +14,7 @@ constexpr std::uint64_t kWakeToken = 0;
 constexpr std::uint64_t kStopToken = 1;
 constexpr Millis kGarbagePause = 60'000;
 constexpr Millis kCallsPause = 2'000;
+constexpr Millis kDisksPause = 5'000;
 constexpr std::int64_t kKeepLogsSeconds = 24 * 3600;
 
 }  // namespace
@@ -45,7 +46,7 @@ void Agent::runTasks() {
 
 int Agent::nextWait() const {
   const Millis now = nowMillis();
-  Millis next = garbageAt_;
+  Millis next = records_.empty() ? garbageAt_ : std::min(garbageAt_, disksAt_);
   for (const auto& [id, record] : records_) {
     if (record->spec.instance.callList.others != model::OtherCalls::open) next = std::min(next, callsAt_);
     if (const auto at = record->machine.wakeAt()) next = std::min(next, *at);
@@ -86,6 +87,10 @@ void Agent::run(int stop) {
       for (const auto& [id, record] : records_) {
         if (record->container && record->spec.instance.callList.others != model::OtherCalls::open) readCalls(*record);
       }
+    }
+    if (now >= disksAt_) {
+      disksAt_ = now + kDisksPause;
+      for (const auto& [id, record] : records_) lookAtDisk(*record);
     }
     if (now >= garbageAt_) {
       garbageAt_ = now + kGarbagePause;

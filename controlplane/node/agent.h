@@ -93,6 +93,8 @@ class Agent {
   void exited(Record& record);
   // What cloister-init has written of calls meanwhile.
   void readCalls(Record& record);
+  // Whether its disk is full.
+  void lookAtDisk(Record& record);
   void settled(Record& record);
   void watch(Record& record);
   void unwatch(Record& record);
@@ -131,6 +133,7 @@ class Agent {
   std::uint64_t version_ = 0;
   Millis garbageAt_ = 0;
   Millis callsAt_ = 0;
+  Millis disksAt_ = 0;
 
   std::mutex targetsMutex_;
   std::map<std::string, Sessions::Target> targets_;

@@ -146,6 +146,7 @@ void Agent::launched(const std::string& id, std::int64_t attempt, std::shared_pt
   Record* record = find(id, attempt);
   if (record == nullptr) return;
   record->container = std::move(container);
+  record->disk = {};
   record->store->system("started " + record->containerId());
   spdlog::info("{} started", record->containerId());
   record->machine.launched(nowMillis());
@@ -211,9 +212,19 @@ void Agent::readCalls(Record& record) {
   dirty_ = true;
 }
 
+void Agent::lookAtDisk(Record& record) {
+  const int upper = record.container ? record.container->descriptor(DescriptorKind::upper) : -1;
+  if (upper < 0) return;
+  const auto space = streams::freeSpace(upper);
+  if (!space) return;
+  const auto full = record.disk.look(*space, record.spec.instance.limits);
+  if (full) note(record, "instance.disk_full", record.spec.instance.process + ": " + *full);
+}
+
 void Agent::exited(Record& record) {
   unwatch(record);
   readCalls(record);
+  lookAtDisk(record);
   const std::string status = record.directory.status();
   const Ending ending = runtime_->ending(*record.container, status);
   const std::string reason = describe(ending);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "controlplane/node/agent.h"
+#include "controlplane/node/disk_watch.h"
 
 namespace cloister::node {
 
@@ -26,6 +27,7 @@ struct Agent::Record {
   std::shared_ptr<LogStore> store;
   std::shared_ptr<sandbox::Container> container;  // of the latest attempt, while it is there
   std::uint64_t token = 0;                        // in the poller; 0: not watched
+  DiskWatch disk;                                 // of the latest attempt
   CallSet calls;                                  // that its list lacked, over all attempts
   bool unanswered = false;  // the latest launch was, so that it may have a container of which nothing is known
   bool logsAttached = false;
