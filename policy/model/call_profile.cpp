@@ -10,6 +10,7 @@
 
 #include "policy/model/filter_program.h"
 #include "policy/model/seccomp.h"
+#include "sandbox/base/live_views.h"
 
 namespace cloister::policy {
 namespace {
@@ -72,9 +73,12 @@ Result<std::vector<sock_filter>> narrowingFilter(const CallSet& calls) {
   FilterProgram program;
   const auto pass = program.answer(SECCOMP_RET_ALLOW);
   const auto ask = program.answer(SECCOMP_RET_USER_NOTIF);
+  const auto affinity =
+      program.load(offsetof(seccomp_data, args[1]), kAllBits, program.whetherEqual(kKernelMaskBytes, pass, ask));
   std::vector<FilterProgram::Range> numbers;
   for (std::uint32_t number = 0; number < kMostCalls; ++number) {
-    numbers.push_back({number, open.test(number) ? pass : ask});
+    const bool answered = number == SYS_sched_getaffinity || number == SYS_sched_setaffinity;
+    numbers.push_back({number, answered ? affinity : open.test(number) ? pass : ask});
   }
   numbers.push_back({static_cast<std::uint32_t>(kMostCalls), pass});
   const auto native = program.load(offsetof(seccomp_data, nr), kAllBits, program.search(numbers));

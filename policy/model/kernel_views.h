@@ -1,12 +1,13 @@
 // What a container sees of the kernel: which entries of /proc stay, which are the container's own files, what it sees
-// but cannot change. /sys is not there at all.
+// but cannot change. /sys has the number of processors and nothing else.
 //
 // An allow-list: every other entry that this kernel has at the top of /proc, known to us or not, is covered. LXCFS was
 // left after looking at it: a root daemon that parses each tenant's reads, whose end turns /proc/meminfo of every
 // container into ENOTCONN until it is launched again, and seven FUSE mounts a container. Files written at launch cost
-// one tmpfs page each and cannot fail later; they tell limits, which do not change while a container runs, and no use.
-// Refusing sysinfo(2) was left too: glibc's sysconf(_SC_PHYS_PAGES) then returns what lay on the stack (a Java heap of
-// 7 GiB, a negative number of pages). So cloister-init answers it, see answered_calls.h.
+// one tmpfs page each and cannot fail later; those that tell of the present are written anew by cloister-init at the
+// moment that somebody opens them (sandbox/base/live_views.h). Refusing sysinfo(2) was left too: glibc's
+// sysconf(_SC_PHYS_PAGES) then returns what lay on the stack (a Java heap of 7 GiB, a negative number of pages). So
+// cloister-init answers it, see answered_calls.h.
 //
 // Data, applied by sandbox/rootfs. Threads and failures: constants.
 #pragma once
@@ -32,15 +33,15 @@ inline constexpr std::array kKeptEntries = {
     KernelView{"thread-self", "the thread itself"},
 };
 
-// Entries whose text Cloister writes at launch, from the container's limits.
+// Entries whose text is Cloister's: from the container's limits, and where it tells of use, from its control groups.
 inline constexpr std::array kOwnEntries = {
     KernelView{"cpuinfo", "as many processors as the container may use"},
-    KernelView{"loadavg", "the neighbours' load"},
-    KernelView{"meminfo", "the memory that the container may use"},
-    KernelView{"stat", "the neighbours' CPU time, interrupts and forks"},
+    KernelView{"loadavg", "the neighbours' load; instead, the processors that the container has in use on average"},
+    KernelView{"meminfo", "the memory that the container may use, and uses"},
+    KernelView{"stat", "the neighbours' CPU time, interrupts and forks; the container's time is there"},
     KernelView{"sys/kernel/core_pattern", "a program of the host and its path"},
     KernelView{"sys/kernel/random/boot_id", "an identity of the host, by which tenants could tell that they share it"},
-    KernelView{"uptime", "the host's idle time"},
+    KernelView{"uptime", "the host's idle time; instead, that of the container's processors"},
     KernelView{"version", "who built the kernel, and where"},
 };
 
@@ -48,7 +49,8 @@ inline constexpr std::array kReadOnlyPaths = {
     KernelView{"sys", "kernel settings, core_pattern and modprobe among them"},
 };
 
-// Settings below /proc/sys that tell of the host and of nothing that a program needs: covered with an empty file.
+// Settings below /proc/sys that tell of the host and of nothing that a program needs: covered, as other entries are,
+// with an empty file of mode 0.
 inline constexpr std::array kCoveredSettings = {
     KernelView{"sys/fs/dentry-state", "the host's caches"},
     KernelView{"sys/fs/file-nr", "how many files all tenants hold"},

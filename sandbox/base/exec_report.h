@@ -24,6 +24,7 @@ inline constexpr int kStatusDescriptor = 4;  // gets "call N\n" lines, and last 
 inline constexpr int kReportDescriptor = 5;  // the pipe of ExecReport
 inline constexpr int kInitDescriptor = 6;    // cloister-init's own image, close-on-exec
 inline constexpr int kAnswerDescriptor = 7;  // where the calls arrive that cloister-init answers
+// From 8 on: live_views.h.
 
 // Its second argument: what becomes of the calls that are handed to it beside those that it answers itself.
 inline constexpr const char* kOpenCalls = "open";      // there are none

@@ -1,7 +1,8 @@
 // cloister-init: the first process of every container, and the parent of every `exec` in one.
 //
 // Starts the command in its own session, reaps whatever is left to it, forwards signals to the command's process group,
-// answers the calls that the filter hands to it (answers.h) and writes how the command ended. It is static and small
+// answers the calls that the filter hands to it (answers.h), keeps the container's live views true if it is the first
+// (live_views.h), and writes how the command ended. It is static and small
 // (musl where that is installed: its start is a sixth of glibc's, and every launch waits for it), cannot be dumped,
 // runs under the app's own filter and has no capability that the command does not have: none for an app, and for a
 // build those without which it could not answer the build's processes.
@@ -22,11 +23,15 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/base/call_number.h"
 #include "sandbox/base/exec_report.h"
+#include "sandbox/base/live_views.h"
 #include "sandbox/init/answers.h"
+#include "sandbox/init/live_views.h"
+#include "sandbox/init/text.h"
 
 namespace {
 
@@ -54,20 +59,10 @@ void writeFully(int fd, const char* text, size_t size) {
   _exit(127);
 }
 
-// "word N\n" without stdio, which would cost a page or two in every container.
 void record(const char* word, unsigned number) {
-  char line[32];
-  cloister::copyText(line, sizeof line, word);
-  size_t length = strlen(line);
-  char digits[4];
-  int count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number > 0 && count < 4);
-  while (count > 0) line[length++] = digits[--count];
-  line[length++] = '\n';
-  writeFully(kStatusDescriptor, line, length);
+  char room[32];
+  const cloister::Text line = cloister::Text(room, sizeof room).put(word).put(number).put("\n");
+  writeFully(kStatusDescriptor, line.begin(), line.size());
 }
 
 void recordEnd(int status) {
@@ -91,6 +86,7 @@ void recordCall(int number) {
   if (terminal && ioctl(0, TIOCSCTTY, 0) != 0) failStart("TIOCSCTTY", "stdin");
   if (fcntl(kReportDescriptor, F_SETFD, FD_CLOEXEC) != 0) failStart("fcntl", "report");
   close(kStatusDescriptor);
+  for (int i = 0; i < cloister::kLiveDescriptors; ++i) close(cloister::kFirstLiveDescriptor + i);
   // An ignored signal stays ignored over execve; the command starts with all at their defaults.
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   sigset_t none;
@@ -99,6 +95,28 @@ void recordCall(int number) {
   execvp(command[0], command);
   failStart("execve", command[0]);
 }
+
+long nowMillis() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000;
+}
+
+// When the live views want attention again, whatever else wakes init before.
+class Alarm {
+ public:
+  void set(int millis) { due_ = millis == cloister::kAsleep ? 0 : nowMillis() + millis; }
+  // For poll().
+  [[nodiscard]] int wait() const {
+    if (due_ == 0) return -1;
+    const long left = due_ - nowMillis();
+    return left > 0 ? static_cast<int>(left) : 0;
+  }
+  [[nodiscard]] bool rings() const { return due_ != 0 && nowMillis() >= due_; }
+
+ private:
+  long due_ = 0;
+};
 
 }  // namespace
 
@@ -125,17 +143,24 @@ int main(int count, char** arguments) {
   int commandStatus = 0;
   const int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return 2;
+  const auto views = cloister::watchViews() ? cloister::Views::kept : cloister::Views::read;
+  Alarm alarm;
   pollfd watched[] = {{signals, POLLIN, 0}, {cloister::kAnswerDescriptor, POLLIN, 0}};
   for (;;) {
-    if (poll(watched, 2, -1) < 0) continue;
+    if (poll(watched, 2, alarm.wait()) < 0) continue;
+    if (alarm.rings()) alarm.set(cloister::keepViews());
     if ((watched[1].revents & POLLIN) != 0) {
-      const int other = cloister::answerCall(cloister::kAnswerDescriptor, refuse);
+      const int other = cloister::answerCall(cloister::kAnswerDescriptor, refuse, views);
       if (other >= 0) recordCall(other);
     }
     if ((watched[1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) watched[1].fd = -1;
     signalfd_siginfo info{};
     if (read(signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
     const int number = static_cast<int>(info.ssi_signo);
+    if (number == SIGIO && info.ssi_code > 0 && views == cloister::Views::kept) {  // the kernel's, of a lease
+      alarm.set(cloister::viewsWereOpened());
+      continue;
+    }
     if (number != SIGCHLD) {
       terminating = terminating || number == SIGTERM || number == SIGINT || number == SIGQUIT;
       // kill(-1) would reach the exec'd strangers too; the command's own group is what was asked for.

@@ -19,6 +19,7 @@
 #include "sandbox/base/exec_report.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/landlock.h"
+#include "sandbox/base/live_views.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/report_pipe.h"
@@ -85,6 +86,9 @@ Status arrangeDescriptors(ChildPlan& plan) {
   }
   if (auto done = moveHigh(plan.report); !done) return done;
   if (auto done = moveHigh(plan.init); !done) return done;
+  for (int& fd : plan.live) {
+    if (auto done = moveHigh(fd); !done) return done;
+  }
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.standard.at(static_cast<std::size_t>(fd)), fd) < 0) return errnoError(kStage, "dup2", "standard");
   }
@@ -98,7 +102,18 @@ Status arrangeDescriptors(ChildPlan& plan) {
   if (::dup3(plan.init, kInitDescriptor, O_CLOEXEC) < 0) return errnoError(kStage, "dup2", "init");
   plan.report = kReportDescriptor;
   plan.init = kInitDescriptor;
-  return process::closeFrom(kInitDescriptor + 1);
+  if (plan.live.empty()) return process::closeFrom(kAnswerDescriptor);
+  ::close(kAnswerDescriptor);
+  int next = kFirstLiveDescriptor;
+  for (const int fd : plan.live) {
+    if (fd < 0) {
+      ::close(next);
+    } else if (::dup2(fd, next) < 0) {
+      return errnoError(kStage, "dup2", "live");
+    }
+    ++next;
+  }
+  return process::closeFrom(next);
 }
 
 Status limitResources(const ChildPlan& plan) {
@@ -213,6 +228,8 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
   auto network = network::InnerEnd::prepare(tree.address);
   if (!network) fail(plan.report, network.error());
   require(plan, rootfs::enter(tree));
+  for (const auto& view : tree.live) plan.live.push_back(view.get());
+  plan.live.insert(plan.live.end(), plan.sources.begin(), plan.sources.end());
   plan.clock->mark(LaunchStage::tree);
   require(plan, await(plan.proceed, kLinked));
   require(plan, network->configure(gatewayOf(tenant)));

@@ -38,6 +38,8 @@ struct ChildPlan {
   int report = -1;            // write end of the ExecReport pipe
   int proceed = -1;           // runContainer: one byte a step of the launcher's, kMapped and then kLinked
   std::vector<int> groups;    // Tree::joinFiles
+  std::vector<int> sources;   // runContainer only: of LiveSource, -1 where there is none
+  std::vector<int> live;      // set by runContainer: views and sources, as cloister-init finds them
 };
 
 inline constexpr char kMapped = 'm';

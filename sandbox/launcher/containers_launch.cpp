@@ -23,6 +23,25 @@ constexpr std::uint64_t kNamespaces =
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 constexpr std::chrono::seconds kPatience{30};  // for a child that has little CPU to itself
 
+// What cloister-init reads for the container's live views, in the order of LiveSource. A group that lacks one leaves an
+// invalid descriptor.
+std::vector<UniqueFd> openSources(const cgroups::Group& group) {
+  const auto open = [&group](DescriptorKind kind, const char* name) {
+    for (const auto& [there, directory] : group.directories) {
+      if (there != kind) continue;
+      if (auto file = files::openAt(directory.get(), name, O_RDONLY)) return std::move(*file);
+    }
+    return UniqueFd();
+  };
+  std::vector<UniqueFd> sources;
+  const bool older = open(DescriptorKind::memory, "memory.stat").valid();
+  const auto memory = older ? DescriptorKind::memory : DescriptorKind::unified;
+  sources.push_back(open(memory, older ? "memory.usage_in_bytes" : "memory.current"));
+  sources.push_back(open(memory, "memory.stat"));
+  sources.push_back(open(DescriptorKind::unified, "cpu.stat"));
+  return sources;
+}
+
 // Fails with the removal's end, whatever that brings.
 class Undoing final : public Pending {
  public:
@@ -121,7 +140,10 @@ Status Containers::prepareTree(const LaunchRequest& request, rootfs::Tree& tree,
   }
   tree.stage = parts_.layers->stage();
   tree.views = &parts_.views;
-  tree.own = parts_.views.files({request.limits.memoryBytes, request.limits.cpuMillis});
+  const rootfs::Capacity capacity{request.limits.memoryBytes, request.limits.cpuMillis};
+  tree.own = parts_.views.files(capacity);
+  tree.processors = parts_.views.processors(capacity);
+  tree.initUser = request.confinement == Confinement::app ? kAppUid : 0;
   tree.hostname = request.hostname;
   tree.address = request.address;
   return {};
@@ -161,12 +183,16 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   plan.argv = request.argv;
   plan.environment = request.environment;
   plan.workingDirectory = request.workingDirectory;
+  plan.writes = request.writes;
+  plan.writable = request.writable;
   plan.openFiles = request.limits.openFiles;
   plan.standard = seqpacket::numbers(descriptors);
   plan.init = parts_.init.get();
   plan.report = report->write.get();
   plan.proceed = proceed->read.get();
   plan.groups = seqpacket::numbers(*tasks);
+  const auto sources = openSources(*group);
+  plan.sources = seqpacket::numbers(sources);
 
   auto child = process::cloneProcessFor(firstUid(request.tenant), kNamespaces, group->unified());
   if (!child) return child.error();
@@ -183,8 +209,6 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   if (!netns) return netns.error();
   if (request.address != 0) {
     if (auto done = parts_.network->link(request.tenant, request.address, netns->get()); !done) return done;
-  plan.writes = request.writes;
-  plan.writable = request.writable;
   }
   if (auto done = files::writeAll(proceed->write.get(), {&kLinked, 1}); !done) return done;
   clock.mark(LaunchStage::outer);

@@ -55,23 +55,14 @@ std::vector<std::string> processorLines(std::string_view cpuinfo) {
   return lines;
 }
 
+// As the kernel writes it. cloister-init knows the total from the first line.
 std::string memoryText(std::uint64_t bytes) {
   const std::string all = std::to_string(bytes >> 10U);
   std::string text;
-  const auto line = [&text](std::string_view name, const std::string& kilobytes) {
-    text += std::string(name) + ": " + kilobytes + " kB\n";
-  };
-  for (const auto* name : {"MemTotal", "MemFree", "MemAvailable"}) line(name, all);
-  for (const auto* name :
-       {"Buffers",        "Cached",       "SwapCached",     "Active",      "Inactive",    "Active(anon)",
-        "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "Mlocked",     "SwapTotal",
-        "SwapFree",       "Dirty",        "Writeback",      "AnonPages",   "Mapped",      "Shmem",
-        "KReclaimable",   "Slab",         "SReclaimable",   "SUnreclaim",  "KernelStack", "PageTables"}) {
-    line(name, "0");
+  for (const auto* name : {"MemTotal:       ", "MemFree:        ", "MemAvailable:   "}) {
+    text += name + std::string(all.size() < 8 ? 8 - all.size() : 0, ' ') + all + " kB\n";
   }
-  line("CommitLimit", all);
-  line("Committed_AS", "0");
-  return text + "HugePages_Total: 0\nHugePages_Free: 0\nHugePages_Rsvd: 0\nHugePages_Surp: 0\nHugepagesize: 2048 kB\n";
+  return text;
 }
 
 std::string processorsText(const std::vector<std::string>& lines, std::uint64_t count) {
@@ -147,10 +138,19 @@ Result<KernelViews> KernelViews::open(const std::string& proc) {
   return views;
 }
 
+std::uint64_t KernelViews::processorCount(const Capacity& capacity) const {
+  const std::uint64_t wanted = (capacity.cpuMillis + kMillisACore - 1) / kMillisACore;
+  return capacity.cpuMillis == 0 ? hostProcessors_ : std::min(wanted, hostProcessors_);
+}
+
+std::string KernelViews::processors(const Capacity& capacity) const {
+  const std::uint64_t count = processorCount(capacity);
+  return count == 1 ? "0\n" : "0-" + std::to_string(count - 1) + "\n";
+}
+
 std::vector<OwnFile> KernelViews::files(const Capacity& capacity) const {
   const std::uint64_t memory = capacity.memoryBytes == 0 ? hostMemory_ : std::min(capacity.memoryBytes, hostMemory_);
-  const std::uint64_t wanted = (capacity.cpuMillis + kMillisACore - 1) / kMillisACore;
-  const std::uint64_t processors = capacity.cpuMillis == 0 ? hostProcessors_ : std::min(wanted, hostProcessors_);
+  const std::uint64_t processors = processorCount(capacity);
   return {{"cpuinfo", processorsText(processor_, processors)},
           {"loadavg", "0.00 0.00 0.00 1/1 1\n"},
           {"meminfo", memoryText(memory)},

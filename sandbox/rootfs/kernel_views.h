@@ -1,4 +1,5 @@
 // A container's view of the kernel: the covers over /proc and the files that stand in for what the kernel would tell.
+// cloister-init keeps some of them true afterwards (sandbox/base/live_views.h).
 //
 // Made once by the launcher, from this kernel's own /proc and policy/model/kernel_views.h; the texts once a container.
 // Threads: immutable after open(). Failures: Error{stage "rootfs", operation, path, errno}.
@@ -35,8 +36,12 @@ class KernelViews {
 
   [[nodiscard]] const std::vector<Cover>& covers() const { return covers_; }
   [[nodiscard]] std::vector<OwnFile> files(const Capacity& capacity) const;
+  // "0-3\n", as /sys writes them.
+  [[nodiscard]] std::string processors(const Capacity& capacity) const;
 
  private:
+  [[nodiscard]] std::uint64_t processorCount(const Capacity& capacity) const;
+
   std::vector<Cover> covers_;
   std::vector<std::string> processor_;  // lines of one processor in cpuinfo, without those that count processors
   std::string version_;

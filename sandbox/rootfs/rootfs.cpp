@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "policy/model/budgets.h"
 #include "policy/model/kernel_views.h"
@@ -106,24 +108,40 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
   return attachAt(directory->get(), "mqueue", queues->get());
 }
 
-// What goes over files of /proc: the container's own texts, and an empty file for the rest. Detached mounts of files on
-// the bench, made while that has a name; read-only, so that a write is refused and not swallowed, as it would be by
-// /dev/null.
-struct FileCover {
+// What goes over entries of /proc: the container's own texts, and for the rest an empty file or directory that nobody
+// may open. Detached mounts of what is on the bench, made while that has a name; read-only, so that a write is refused
+// and not swallowed, as it would be by /dev/null.
+struct Cover {
   std::string name;  // below /proc
   UniqueFd mounted;
 };
 
-Result<std::vector<FileCover>> makeFileCovers(const Tree& tree) {
+std::string ownName(std::size_t i) {
+  return "own/" + std::to_string(i);
+}
+
+Status writeOwnFile(Tree& tree, std::size_t i) {
+  const auto& own = tree.own[i];
+  auto file = files::openAt(AT_FDCWD, ownName(i), O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, 0444);
+  if (!file) return file.error();
+  if (auto wrote = files::writeAll(file->get(), own.text); !wrote) return wrote;
+  const auto live = std::find(std::begin(kLiveViewNames), std::end(kLiveViewNames), own.name);
+  if (live == std::end(kLiveViewNames)) return {};
+  // Only a file's owner gets a lease on it.
+  if (::fchown(file->get(), tree.initUser, tree.initUser) != 0) return errnoError(kStage, "chown", own.name);
+  tree.live.at(static_cast<std::size_t>(live - std::begin(kLiveViewNames))) = std::move(*file);
+  return {};
+}
+
+Result<std::vector<Cover>> makeCovers(Tree& tree) {
   if (auto made = makeDirectory(AT_FDCWD, "own"); !made) return made.error();
-  const auto write = [](const std::string& name, const std::string& text) -> Status {
-    auto file = files::openAt(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0444);
-    return file ? files::writeAll(file->get(), text) : Status(file.error());
-  };
-  const auto nameOf = [](std::size_t i) { return "own/" + std::to_string(i); };
-  if (auto wrote = write("own/none", ""); !wrote) return wrote.error();
+  if (::mkdir("own/closed", 0) != 0) return errnoError(kStage, "mkdir", "closed");
+  if (auto none = files::openAt(AT_FDCWD, "own/none", O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0);
+      !none) {
+    return none.error();
+  }
   for (std::size_t i = 0; i < tree.own.size(); ++i) {
-    if (auto wrote = write(nameOf(i), tree.own[i].text); !wrote) return wrote.error();
+    if (auto wrote = writeOwnFile(tree, i); !wrote) return wrote.error();
   }
   // A read-only view of the directory over itself: what is cloned from it is read-only, without a call for each.
   auto view = mounts::clone(AT_FDCWD, "own");
@@ -131,7 +149,7 @@ Result<std::vector<FileCover>> makeFileCovers(const Tree& tree) {
   if (auto done = mounts::restrict(view->get(), mounts::kReadOnly | kQuiet); !done) return done.error();
   if (auto done = mounts::attachBelow(view->get(), AT_FDCWD, "own"); !done) return done.error();
 
-  std::vector<FileCover> covers;
+  std::vector<Cover> covers;
   const auto add = [&covers](const std::string& name, const std::string& from) -> Status {
     auto mounted = mounts::clone(AT_FDCWD, from);
     if (!mounted) return mounted.error();
@@ -139,13 +157,33 @@ Result<std::vector<FileCover>> makeFileCovers(const Tree& tree) {
     return {};
   };
   for (const auto& [name, shape] : tree.views->covers()) {
-    if (shape != KernelViews::Shape::file) continue;
-    if (auto done = add(name, "own/none"); !done) return done.error();
+    auto done = add(name, shape == KernelViews::Shape::file ? "own/none" : "own/closed");
+    if (!done) return done.error();
   }
   for (std::size_t i = 0; i < tree.own.size(); ++i) {
-    if (auto done = add(tree.own[i].name, nameOf(i)); !done) return done.error();
+    if (auto done = add(tree.own[i].name, ownName(i)); !done) return done.error();
   }
   return covers;
+}
+
+// As much of /sys as tells how many processors there are. One text under its three names.
+Result<UniqueFd> makeSys(const std::string& processors) {
+  auto sys = mounts::make("tmpfs", {{"mode", "0555"}, {"size", "8k"}, {"nr_inodes", "8"}}, kQuiet);
+  if (!sys) return sys;
+  for (const char* directory : {"devices", "devices/system", "devices/system/cpu"}) {
+    if (auto made = makeDirectory(sys->get(), directory); !made) return made.error();
+  }
+  auto cpu = files::openAt(sys->get(), "devices/system/cpu", O_RDONLY | O_DIRECTORY);
+  if (!cpu) return cpu.error();
+  auto file = files::openAt(cpu->get(), "possible", O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0444);
+  if (!file) return file.error();
+  if (auto wrote = files::writeAll(file->get(), processors); !wrote) return wrote.error();
+  for (const char* name : {"online", "present"}) {
+    if (::linkat(cpu->get(), "possible", cpu->get(), name, 0) != 0) return errnoError(kStage, "link", name);
+  }
+  file->reset();
+  if (auto done = mounts::restrict(sys->get(), mounts::kReadOnly | kQuiet); !done) return done.error();
+  return sys;
 }
 
 // An entry that the container's kernel view lacks needs no cover.
@@ -155,19 +193,13 @@ Status attachInProc(int mounted, int proc, const std::string& name) {
   return done;
 }
 
-// Settings read-only, directories behind an empty one, files behind their covers.
-Status narrowProc(const Tree& tree, int proc, int empty, const std::vector<FileCover>& covers) {
+// Settings read-only, all else behind its cover.
+Status narrowProc(int proc, const std::vector<Cover>& covers) {
   for (const auto& view : policy::kReadOnlyPaths) {
     auto same = mounts::clone(proc, view.path);
     if (!same) return same.error();
     if (auto done = mounts::restrict(same->get(), mounts::kReadOnly | kQuiet); !done) return done;
     if (auto done = attachInProc(same->get(), proc, view.path); !done) return done;
-  }
-  for (const auto& [name, shape] : tree.views->covers()) {
-    if (shape != KernelViews::Shape::directory) continue;
-    auto cover = mounts::clone(empty, "");
-    if (!cover) return cover.error();
-    if (auto done = attachInProc(cover->get(), proc, name); !done) return done;
   }
   for (const auto& cover : covers) {
     if (auto done = attachInProc(cover.mounted.get(), proc, cover.name); !done) return done;
@@ -209,7 +241,7 @@ Status forbidNamespaces(int proc) {
 Status enter(Tree& tree) {
   if (auto done = stackLayers(tree); !done) return done;
 
-  auto covers = makeFileCovers(tree);
+  auto covers = makeCovers(tree);
   if (!covers) return covers.error();
   // All of these must be made while the host's own /proc and /dev are still in this mount namespace.
   auto proc = mounts::make("proc", {}, kQuiet);
@@ -218,9 +250,8 @@ Status enter(Tree& tree) {
   auto dev = mounts::make("tmpfs", {{"mode", "0755"}, {"size", "64k"}, {"nr_inodes", "64"}},
                           mounts::kNoSuid | mounts::kNoExec);
   if (!dev) return dev.error();
-  auto nothing =
-      mounts::make("tmpfs", {{"mode", "0555"}, {"size", "4k"}, {"nr_inodes", "2"}}, kQuiet | mounts::kReadOnly);
-  if (!nothing) return nothing.error();
+  auto sys = makeSys(tree.processors);
+  if (!sys) return sys.error();
   std::array<UniqueFd, kDevices.size()> nodes;
   for (std::size_t i = 0; i < kDevices.size(); ++i) {
     auto node = mounts::clone(AT_FDCWD, std::string("/dev/") + kDevices.at(i));
@@ -235,12 +266,10 @@ Status enter(Tree& tree) {
 
   if (auto done = attachAt(root->get(), "proc", proc->get()); !done) return done;
   if (auto done = populateDevices(root->get(), dev->get(), nodes); !done) return done;
-  if (auto done = attachAt(root->get(), "sys", nothing->get()); !done) return done;
-  auto empty = target(root->get(), "sys", O_DIRECTORY);
-  if (!empty) return empty.error();
+  if (auto done = attachAt(root->get(), "sys", sys->get()); !done) return done;
   auto inside = files::openAt(root->get(), "proc", O_RDONLY | O_DIRECTORY, files::Resolve::noSymlinks);
   if (!inside) return inside.error();
-  if (auto done = narrowProc(tree, inside->get(), empty->get(), *covers); !done) return done;
+  if (auto done = narrowProc(inside->get(), *covers); !done) return done;
   if (tree.frozen) {
     if (auto done = attachAt(root->get(), "upper", tree.frozen.get()); !done) return done;
   }

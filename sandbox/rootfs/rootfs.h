@@ -4,7 +4,7 @@
 //   /proc        of the own pid namespace; of the host-wide files only what policy/model/kernel_views.h keeps, some
 //   with
 //                the container's own text, settings read-only
-//   /sys         empty, read-only
+//   /sys         devices/system/cpu/{online,possible,present}, read-only, and nothing else
 //   /dev         tmpfs with null zero full random urandom tty, pts (own instance), shm, and the usual links
 //   /etc/{hosts,hostname,resolv.conf}   written for this container
 //   /upper       freeze only: the build's upper, read-only
@@ -15,10 +15,12 @@
 // Preconditions: uid and gid maps written; root of the new user namespace; pid namespace entered.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include "sandbox/base/identity.h"
+#include "sandbox/base/live_views.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/rootfs/kernel_views.h"
@@ -31,7 +33,10 @@ struct Tree {
   UniqueFd frozen;               // detached, freeze only
   std::string stage;             // an empty directory to lay things out on
   const KernelViews* views = nullptr;
-  std::vector<OwnFile> own;  // of /proc
+  std::vector<OwnFile> own;               // of /proc
+  std::string processors;                 // for /sys
+  uid_t initUser = 0;                     // of cloister-init, in the container
+  std::array<UniqueFd, kLiveViews> live;  // set by enter(): files of `own` that cloister-init writes, open for that
   std::string hostname;
   Ipv4 address = 0;
 };

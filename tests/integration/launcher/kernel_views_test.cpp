@@ -58,13 +58,14 @@ TEST_F(KernelViewTest, NoFileOfProcOrSysTellsOfTheHost) {
 
 TEST_F(KernelViewTest, MemoryAndProcessorsAreTheLimits) {
   const std::string command =
-      "busybox head -n 1 /proc/meminfo; busybox grep -c ^processor /proc/cpuinfo; busybox grep -c ^cpu[0-9] /proc/stat;"
-      "cat /proc/loadavg; busybox free | busybox grep Mem: | busybox awk '{print $2}'; busybox uptime";
+      "busybox awk '/MemTotal/ {print $2}' /proc/meminfo; busybox grep -c ^processor /proc/cpuinfo;"
+      "busybox grep -c ^cpu[0-9] /proc/stat; cat /sys/devices/system/cpu/online /sys/devices/system/cpu/possible;"
+      "busybox nproc; cat /proc/loadavg; busybox free | busybox awk '/Mem:/ {print $2}'; busybox uptime";
   for (const auto confinement : {Confinement::app, Confinement::build}) {
     const auto outcome = run(look(confinement == Confinement::app ? "app" : "build", command, confinement));
     std::istringstream lines(outcome.output);
     std::string line;
-    for (const char* expected : {"MemTotal: 65536 kB", "1", "1", "0.00 0.00 0.00 1/1 1", "65536"}) {
+    for (const char* expected : {"65536", "1", "1", "0", "0", "1", "0.00 0.00 0.00 1/1 1", "65536"}) {
       ASSERT_TRUE(std::getline(lines, line)) << outcome.output;
       EXPECT_EQ(line, expected) << outcome.output;
     }
@@ -75,12 +76,101 @@ TEST_F(KernelViewTest, MemoryAndProcessorsAreTheLimits) {
   }
 }
 
+// A program that pins itself to its first processor has one, of two as of one; what the container lacks cannot be had.
+TEST_F(KernelViewTest, PinningCountsInTheContainersOwnNumbers) {
+  const std::string command =
+      "busybox taskset 1 busybox nproc; busybox taskset 8000000 true 2>&1 | busybox grep -c 'Invalid argument';"
+      "busybox nproc";
+  EXPECT_EQ(run(look("pinned", command, Confinement::app)).output, "1\n1\n1\n");
+}
+
+std::vector<double> numbersIn(const std::string& text) {
+  std::vector<double> numbers;
+  std::istringstream words(text);
+  for (double number = 0; words >> number;) numbers.push_back(number);
+  return numbers;
+}
+
+constexpr const char* kClocks =
+    "busybox awk '{print $1}' /proc/uptime; busybox awk '/btime/ {print $2}' /proc/stat; busybox date +%s;";
+
+TEST_F(KernelViewTest, ClocksAgreeWheneverTheyAreRead) {
+  for (const auto confinement : {Confinement::app, Confinement::build}) {
+    const std::string command =
+        std::string(kClocks) + "sleep 1.3;" + kClocks + "busybox awk '{print $22}' /proc/self/stat; true";
+    const auto outcome = run(look(confinement == Confinement::app ? "app" : "build", command, confinement));
+    const auto seen = numbersIn(outcome.output);
+    ASSERT_EQ(seen.size(), 7U) << outcome.output;
+    EXPECT_NEAR(seen[3] - seen[0], 1.35, 0.3) << "uptime goes on: " << outcome.output;
+    for (const std::size_t i : {0U, 3U}) EXPECT_NEAR(seen[i] + seen[i + 1], seen[i + 2], 2) << outcome.output;
+    EXPECT_NEAR(seen[6] / 100, seen[3], 1) << "a process that begins now: " << outcome.output;
+  }
+}
+
+TEST_F(KernelViewTest, MemoryInUseIsTold) {
+  const std::string free =
+      "busybox awk '/MemFree|MemAvailable/ {print $2}' /proc/meminfo; "
+      "busybox free | busybox awk '/Mem:/ {print $4}';";
+  const auto outcome =
+      run(look("used", free + "dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null;" + free, Confinement::app));
+  const auto seen = numbersIn(outcome.output);
+  ASSERT_EQ(seen.size(), 6U) << outcome.output;
+  for (const double kilobytes : seen) EXPECT_LT(kilobytes, 65536) << outcome.output;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(seen[i] - seen[i + 3], 24 << 10U, 4096) << outcome.output;
+}
+
+TEST_F(KernelViewTest, TimeOfProcessorsIsTold) {
+  const auto outcome = run(look("busy",
+                                "i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done;"
+                                "busybox awk '/^cpu / {print $2 + $4; print $5}' /proc/stat; cat /proc/loadavg",
+                                Confinement::app));
+  const auto seen = numbersIn(outcome.output);
+  ASSERT_GE(seen.size(), 2U) << outcome.output;
+  EXPECT_GT(seen[0], 2) << outcome.output;
+}
+
+// One file that is held open does not keep the others, or itself, from telling the present; and when it is closed, init
+// sleeps again, with its leases.
+TEST_F(KernelViewTest, AReaderThatStaysIsServedAndOneThatLeavesCostsNothing) {
+  const auto outcome = run(look("held",
+                                "sleep 2 </proc/uptime & busybox awk '{print $1}' /proc/uptime; sleep 1.5;"
+                                "busybox awk '{print $1}' /proc/uptime; wait; sleep 1.5; grep -c LEASE /proc/locks",
+                                Confinement::app));
+  const auto seen = numbersIn(outcome.output);
+  ASSERT_EQ(seen.size(), 3U) << outcome.output;
+  EXPECT_NEAR(seen[1] - seen[0], 1.5, 1.1) << outcome.output;
+  EXPECT_EQ(seen[2], 4) << outcome.output;
+}
+
+TEST_F(KernelViewTest, AnyPortCanBeListenedOnAndTheDiskIsTheLimit) {
+  const auto outcome = run(look("ports",
+                                "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; busybox df -k / | "
+                                "busybox awk 'NR == 2 {print $2}'",
+                                Confinement::app));
+  EXPECT_EQ(outcome.output, "0\n4096\n");
+}
+
 TEST_F(KernelViewTest, ExecSeesTheSame) {
   auto container = launch(look("host", "sleep 30", Confinement::app));
   ASSERT_TRUE(container) << container.error().message();
-  const auto outcome = exec("host", {"/bin/busybox", "free"});
-  EXPECT_NE(outcome.output.find(" 65536 "), std::string::npos) << outcome.output;
+  const auto outcome = exec("host", {"/bin/sh", "-c",
+                                     "busybox nproc; busybox awk '{print $1}' /proc/uptime;"
+                                     "busybox free | busybox awk '/Mem:/ {print $2}'; sleep 0.2"});
+  const auto seen = numbersIn(outcome.output);
+  ASSERT_EQ(seen.size(), 3U) << outcome.output;
+  EXPECT_EQ(seen[0], 1);
+  EXPECT_GT(seen[1], 0);
+  EXPECT_EQ(seen[2], 65536);
   EXPECT_TRUE(client_->remove("host"));
+}
+
+// Not even opened by an ordinary user, so that nothing takes emptiness for an answer.
+TEST_F(KernelViewTest, CoversAreClosed) {
+  const auto outcome = run(look(
+      "covers", "cd /proc; cat cmdline vmstat 2>&1; ls bus 2>&1; busybox stat -c %a cmdline bus", Confinement::app));
+  EXPECT_EQ(outcome.output,
+            "cat: can't open 'cmdline': Permission denied\ncat: can't open 'vmstat': Permission denied\n"
+            "ls: can't open 'bus': Permission denied\n0\n0\n");
 }
 
 // An allow-list: what is at the top of /proc and not known to be harmless reads as nothing, or has nothing in it.
