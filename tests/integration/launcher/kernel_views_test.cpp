@@ -7,6 +7,7 @@
 
 #include "sandbox/base/process.h"
 #include "tests/integration/launcher/harness.h"
+#include "tests/integration/patience.h"
 
 namespace cloister::test {
 namespace {
@@ -101,9 +102,10 @@ TEST_F(KernelViewTest, ClocksAgreeWheneverTheyAreRead) {
     const auto outcome = run(look(confinement == Confinement::app ? "app" : "build", command, confinement));
     const auto seen = numbersIn(outcome.output);
     ASSERT_EQ(seen.size(), 7U) << outcome.output;
-    EXPECT_NEAR(seen[3] - seen[0], 1.35, 0.3) << "uptime goes on: " << outcome.output;
-    for (const std::size_t i : {0U, 3U}) EXPECT_NEAR(seen[i] + seen[i + 1], seen[i + 2], 2) << outcome.output;
-    EXPECT_NEAR(seen[6] / 100, seen[3], 1) << "a process that begins now: " << outcome.output;
+    EXPECT_GT(seen[3] - seen[0], 1.25) << "uptime goes on: " << outcome.output;
+    EXPECT_LT(seen[3] - seen[0], seen[5] - seen[2] + patient(1)) << outcome.output;
+    for (const std::size_t i : {0U, 3U}) EXPECT_NEAR(seen[i] + seen[i + 1], seen[i + 2], patient(2)) << outcome.output;
+    EXPECT_NEAR(seen[6] / 100, seen[3], patient(1)) << "a process that begins now: " << outcome.output;
   }
 }
 
@@ -138,7 +140,8 @@ TEST_F(KernelViewTest, AReaderThatStaysIsServedAndOneThatLeavesCostsNothing) {
                                 Confinement::app));
   const auto seen = numbersIn(outcome.output);
   ASSERT_EQ(seen.size(), 3U) << outcome.output;
-  EXPECT_NEAR(seen[1] - seen[0], 1.5, 1.1) << outcome.output;
+  EXPECT_GT(seen[1] - seen[0], 0.4) << outcome.output;  // written anew each second
+  EXPECT_LT(seen[1] - seen[0], patient(3)) << outcome.output;
   EXPECT_EQ(seen[2], 4) << outcome.output;
 }
 
