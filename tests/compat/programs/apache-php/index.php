@@ -1,0 +1,1 @@
+<?php echo "apache says ", PHP_SAPI, "\n";

@@ -1,0 +1,3 @@
+use Mojolicious::Lite -signatures;
+get '/' => sub ($c) { $c->render(text => "mojolicious says hello\n") };
+app->start;

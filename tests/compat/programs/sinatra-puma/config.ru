@@ -1,0 +1,3 @@
+require 'sinatra'
+get('/') { "sinatra says hello\n" }
+run Sinatra::Application

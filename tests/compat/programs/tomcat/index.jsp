@@ -1,0 +1,1 @@
+tomcat says <%= 6 * 7 %>
