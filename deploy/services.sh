@@ -41,8 +41,9 @@ unit_capabilities() { # SERVICE KEY
 }
 
 run_script() { # SERVICE
-  local user environment capabilities ambient
+  local user environment capabilities ambient queues
   user=$(unit_value "$1" User)
+  queues=$(unit_value "$1" LimitMSGQUEUE)
   environment=$(unit_value "$1" EnvironmentFile)
   capabilities=$(unit_capabilities "$1" CapabilityBoundingSet)
   ambient=$(unit_capabilities "$1" AmbientCapabilities)
@@ -52,6 +53,7 @@ run_script() { # SERVICE
   echo "umask $(unit_value "$1" UMask || echo 0022)"
   # A container may have been given less, and no right to more.
   echo "ulimit -n $(unit_value "$1" LimitNOFILE) 2>/dev/null || ulimit -n \"\$(ulimit -H -n)\""
+  [ -z "$queues" ] || echo "prlimit --pid \$\$ --msgqueue=$queues 2>/dev/null || :"
   printf 'exec chpst -P setpriv --no-new-privs --inh-caps=-all%s --bounding-set=-all%s %s %s -- \\\n  %s\n' \
     "$ambient" "$capabilities" "${ambient:+--ambient-caps=${ambient#,}}" "${user:+--reuid=$user --regid=$user --init-groups}" "$(unit_value "$1" ExecStart)"
 }
