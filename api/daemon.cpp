@@ -130,7 +130,7 @@ struct Daemon::Parts {
         sessions([this] { store.transact([this] { store.bumpRevision(); }); }),
         buildLogs(config.buildLogs(), config.maxBuildLogBytes),
         services{config,      store,    blobs,     deployments, nodeWork, *ledger, *billing, signingKey,
-                 *exposition, sessions, buildLogs, bases,       uploads,  streams, stopping},
+                 *exposition, sessions, buildLogs, bases,       uploads,  streams, rights,   stopping},
         clients(clientRouter(services)),
         nodes(nodeRouter(services)),
         edge({config.edgeSocketPath(), madeDirectory(config.edgeMapsPath())}),
@@ -144,6 +144,7 @@ struct Daemon::Parts {
     loop = std::make_unique<reconcile::Loop>(store, reconciler);
     spendingLoop =
         std::make_unique<reconcile::Periodic>("billing", kSpendingEvery, [this] { spending.step(store::now()); });
+    streamRights = std::make_unique<reconcile::Periodic>("streams", StreamRights::kEvery, [this] { rights.sweep(); });
     maintenance = std::make_unique<reconcile::Periodic>("maintenance", kMaintenanceEvery, [this] { sweep(services); });
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.runDirectory());
@@ -185,6 +186,7 @@ struct Daemon::Parts {
   BuildLogs buildLogs;
   Slots uploads{kUploadsPerTenant};
   Slots streams{kStreamsPerTenant};
+  StreamRights rights{store};
   Services services;
   Router clients;
   Router nodes;
@@ -196,6 +198,7 @@ struct Daemon::Parts {
   std::unique_ptr<reconcile::Loop> loop;
   std::unique_ptr<reconcile::Periodic> spendingLoop;
   std::unique_ptr<reconcile::Periodic> maintenance;
+  std::unique_ptr<reconcile::Periodic> streamRights;
   std::unique_ptr<Server> nodeServer;
   std::unique_ptr<Server> clientServer;
 };

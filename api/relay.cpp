@@ -5,7 +5,11 @@
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/WebSocket.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -18,7 +22,14 @@ using Poco::Net::WebSocket;
 using Clock = std::chrono::steady_clock;
 
 const Poco::Timespan kTick(0, 250'000);
-const Poco::Timespan kSendTimeout(30, 0);
+// The two ends grant each other what they send, so that nothing waits for long; a client that does not is waited for.
+const Poco::Timespan kSendTimeout(300, 0);
+const Poco::Timespan kReceiveTimeout(30, 0);  // for the rest of a frame
+// A host that is gone is noticed within a minute, a client that was only stopped keeps its session.
+constexpr int kProbeAfterSeconds = 20;
+constexpr int kProbeEverySeconds = 10;
+constexpr int kProbes = 4;
+constexpr std::string_view kNodeGone = "the node that ran the command is gone, and the command with it";
 constexpr auto kLinger = std::chrono::seconds(2);
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 
@@ -76,23 +87,51 @@ bool pass(End& to, const Frame& frame) {
   }
 }
 
+// How the command ended, or why there was none: nothing comes after it. Of a node's control messages only these have
+// such a word.
+bool isLast(const Frame& frame) {
+  if (frame.payload.size() < 1 || frame.payload[0] != static_cast<char>(model::Channel::control)) return false;
+  const std::string_view text(frame.payload.begin(), frame.payload.size());
+  return text.find("\"exit\"") != std::string_view::npos || text.find("\"error\"") != std::string_view::npos;
+}
+
+// What both directions of a relay share.
+struct Course {
+  const std::function<std::string()>& over;
+  std::atomic<bool> done{false};
+  std::atomic<bool> saidLast{false};  // the node's last word is on its way to the client
+};
+
 // Until `from` is done or the session is; true when it was `from`.
-bool carry(End& from, End& to, std::atomic<bool>& done, const std::atomic<bool>& stopping, WhenDeaf whenDeaf) {
+bool carry(End& from, End& to, Course& course, WhenDeaf whenDeaf) {
   try {
     Frame frame;
-    while (!done && !stopping) {
+    while (!course.done && course.over().empty()) {
       if (!readable(from.socket, kTick)) continue;
       bool idle = false;
-      if (!receive(from, frame, idle)) return done = true;
-      if (idle || pass(to, frame)) continue;
+      if (!receive(from, frame, idle)) return course.done = true;
+      if (idle) continue;
+      if (whenDeaf == WhenDeaf::endSession && isLast(frame)) course.saidLast = true;
+      if (pass(to, frame)) continue;
       if (whenDeaf == WhenDeaf::endDirection) return false;
       break;
     }
   } catch (const Poco::Exception&) {
-    return done = true;  // the connection broke, which ends the session like an orderly close does
+    return course.done = true;  // the connection broke, which ends the session like an orderly close does
   }
-  done = true;
+  course.done = true;
   return false;
+}
+
+// `why` needs no escapes.
+void tell(End& end, std::string_view why) {
+  const std::string message =
+      std::string(1, static_cast<char>(model::Channel::control)) + "{\"error\":\"" + std::string(why) + "\"}";
+  try {
+    end.send(message.data(), static_cast<int>(message.size()), WebSocket::FRAME_BINARY);
+  } catch (const Poco::Exception&) {
+    // Gone already.
+  }
 }
 
 void closeQuietly(End& end) {
@@ -123,23 +162,40 @@ void linger(End& end) {
 void prepare(WebSocket& socket) {
   socket.setMaxPayloadSize(kMaxFrameBytes);
   socket.setSendTimeout(kSendTimeout);
-  socket.setReceiveTimeout(kSendTimeout);
+  socket.setReceiveTimeout(kReceiveTimeout);
+}
+
+void watchHost(WebSocket& client) {
+  client.setKeepAlive(true);
+  client.setOption(IPPROTO_TCP, TCP_KEEPIDLE, kProbeAfterSeconds);
+  client.setOption(IPPROTO_TCP, TCP_KEEPINTVL, kProbeEverySeconds);
+  client.setOption(IPPROTO_TCP, TCP_KEEPCNT, kProbes);
 }
 
 }  // namespace
 
-void relay(WebSocket& client, WebSocket& node, const std::atomic<bool>& stopping) {
+void relay(WebSocket& client, WebSocket& node, const std::function<std::string()>& over) {
   prepare(client);
   prepare(node);
+  watchHost(client);
   End clientEnd{client, {}};
   End nodeEnd{node, {}};
-  std::atomic<bool> done{false};
-  std::thread down([&] { (void)carry(nodeEnd, clientEnd, done, stopping, WhenDeaf::endSession); });
-  const bool clientLeft = carry(clientEnd, nodeEnd, done, stopping, WhenDeaf::endDirection);
+  Course course{over};
+  std::atomic<bool> nodeLeft{false};
+  std::thread down([&] { nodeLeft = carry(nodeEnd, clientEnd, course, WhenDeaf::endSession); });
+  const bool clientLeft = carry(clientEnd, nodeEnd, course, WhenDeaf::endDirection);
   down.join();
+  const auto why = over();
+  if (!clientLeft && !course.saidLast) {
+    if (!why.empty()) {
+      tell(clientEnd, why);
+    } else if (nodeLeft) {
+      tell(clientEnd, kNodeGone);
+    }
+  }
   closeQuietly(nodeEnd);
   closeQuietly(clientEnd);
-  if (!clientLeft && !stopping) linger(clientEnd);
+  if (!clientLeft && why.empty()) linger(clientEnd);
 }
 
 bool peerGone(Poco::Net::StreamSocket& socket) {
@@ -151,10 +207,10 @@ bool peerGone(Poco::Net::StreamSocket& socket) {
 }
 
 void collect(std::vector<std::unique_ptr<WebSocket>>& nodes, Poco::Net::StreamSocket& client,
-             const std::atomic<bool>& stopping, const std::function<bool(const std::string&)>& sink) {
+             const std::function<bool()>& over, const std::function<bool(const std::string&)>& sink) {
   for (auto& node : nodes) prepare(*node);
   auto lastSent = Clock::now();
-  while (!nodes.empty() && !stopping && !peerGone(client)) {
+  while (!nodes.empty() && !over() && !peerGone(client)) {
     const Poco::Timespan share(0, std::max<long>(1'000, 250'000 / static_cast<long>(nodes.size())));
     for (auto node = nodes.begin(); node != nodes.end();) {
       bool open = true;

@@ -10,6 +10,7 @@
 #include "api/config.h"
 #include "api/limits.h"
 #include "api/sessions.h"
+#include "api/stream_rights.h"
 #include "controlplane/builds/blobs.h"
 #include "controlplane/reconcile/deployments.h"
 #include "controlplane/reconcile/node_work.h"
@@ -36,6 +37,7 @@ struct Services {
   BaseImages& bases;
   Slots& uploads;  // by tenant
   Slots& streams;  // by tenant: whatever holds a connection
+  StreamRights& rights;
   const std::atomic<bool>& stopping;
 };
 

@@ -157,9 +157,10 @@ int session(Context& context, const SessionOptions& options, const std::string& 
   }
   if (command.empty()) throw UsageError(fmt::format("{}: no command; write {} APP -- COMMAND", verb, verb));
 
+  checkCommand(command);
+
   const bool interactive = !options.noTerminal && terminal::isTerminal(0) && terminal::isTerminal(1);
   Query query = scoped(context);
-  for (const std::string& word : command) query.emplace_back("argv", word);
   if (!options.instance.empty()) query.emplace_back("instance", options.instance);
   if (interactive) {
     const terminal::WindowSize size = terminal::windowSize(0);
@@ -168,7 +169,7 @@ int session(Context& context, const SessionOptions& options, const std::string& 
     query.emplace_back("columns", std::to_string(size.columns));
   }
   Connection connection = context.api().connect({.path = appPath(app, "/" + verb), .query = query});
-  return runSession(connection, interactive ? terminal::Mode::raw : terminal::Mode::asIs);
+  return runSession(connection, command, interactive ? terminal::Mode::raw : terminal::Mode::asIs);
 }
 
 void addSession(CLI::App& root, Context& context, const std::string& name, const std::string& description,

@@ -1,10 +1,13 @@
 // One exec or run session: the caller's standard streams joined to a process over a WebSocket.
 //
-// Frames are binary, their first byte a channel (controlplane/model/node_protocol.h): 0 stdin, 1 stdout, 2 stderr, 3
-// control, JSON. The session ends with {"exit": N}, which is its result, or {"error": text}.
-// Threads: one. Failures: std::runtime_error when the connection ends without an exit code or the node reports an
-// error.
+// controlplane/model/session_protocol.h says what is sent. Input is read no faster than the command reads it, output
+// taken no faster than the caller's own streams take it; neither is ever lost or held beyond a window.
+// Threads: one. Failures: std::invalid_argument for arguments beyond the limits, before anything is sent;
+// std::runtime_error when the connection ends without an exit code or the node reports an error.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "api/cli/http.h"
 #include "sandbox/base/caller_terminal.h"
@@ -17,7 +20,11 @@ struct SessionStreams {
   int error = 2;
 };
 
+// Throws std::invalid_argument that names the limit when the arguments are more than a command may have.
+void checkCommand(const std::vector<std::string>& command);
+
 // Returns the exit code of the remote process.
-[[nodiscard]] int runSession(Connection& connection, terminal::Mode mode, SessionStreams streams = {});
+[[nodiscard]] int runSession(Connection& connection, const std::vector<std::string>& command, terminal::Mode mode,
+                             SessionStreams streams = {});
 
 }  // namespace cloister::cli

@@ -110,10 +110,11 @@ Answer log(const Services& services, Request& request) {
   const auto build = buildOf(services, request);
   const bool follow = request.flag("follow");
   const auto held = services.streams.take(request.tenant->id);
+  const auto rights = services.rights.hold(request, build.appId, StreamRights::Use::reading);
   Stream stream(request, "text/plain; charset=utf-8");
   std::uint64_t offset = 0;
   std::chrono::steady_clock::time_point finished{};
-  while (!services.stopping && stream.open()) {
+  while (!services.stopping && rights->why().empty() && stream.open()) {
     const auto chunk = services.buildLogs.read(build.id, offset);
     offset += chunk.size();
     if (!chunk.empty()) {

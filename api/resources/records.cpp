@@ -13,6 +13,7 @@ namespace cloister::api {
 namespace {
 
 constexpr auto kHeartbeat = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kFollowPause(500);  // at most: a change of the store ends it
 constexpr std::size_t kEventsAtOnce = 500;
 
 Json show(const metering::UsageSum& sum, const std::string& app, metering::UsageQuery::Group group) {
@@ -79,10 +80,11 @@ Answer followEvents(const Services& services, Request& request) {
     last = id;
   }
   const auto held = services.streams.take(tenantOf(request));
+  const auto rights = services.rights.hold(request, {}, StreamRights::Use::reading);
   TenantNames names(services.store);
   Stream stream(request, "text/event-stream");
   auto lastSent = std::chrono::steady_clock::now();
-  while (!services.stopping && stream.open()) {
+  while (!services.stopping && rights->why().empty() && stream.open()) {
     const auto changes = services.store.changes();
     const auto events = services.store.events().since(last, tenantOf(request), "", kEventsAtOnce);
     const auto now = std::chrono::steady_clock::now();
@@ -95,7 +97,7 @@ Answer followEvents(const Services& services, Request& request) {
       stream.flush();
       lastSent = now;
     }
-    if (events.empty()) (void)services.store.waitChange(changes, std::chrono::seconds(1));
+    if (events.empty()) (void)services.store.waitChange(changes, kFollowPause);
   }
   return stream.finish();
 }

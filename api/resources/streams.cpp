@@ -17,9 +17,9 @@ namespace {
 
 using Poco::Net::WebSocket;
 
-constexpr std::size_t kMaxArguments = 256;
 constexpr std::int64_t kMaxTerminal = 1000;
 constexpr std::int64_t kMaxLines = 1'000'000;
+constexpr const char* kRestarted = "the server is being restarted, and the command was ended with it";
 
 Problem nodeUnavailable() {
   Problem problem(503, "node_unavailable", "the node did not answer in time");
@@ -36,7 +36,7 @@ bool down(const Services& services, const std::string& nodeId) {
   return !node || node->state == model::NodeState::down;
 }
 
-// What exec and run have in common: the command, the terminal and the wish for a WebSocket.
+// What exec and run have in common: the terminal and the wish for a WebSocket. The command comes over that.
 model::Session commandSession(const Request& request, model::SessionKind kind) {
   if (Poco::icompare(request.header("Upgrade"), std::string("websocket")) != 0) {
     throw Problem(400, "websocket_required", "this is a WebSocket endpoint", "Upgrade");
@@ -45,11 +45,13 @@ model::Session commandSession(const Request& request, model::SessionKind kind) {
   session.id = store::newId("ss");
   session.kind = kind;
   session.tenantId = request.tenant->id;
-  session.argv = request.queries("argv");
-  if (session.argv.empty() || session.argv.front().empty()) {
-    throw Problem(400, "missing_field", "argv is required", "argv");
+  if (request.query("argv")) {
+    throw Problem(
+        400, "argv_in_address",
+        "the command goes over the WebSocket, not into the address; a `cloister` that is older than this server "
+        "must be updated",
+        "argv");
   }
-  if (session.argv.size() > kMaxArguments) throw invalidField("argv", "has too many parts");
   session.terminal = request.flag("tty");
   session.rows = static_cast<std::uint16_t>(request.integer("rows", 1, kMaxTerminal).value_or(24));
   session.columns = static_cast<std::uint16_t>(request.integer("columns", 1, kMaxTerminal).value_or(80));
@@ -74,15 +76,17 @@ model::Instance chooseInstance(const Services& services, const Request& request,
 }
 
 // From the announcement to the end of the relay.
-Answer converse(const Services& services, Request& request, const model::Session& session, const std::string& nodeId) {
+Answer converse(const Services& services, Request& request, const model::Session& session, const std::string& nodeId,
+                const std::string& appId) {
   if (down(services, nodeId)) throw nodeUnavailable();
   const auto waiting = services.sessions.open(session, nodeId);
   const auto node = waiting->await(joinDeadline(services));
   if (!node) throw nodeUnavailable();
   audit(services.store, request, 101);
+  const auto rights = services.rights.hold(request, appId, StreamRights::Use::running);
   try {
     WebSocket client(request.raw, request.rawResponse);
-    relay(client, *node, services.stopping);
+    relay(client, *node, [&] { return services.stopping ? std::string(kRestarted) : rights->why(); });
   } catch (const Poco::Net::WebSocketException& error) {
     if (request.rawResponse.sent()) throw;
     throw Problem(400, "websocket_required", error.displayText(), "Upgrade");
@@ -95,10 +99,11 @@ Answer converse(const Services& services, Request& request, const model::Session
 
 Answer exec(const Services& services, Request& request) {
   auto session = commandSession(request, model::SessionKind::exec);
-  const auto instance = chooseInstance(services, request, appOf(services, request));
+  const auto app = appOf(services, request);
+  const auto instance = chooseInstance(services, request, app);
   session.instanceId = instance.id;
   const auto held = services.streams.take(request.tenant->id);
-  return converse(services, request, session, instance.nodeId);
+  return converse(services, request, session, instance.nodeId, app.id);
 }
 
 // A one-off instance holds quota and an address for as long as its session lasts.
@@ -129,7 +134,8 @@ Answer run(const Services& services, Request& request) {
   const auto held = services.streams.take(request.tenant->id);
   const OneOff one(services, app.id);
   session.runInstance = one.instance();
-  return converse(services, request, session, services.store.instances().get(one.instance().id).instance.nodeId);
+  return converse(services, request, session, services.store.instances().get(one.instance().id).instance.nodeId,
+                  app.id);
 }
 
 // One session with every node that answers, for any of them may have the lines of an instance that is gone.
@@ -175,10 +181,12 @@ Answer logs(const Services& services, Request& request) {
   session.lines = request.integer("lines", 0, kMaxLines).value_or(-1);
   const bool events = request.accepts("text/event-stream");
   const auto held = services.streams.take(request.tenant->id);
+  const auto rights = services.rights.hold(request, app.id, StreamRights::Use::reading);
   auto nodes = joinAll(services, session);
   Stream stream(request, events ? "text/event-stream" : "application/x-ndjson");
   std::size_t unflushed = 0;
-  collect(nodes, socketOf(request), services.stopping, [&](const std::string& frame) {
+  const auto over = [&] { return services.stopping || !rights->why().empty(); };
+  collect(nodes, socketOf(request), over, [&](const std::string& frame) {
     if (frame.empty()) {
       if (events) stream.write(": alive\n\n");
     } else {

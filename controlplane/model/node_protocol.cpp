@@ -187,7 +187,6 @@ Object encode(const Session& session) {
   out->set("kind", std::string(name(session.kind)));
   out->set("tenantId", session.tenantId);
   out->set("instanceId", session.instanceId);
-  out->set("argv", json::array(session.argv));
   out->set("terminal", session.terminal);
   out->set("rows", session.rows);
   out->set("columns", session.columns);
@@ -206,7 +205,6 @@ Session decodeSession(const Fields& in) {
   in.read("kind", session.kind, sessionKind);
   in.required("tenantId", session.tenantId);
   in.read("instanceId", session.instanceId);
-  in.read("argv", session.argv);
   in.read("terminal", session.terminal);
   in.read("rows", session.rows);
   in.read("columns", session.columns);

@@ -11,9 +11,7 @@
 //   POST /node/v1/builds/ID/log                a chunk of build output (text/plain); 204
 // Every request carries "Authorization: Bearer <node token>".
 //
-// Session frames are binary WebSocket messages, first byte a channel: 0 stdin, 1 stdout, 2 stderr, 3 control (JSON:
-// {"resize": {"rows": R, "columns": C}}, {"stdinClosed": true}, {"exit": N}, {"error": "text"}). In a logs session
-// channel 1 carries one JSON LogLine a message.
+// What goes over a session's WebSocket, the command included, stands in session_protocol.h.
 //
 // Encoders write UTF-8 whatever their strings hold: other bytes, and NUL, become U+FFFD. An item of a list that does
 // not decode is left out and named in `refused`; the rest of the document holds. Threads and failures: values; decoders
@@ -95,9 +93,8 @@ struct Session {
   std::string id;
   SessionKind kind = SessionKind::exec;
   std::string tenantId;
-  std::string instanceId;         // exec
-  std::vector<std::string> argv;  // exec, run
-  bool terminal = false;          // exec, run
+  std::string instanceId;  // exec
+  bool terminal = false;   // exec, run
   std::uint16_t rows = 24;
   std::uint16_t columns = 80;
   std::string appId;            // logs

@@ -74,6 +74,7 @@ Status Agent::start() {
   sessions_ = std::make_unique<Sessions>(Sessions::Places{config_.sessions(), config_.instances()}, *runtime_, server_,
                                          [this](const std::string& id) { return target(id); });
   if (auto done = adoptAll(); !done) return done;
+  sessions_->endLeft();
   meter_->setGroupCpu([this] { return runtime_->tenants().groupCpu(); });
   meter_->start();
   reporter_->start();

@@ -229,6 +229,7 @@ Failure BuildJob::runScript() {
   // Both ends of one pipe share no flags: ours does not block, the build's does.
   auto output = streams::makePipe(streams::Blocking::yes);
   if (!output) return internal(output.error());
+  if (auto done = streams::openToAll(*output); !done) return internal(done.error());
 
   launcher::LaunchRequest launch = request(launcher::Confinement::build);
   launch.argv = {"/bin/sh", "-euc", *script};

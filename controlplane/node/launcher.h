@@ -17,6 +17,7 @@ class Launcher {
                                                           const sandbox::Standard& standard) = 0;
   [[nodiscard]] virtual Result<sandbox::ExecHandle> exec(const launcher::ExecRequest& request,
                                                          const sandbox::Standard& standard) = 0;
+  [[nodiscard]] virtual Status endExec(const launcher::EndExecRequest& request) = 0;
   [[nodiscard]] virtual Status signal(const launcher::SignalRequest& request) = 0;
   [[nodiscard]] virtual Status remove(const std::string& container) = 0;
   // The directory of the tenant's own group in the unified hierarchy comes back.
@@ -41,6 +42,7 @@ class SocketLauncher final : public Launcher {
   Result<sandbox::ExecHandle> exec(const launcher::ExecRequest& request, const sandbox::Standard& standard) override {
     return client_.exec(request, standard);
   }
+  Status endExec(const launcher::EndExecRequest& request) override { return client_.endExec(request); }
   Status signal(const launcher::SignalRequest& request) override { return client_.signal(request); }
   Status remove(const std::string& container) override { return client_.remove(container); }
   Result<UniqueFd> putTenant(const launcher::TenantPutRequest& request) override {

@@ -21,6 +21,8 @@ using Poco::Net::WebSocket;
 
 constexpr std::chrono::seconds kLinger{2};
 const Poco::Timespan kLingerTick(1, 0);
+const Poco::Timespan kReceivePatience(30, 0);  // for the rest of a frame that has begun
+const Poco::Timespan kSendPatience(300, 0);    // with a client that grants nothing and does not read
 
 std::string stringify(const Poco::JSON::Object& object) {
   std::ostringstream out;
@@ -31,7 +33,12 @@ std::string stringify(const Poco::JSON::Object& object) {
 Frame parseControl(const std::string& text) {
   Frame frame;
   const auto object = Poco::JSON::Parser().parse(text).extract<Poco::JSON::Object::Ptr>();
-  if (object->has("resize")) {
+  if (object->optValue("start", false)) {
+    frame.kind = Frame::Kind::start;
+  } else if (object->has("more")) {
+    frame.bytes = object->getValue<Poco::UInt64>("more");
+    frame.kind = Frame::Kind::more;
+  } else if (object->has("resize")) {
     const auto size = object->getObject("resize");
     if (size.isNull()) return frame;
     frame.kind = Frame::Kind::resize;
@@ -49,8 +56,8 @@ Frame parseFrame(std::string_view message) {
   if (message.empty()) return frame;
   const auto channel = static_cast<Channel>(message[0]);
   message.remove_prefix(1);
-  if (channel == Channel::input) {
-    frame.kind = Frame::Kind::input;
+  if (channel == Channel::input || channel == Channel::argument) {
+    frame.kind = channel == Channel::input ? Frame::Kind::input : Frame::Kind::argument;
     frame.data = message;
   } else if (channel == Channel::control) {
     try {
@@ -74,9 +81,24 @@ std::string errorMessage(const std::string& text) {
   return stringify(object);
 }
 
+std::string refusalMessage(int code, const std::string& text) {
+  Poco::JSON::Object object;
+  object.set("exit", code);
+  object.set("error", text);
+  return stringify(object);
+}
+
+std::string moreMessage(std::uint64_t bytes) {
+  return "{\"more\":" + std::to_string(bytes) + "}";
+}
+
+std::string inputClosedMessage() {
+  return R"({"stdinClosed":true})";
+}
+
 SessionChannel::SessionChannel(std::unique_ptr<WebSocket> socket) : socket_(std::move(socket)) {
-  socket_->setReceiveTimeout(Poco::Timespan(30, 0));
-  socket_->setSendTimeout(Poco::Timespan(30, 0));
+  socket_->setReceiveTimeout(kReceivePatience);
+  socket_->setSendTimeout(kSendPatience);
 }
 
 SessionChannel::~SessionChannel() = default;

@@ -1,4 +1,4 @@
-// SessionChannel: the node's end of a session's WebSocket as frames (controlplane/model/node_protocol.h).
+// SessionChannel: the node's end of a session's WebSocket as frames (controlplane/model/session_protocol.h).
 //
 // Threads: not shared. Failures: a connection that broke ends the session: received frames become `closed`, sending
 // returns false from then on.
@@ -10,13 +10,15 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/model/session_protocol.h"
+
 namespace Poco::Net {
 class WebSocket;
 }
 
 namespace cloister::node {
 
-enum class Channel : std::uint8_t { input = 0, output = 1, errors = 2, control = 3 };
+using model::Channel;
 
 // What the other side asked for.
 struct Resize {
@@ -24,15 +26,20 @@ struct Resize {
   std::uint16_t columns = 0;
 };
 struct Frame {
-  enum class Kind { none, input, resize, inputClosed, closed };
-  Kind kind = Kind::none;  // none: a frame that means nothing to us
-  std::string data;
+  enum class Kind { none, argument, start, input, more, resize, inputClosed, closed };
+  Kind kind = Kind::none;   // none: a frame that means nothing to us
+  std::string data;         // argument, input
+  std::uint64_t bytes = 0;  // more
   Resize size;
 };
 // A message without its WebSocket frame.
 [[nodiscard]] Frame parseFrame(std::string_view message);
 [[nodiscard]] std::string exitMessage(int code);
 [[nodiscard]] std::string errorMessage(const std::string& text);
+// Why the command was not started, and the exit code that a shell would give for it.
+[[nodiscard]] std::string refusalMessage(int code, const std::string& text);
+[[nodiscard]] std::string moreMessage(std::uint64_t bytes);
+[[nodiscard]] std::string inputClosedMessage();
 
 class SessionChannel {
  public:

@@ -4,23 +4,29 @@
 #include <Poco/Net/WebSocket.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "controlplane/node/exception_text.h"
 #include "controlplane/node/instance_directory.h"
 #include "controlplane/node/log_session.h"
+#include "controlplane/node/log_store.h"
 #include "controlplane/node/process_session.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/streams.h"
 
 namespace cloister::node {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> argvOf(const model::Session& session) {
-  return session.argv.empty() ? std::vector<std::string>{"/bin/sh"} : session.argv;
-}
+constexpr const char* kPlaceExtension = ".in";  // of the file that names an exec's container
+constexpr std::chrono::seconds kHangUpGrace{2};
+constexpr std::string_view kInitStage = "init";  // of cloister-init's own reports
 
 std::vector<std::string> sessionEnvironment(const model::DesiredInstance& instance, bool terminal) {
   auto environment = appEnvironment(instance);
@@ -28,21 +34,63 @@ std::vector<std::string> sessionEnvironment(const model::DesiredInstance& instan
   return environment;
 }
 
+std::string whyNotStarted(const Error& error) {
+  const std::string program = printable(error.path);
+  switch (error.code) {
+    case ENOENT:
+      return program + ": no such program in the container";
+    case EACCES:
+      return program + ": not executable: it is a directory, or has no execute permission";
+    case ENOEXEC:
+      return program +
+             ": not executable: neither a program of this machine nor a script that names its interpreter (#!)";
+    case E2BIG:
+      return "the arguments and the app's environment together are longer than the kernel takes (2 MiB)";
+    default:
+      return program + ": not executable: " + std::generic_category().message(error.code);
+  }
+}
+
 Tty ttyOf(const model::Session& session) {
   return session.terminal ? Tty::yes : Tty::no;
+}
+
+launcher::TerminalSize terminalOf(const model::Session& session, const SessionCommand& command) {
+  if (!session.terminal) return {};
+  const Resize size = command.size.value_or(Resize{session.rows, session.columns});
+  return {std::max<std::uint16_t>(size.rows, 1), size.columns};
 }
 
 void fail(SessionChannel& channel, const std::string& why) {
   channel.send(Channel::control, errorMessage(why));
 }
 
+// A program that is not there or cannot be executed is the caller's matter, as in a shell; all else is ours.
+void failStart(SessionChannel& channel, const Error& error) {
+  const bool program = error.stage == kInitStage && error.operation == "execve";
+  // cloister-init itself is executed with the same arguments.
+  if (!program && error.code != E2BIG) return fail(channel, error.message());
+  channel.send(Channel::control, refusalMessage(error.code == ENOENT ? model::kNotFoundExit : model::kNotExecutableExit,
+                                                whyNotStarted(error)));
+}
+
 }  // namespace
 
 Sessions::Sessions(Places places, Runtime& runtime, const Server& server, FindTarget find)
     : places_(std::move(places)), runtime_(runtime), server_(server), find_(std::move(find)) {
-  std::error_code code;
-  fs::remove_all(places_.sessions, code);  // no session outlives the node process
   if (auto made = files::makeDirectories(places_.sessions, 0700); !made) spdlog::error("{}", made.error().message());
+}
+
+void Sessions::endLeft() {
+  std::error_code code;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(places_.sessions, code)) left.push_back(entry.path());
+  for (const auto& path : left) {
+    if (path.extension() == kPlaceExtension) {
+      if (const auto container = files::read(path.string(), 256)) endExec(*container, path.stem().string());
+    }
+    fs::remove(path, code);
+  }
 }
 
 Sessions::~Sessions() {
@@ -57,6 +105,15 @@ Sessions::~Sessions() {
 
 std::string Sessions::statusFile(const std::string& session) const {
   return places_.sessions + "/" + session;
+}
+
+std::string Sessions::placeFile(const std::string& session) const {
+  return places_.sessions + "/" + session + kPlaceExtension;
+}
+
+Status Sessions::notePlace(const std::string& session, const std::string& container) const {
+  auto file = streams::createFile(placeFile(session), 0600);
+  return file ? files::writeAll(file->get(), container) : Status(file.error());
 }
 
 void Sessions::apply(const model::NodeWork& work) {
@@ -99,20 +156,16 @@ bool Sessions::uses(const std::string& tenantId) {
 void Sessions::serve(const model::Session& session, const std::optional<model::DesiredTenant>& tenant) {
   try {
     SessionChannel channel(server_.joinSession(session.id));
-    switch (session.kind) {
-      case model::SessionKind::exec:
-        exec(session, channel);
-        break;
-      case model::SessionKind::run:
-        if (tenant && tenant->state == model::TenantState::active) {
-          run(session, *tenant, channel);
-        } else {
-          fail(channel, "the tenant is not active");
-        }
-        break;
-      case model::SessionKind::logs:
-        LogSession(places_.instances, session).run(channel, stopping_);
-        break;
+    if (session.kind == model::SessionKind::logs) {
+      LogSession(places_.instances, session).run(channel, stopping_);
+    } else if (const auto command = awaitCommand(channel, stopping_)) {
+      if (session.kind == model::SessionKind::exec) {
+        exec(session, *command, channel);
+      } else if (tenant && tenant->state == model::TenantState::active) {
+        run(session, *tenant, *command, channel);
+      } else {
+        fail(channel, "the tenant is not active");
+      }
     }
     channel.close();
   } catch (const Poco::Exception& error) {
@@ -122,46 +175,71 @@ void Sessions::serve(const model::Session& session, const std::optional<model::D
   }
   std::error_code code;
   fs::remove(statusFile(session.id), code);
+  fs::remove(placeFile(session.id), code);
 }
 
-void Sessions::exec(const model::Session& session, SessionChannel& channel) {
+void Sessions::exec(const model::Session& session, const SessionCommand& command, SessionChannel& channel) {
   const auto target = find_(session.instanceId);
   if (!target || target->instance.tenantId != session.tenantId) {
     fail(channel, "instance " + session.instanceId + " does not run");
     return;
   }
-  auto process = ProcessSession::make(ttyOf(session), {session.rows, session.columns}, statusFile(session.id));
+  auto process = ProcessSession::make(ttyOf(session), statusFile(session.id));
   if (!process) return fail(channel, process.error().message());
+  if (auto noted = notePlace(session.id, target->container); !noted) return fail(channel, noted.error().message());
   launcher::ExecRequest request;
   request.instance = target->container;
-  request.argv = argvOf(session);
+  request.exec = session.id;
+  request.argv = command.arguments;
   request.environment = sessionEnvironment(target->instance, session.terminal);
   request.workingDirectory = "/app";
-  request.terminal = session.terminal;
+  request.terminal = terminalOf(session, command);
   request.writes = writesOf(target->instance);
   request.writable = target->instance.writable;
   auto handle = runtime_.launcher().exec(request, process->standard());
-  if (!handle) return fail(channel, handle.error().message());
-  process->begun();
-  // A client that leaves closes the terminal or the pipes, and with them what only served it.
-  if (const auto code = process->run(channel, handle->pidfd.get())) channel.send(Channel::control, exitMessage(*code));
+  if (!handle) return failStart(channel, handle.error());
+  std::optional<int> code;
+  if (auto done = process->begun(std::move(handle->terminal)); !done) {
+    fail(channel, done.error().message());
+  } else {
+    code = process->run(channel, handle->pidfd.get(), command.granted, stopping_);
+  }
+  if (code) {
+    channel.send(Channel::control, exitMessage(*code));
+    return;
+  }
+  // Nobody waits for it any more. What the end of its terminal or pipes does not end gets no further grace.
+  process->hangUp();
+  (void)streams::awaitEnd(handle->pidfd.get(), kHangUpGrace);
+  endExec(target->container, session.id);
 }
 
-void Sessions::run(const model::Session& session, const model::DesiredTenant& tenant, SessionChannel& channel) {
-  auto process = ProcessSession::make(ttyOf(session), {session.rows, session.columns}, statusFile(session.id));
+void Sessions::endExec(const std::string& container, const std::string& session) {
+  auto done = runtime_.launcher().endExec({container, session});
+  if (!done) spdlog::warn("session {}: {}", session, done.error().message());
+}
+
+void Sessions::run(const model::Session& session, const model::DesiredTenant& tenant, const SessionCommand& command,
+                   SessionChannel& channel) {
+  auto process = ProcessSession::make(ttyOf(session), statusFile(session.id));
   if (!process) return fail(channel, process.error().message());
   model::DesiredInstance instance = session.runInstance;
   if (instance.id.empty()) instance.id = session.id;
   instance.tenantId = session.tenantId;
   const std::string container = containerId(session.id, 1);
   auto request = appRequest(tenant, instance, container);
-  request.argv = argvOf(session);
+  request.argv = command.arguments;
   request.environment = sessionEnvironment(instance, session.terminal);
+  request.terminal = terminalOf(session, command);
   auto started = runtime_.start(tenant, request, process->standard(), meteredAs(instance));
-  if (!started) return fail(channel, started.error().message());
-  process->begun();
+  if (!started) return failStart(channel, started.error());
   const int pidfd = started->descriptor(launcher::DescriptorKind::pid);
-  const auto code = process->run(channel, pidfd);
+  std::optional<int> code;
+  if (auto done = process->begun(started->take(launcher::DescriptorKind::terminal)); !done) {
+    fail(channel, done.error().message());
+  } else {
+    code = process->run(channel, pidfd, command.granted, stopping_);
+  }
   if (auto done = runtime_.finish(container, pidfd); !done) spdlog::warn("{}: {}", container, done.error().message());
   if (code) channel.send(Channel::control, exitMessage(*code));
 }

@@ -51,8 +51,8 @@ WindowSize windowSize(int fd) {
   return {size.ws_row, size.ws_col};
 }
 
-std::string readInput(int fd) {
-  std::string data(16384, '\0');
+std::string readInput(int fd, std::size_t most) {
+  std::string data(most, '\0');
   while (true) {
     const ssize_t count = ::read(fd, data.data(), data.size());
     if (count < 0 && errno == EINTR) continue;
@@ -107,8 +107,8 @@ CallerTerminal::~CallerTerminal() {
   mask(SIG_UNBLOCK);
 }
 
-Result<CallerTerminal::Wake> CallerTerminal::wait(int input, int peer, int milliseconds) {
-  std::array<pollfd, 2> fds{pollfd{input, POLLIN, 0}, pollfd{peer, POLLIN, 0}};
+Result<CallerTerminal::Wake> CallerTerminal::wait(int input, int peer, int output, int milliseconds) {
+  std::array<pollfd, 3> fds{pollfd{input, POLLIN, 0}, pollfd{peer, POLLIN, 0}, pollfd{output, POLLOUT, 0}};
   const timespec limit{milliseconds / 1000, (milliseconds % 1000) * 1'000'000L};
   sigset_t open;
   sigemptyset(&open);
@@ -117,6 +117,7 @@ Result<CallerTerminal::Wake> CallerTerminal::wait(int input, int peer, int milli
   Wake wake;
   wake.input = ready > 0 && fds[0].revents != 0;
   wake.peer = ready > 0 && fds[1].revents != 0;
+  wake.output = ready > 0 && fds[2].revents != 0;
   wake.resized = std::exchange(resizedFlag, 0) != 0;
   wake.ended = endedFlag != 0;
   return wake;

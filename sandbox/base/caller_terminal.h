@@ -25,10 +25,12 @@ struct WindowSize {
 [[nodiscard]] bool isTerminal(int fd);
 [[nodiscard]] WindowSize windowSize(int fd);  // 24 x 80 where there is no terminal
 
-// Up to 16 KiB; an empty string at the end of input, or when there is no more to have.
-[[nodiscard]] std::string readInput(int fd);
-// All of it, waiting for a slow reader.
+// Up to `most` bytes; an empty string at the end of input, or when there is no more to have.
+[[nodiscard]] std::string readInput(int fd, std::size_t most);
+// All of it, waiting for a slow reader. At most kOutputPiece bytes are taken at once by a pipe that is ready for
+// output.
 [[nodiscard]] Status writeOutput(int fd, std::string_view data);
+inline constexpr std::size_t kOutputPiece = 4096;
 
 enum class Mode { raw, asIs };
 
@@ -45,11 +47,12 @@ class CallerTerminal {
   struct Wake {
     bool input = false;    // readable, or at its end
     bool peer = false;     // likewise
+    bool output = false;   // takes kOutputPiece bytes, or fails
     bool resized = false;  // SIGWINCH came
     bool ended = false;    // one of the other signals came
   };
-  // Waits for either descriptor (-1 leaves one out) or a signal, at most that long.
-  [[nodiscard]] Result<Wake> wait(int input, int peer, int milliseconds);
+  // Waits for any of the descriptors (-1 leaves one out) or a signal, at most that long.
+  [[nodiscard]] Result<Wake> wait(int input, int peer, int output, int milliseconds);
 
  private:
   explicit CallerTerminal(std::optional<termios> before) : before_(before) {}

@@ -13,7 +13,6 @@ using wire::Writer;
 // One field's most, whatever the sender claims.
 constexpr std::size_t kMostName = 64;
 constexpr std::size_t kMostPath = 4096;
-constexpr std::size_t kMostArguments = 256;
 constexpr std::size_t kMostVariables = 1024;
 constexpr std::size_t kMostLayers = 8;
 
@@ -27,11 +26,6 @@ std::vector<std::string> getList(Reader& reader, std::size_t mostItems, std::siz
   auto list = reader.getStrings(mostItems);
   const bool fits = std::all_of(list.begin(), list.end(), [&](const auto& item) { return item.size() <= mostBytes; });
   return fits ? list : reader.reject<std::vector<std::string>>();
-}
-
-bool getBool(Reader& reader) {
-  const auto raw = reader.get<std::uint8_t>();
-  return raw > 1 ? reader.reject<bool>() : raw == 1;
 }
 
 // The fields in their order, for writing and reading alike.
@@ -82,6 +76,18 @@ CallSet getCalls(Reader& reader) {
   return calls;
 }
 
+void put(Writer& writer, TerminalSize terminal) {
+  writer.put(terminal.rows);
+  writer.put(terminal.columns);
+}
+
+TerminalSize getTerminal(Reader& reader) {
+  TerminalSize terminal;
+  terminal.rows = reader.get<std::uint16_t>();
+  terminal.columns = reader.get<std::uint16_t>();
+  return terminal;
+}
+
 }  // namespace
 
 std::string encode(const LaunchRequest& launch) {
@@ -101,6 +107,7 @@ std::string encode(const LaunchRequest& launch) {
   put(writer, launch.calls);
   writer.put(launch.writes);
   writer.put(launch.writable);
+  put(writer, launch.terminal);
   return writer.bytes();
 }
 
@@ -120,16 +127,18 @@ bool decode(Reader& reader, LaunchRequest& launch) {
   launch.calls = getCalls(reader);
   launch.writes = reader.getEnum(kLastWrites);
   launch.writable = getList(reader, kMostWritable, kMostPath);
+  launch.terminal = getTerminal(reader);
   return reader.finish();
 }
 
 std::string encode(const ExecRequest& exec) {
   Writer writer = request(Verb::exec);
   writer.put(exec.instance);
+  writer.put(exec.exec);
   writer.put(exec.argv);
   writer.put(exec.environment);
   writer.put(exec.workingDirectory);
-  writer.put(static_cast<std::uint8_t>(exec.terminal ? 1U : 0U));
+  put(writer, exec.terminal);
   writer.put(exec.writes);
   writer.put(exec.writable);
   return writer.bytes();
@@ -137,12 +146,26 @@ std::string encode(const ExecRequest& exec) {
 
 bool decode(Reader& reader, ExecRequest& exec) {
   exec.instance = reader.getString(kMostName);
+  exec.exec = reader.getString(kMostName);
   exec.argv = reader.getStrings(kMostArguments);
   exec.environment = reader.getStrings(kMostVariables);
   exec.workingDirectory = reader.getString(kMostPath);
-  exec.terminal = getBool(reader);
+  exec.terminal = getTerminal(reader);
   exec.writes = reader.getEnum(kLastWrites);
   exec.writable = getList(reader, kMostWritable, kMostPath);
+  return reader.finish();
+}
+
+std::string encode(const EndExecRequest& end) {
+  Writer writer = request(Verb::endExec);
+  writer.put(end.instance);
+  writer.put(end.exec);
+  return writer.bytes();
+}
+
+bool decode(Reader& reader, EndExecRequest& end) {
+  end.instance = reader.getString(kMostName);
+  end.exec = reader.getString(kMostName);
   return reader.finish();
 }
 

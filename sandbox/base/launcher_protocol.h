@@ -1,6 +1,8 @@
 // What cloister-launcher understands: fixed verbs as typed requests over a SOCK_SEQPACKET Unix socket.
 //
-// One request is one datagram: u16 verb, then the fields in the order of their struct (wire.h). One reply is one
+// One request is one datagram: u16 verb, then the fields in the order of their struct (wire.h). A request of more than
+// wire::kMaxMessage bytes stands in a sealed memory file instead, whose descriptor comes first with a datagram of
+// Verb::inMemory alone. One reply is one
 // datagram: u8 status (0 good, 1 failed), then the reply's fields, or stage, operation, path (strings) and u32 errno.
 // Descriptors travel as SCM_RIGHTS with the datagram they belong to; a request's are named in its comment, a reply's
 // are tagged by DescriptorKind. A datagram that does not decode exactly ends the session without a reply. Threads and
@@ -33,7 +35,13 @@ enum class Verb : std::uint16_t {
   networkUsage,
   posture,
   denials,
+  endExec,
+  inMemory,
 };
+
+// Of a command. kMostRequest has room for as many bytes as the kernel takes of arguments and environment.
+inline constexpr std::size_t kMostArguments = 16'384;
+inline constexpr std::size_t kMostRequest = 3UL << 20U;
 
 // Which confinement a process gets. `app` and `exec`: ordinary user, no capability. `build`: root of the container with
 // what dpkg and npm need. `freeze`: Cloister's own mkfs.erofs over a finished build's upper, from the untouched base.
@@ -62,6 +70,14 @@ struct Limits {
   std::uint64_t openFiles = 0;  // RLIMIT_NOFILE; must not be zero
 };
 
+// A new terminal of the container's own /dev/pts for a command: its controlling one, and its stdin, stdout and stderr,
+// none of which comes with the request then. No rows: no terminal.
+struct TerminalSize {
+  std::uint16_t rows = 0;
+  std::uint16_t columns = 0;
+  [[nodiscard]] bool wanted() const { return rows != 0; }
+};
+
 // Descriptors with the request, in this order: stdin, stdout, stderr, status, and (freeze only) the output file that
 // the process gets as descriptor 3. cloister-init writes lines into `status`: "call N\n" for each call of OtherCalls,
 // and when the app ends, last of all, "exit N\n" or "signal N\n".
@@ -81,6 +97,7 @@ struct LaunchRequest {
   CallSet calls;  // empty when otherCalls is open
   Writes writes = Writes::byMode;
   std::vector<std::string> writable;  // absolute; empty when writes is byMode; one that is not there fails the launch
+  TerminalSize terminal;              // app only
 };
 
 // Descriptors that come with a reply, tagged in `Launched::descriptors` in their order.
@@ -94,8 +111,9 @@ enum class DescriptorKind : std::uint8_t {
   memory,
   blkio,
   pids,
+  terminal,  // its leader, non-blocking; after a launch that asked for one
 };
-inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::pids;
+inline constexpr DescriptorKind kLastDescriptorKind = DescriptorKind::terminal;
 
 // What a launch has reached. The launcher and its child go on side by side from `cloned` on: `mapped` and `outer` are
 // the launcher's, the others below are the child's.
@@ -123,18 +141,27 @@ struct Launched {
   std::vector<std::uint32_t> stages;
 };
 
-// Descriptors with the request: stdin, stdout, stderr, status.
+// Descriptors with the request: stdin, stdout, stderr, status. What the command starts is in a group of its own, "exec"
+// within the instance's, however it leaves its session: EndExecRequest ends it all. The group of an exec that was not
+// ended goes with its last process.
 struct ExecRequest {
   std::string instance;
+  std::string exec;  // unlike every other exec that the instance has
   std::vector<std::string> argv;
   std::vector<std::string> environment;
   std::string workingDirectory;
-  bool terminal = false;  // stdin is a terminal: make it the controlling one of a new session
+  TerminalSize terminal;
   Writes writes = Writes::byMode;
   std::vector<std::string> writable = {};
 };
-struct Executed {  // descriptor: pid
+struct Executed {  // descriptors: pid; the terminal's leader, non-blocking, if one was asked for
   std::uint32_t pid = 0;
+};
+
+// Kills what is left of an exec, waits for its group to be empty and removes that. Succeeds when all is gone already.
+struct EndExecRequest {
+  std::string instance;
+  std::string exec;
 };
 
 enum class SignalTarget : std::uint8_t {
@@ -255,6 +282,7 @@ struct DenialsReply {
 // encode() of a request includes its verb; encode() of a reply includes the good status byte.
 [[nodiscard]] std::string encode(const LaunchRequest&);
 [[nodiscard]] std::string encode(const ExecRequest&);
+[[nodiscard]] std::string encode(const EndExecRequest&);
 [[nodiscard]] std::string encode(const SignalRequest&);
 [[nodiscard]] std::string encode(const RemoveRequest&);
 [[nodiscard]] std::string encode(const TenantPutRequest&);
@@ -262,7 +290,7 @@ struct DenialsReply {
 [[nodiscard]] std::string encode(const DenialsRequest&);
 [[nodiscard]] std::string encode(const NetworkUsageRequest&);
 [[nodiscard]] std::string encode(Verb layerVerb, const LayerRequest&);  // layerMount or layerRelease
-[[nodiscard]] std::string encode(Verb plain);                           // recover, posture
+[[nodiscard]] std::string encode(Verb plain);                           // recover, posture, inMemory
 [[nodiscard]] std::string encode(const Launched&);
 [[nodiscard]] std::string encode(const Executed&);
 [[nodiscard]] std::string encode(const TenantGroups&);
@@ -276,6 +304,7 @@ struct DenialsReply {
 // `reader` stands behind the verb (requests) or the status byte (replies); true means decoded exactly.
 [[nodiscard]] bool decode(wire::Reader& reader, LaunchRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, ExecRequest&);
+[[nodiscard]] bool decode(wire::Reader& reader, EndExecRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, SignalRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, RemoveRequest&);
 [[nodiscard]] bool decode(wire::Reader& reader, TenantPutRequest&);

@@ -40,6 +40,19 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return list;
 }
 
+constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+Result<UniqueFd> newMemory(std::string_view name) {
+  UniqueFd memory(::memfd_create(std::string(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory) return errnoError(kStage, "memfd_create", name);
+  return memory;
+}
+
+Status seal(int memory, std::string_view name) {
+  if (::fcntl(memory, F_ADD_SEALS, kSeals) != 0) return errnoError(kStage, "seal", name);
+  return {};
+}
+
 }  // namespace
 
 Result<Child> cloneProcess(std::uint64_t flags, int cgroup) {
@@ -193,18 +206,41 @@ Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name) {
   if (!source) return source.error();
   struct stat info {};
   if (::fstat(source->get(), &info) != 0) return errnoError(kStage, "fstat", path);
-  UniqueFd copy(::memfd_create(std::string(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!copy) return errnoError(kStage, "memfd_create", path);
+  auto copy = newMemory(name);
+  if (!copy) return copy;
   for (off_t left = info.st_size; left > 0;) {
-    const ssize_t sent = ::sendfile(copy.get(), source->get(), nullptr, static_cast<std::size_t>(left));
+    const ssize_t sent = ::sendfile(copy->get(), source->get(), nullptr, static_cast<std::size_t>(left));
     if (sent <= 0) return errnoError(kStage, "sendfile", path);
     left -= sent;
   }
-  if (::fchmod(copy.get(), 0555) != 0) return errnoError(kStage, "fchmod", path);
-  if (::fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
-    return errnoError(kStage, "seal", path);
-  }
+  if (::fchmod(copy->get(), 0555) != 0) return errnoError(kStage, "fchmod", path);
+  if (auto done = seal(copy->get(), name); !done) return done.error();
   return copy;
+}
+
+Result<UniqueFd> sealedMemory(std::string_view bytes, std::string_view name) {
+  auto memory = newMemory(name);
+  if (!memory) return memory;
+  if (auto done = files::writeAll(memory->get(), bytes); !done) return done.error();
+  if (auto done = seal(memory->get(), name); !done) return done.error();
+  return memory;
+}
+
+Result<std::string> readSealed(int file, std::size_t limit) {
+  const int seals = ::fcntl(file, F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals) return Error{std::string(kStage), "seals", "", EINVAL};
+  struct stat info {};
+  if (::fstat(file, &info) != 0) return errnoError(kStage, "fstat", "sealed memory");
+  if (info.st_size < 0 || static_cast<std::uint64_t>(info.st_size) > limit) {
+    return Error{std::string(kStage), "read", "sealed memory", EFBIG};
+  }
+  std::string bytes(static_cast<std::size_t>(info.st_size), '\0');
+  for (std::size_t got = 0; got < bytes.size();) {
+    const ssize_t count = ::pread(file, bytes.data() + got, bytes.size() - got, static_cast<off_t>(got));
+    if (count <= 0) return errnoError(kStage, "read", "sealed memory");
+    got += static_cast<std::size_t>(count);
+  }
+  return bytes;
 }
 
 Status limitResources(std::initializer_list<ResourceLimit> limits) {

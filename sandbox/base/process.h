@@ -66,6 +66,12 @@ struct Child {
 // `path` as a sealed memory file: no one can write it any more, whoever opens it again.
 [[nodiscard]] Result<UniqueFd> sealedCopy(std::string_view path, std::string_view name);
 
+// `bytes` as such a file.
+[[nodiscard]] Result<UniqueFd> sealedMemory(std::string_view bytes, std::string_view name);
+// What such a file holds, at most `limit` bytes (EFBIG beyond). EINVAL for any other descriptor: a stranger's read
+// could block, or give something else the next time.
+[[nodiscard]] Result<std::string> readSealed(int file, std::size_t limit);
+
 struct ResourceLimit {
   int resource = 0;  // RLIMIT_*
   std::uint64_t most = 0;

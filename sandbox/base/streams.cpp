@@ -1,14 +1,17 @@
 #include "sandbox/base/streams.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,6 +27,15 @@ Error failure(std::string_view operation, std::string_view path = {}) {
   return errnoError("streams", operation, path);
 }
 
+Result<Terminal> terminalOf(UniqueFd leader, std::uint16_t rows, std::uint16_t columns) {
+  if (::unlockpt(leader.get()) != 0) return failure("unlockpt");
+  auto follower = openFollower(leader.get());
+  if (!follower) return follower.error();
+  if (auto done = resizeTerminal(leader.get(), rows, columns); !done) return done.error();
+  if (auto done = setNonBlocking(leader.get()); !done) return done.error();
+  return Terminal{std::move(leader), std::move(*follower)};
+}
+
 }  // namespace
 
 Result<Pipe> makePipe(Blocking blocking) {
@@ -35,6 +47,23 @@ Result<Pipe> makePipe(Blocking blocking) {
 Status setNonBlocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return failure("fcntl");
+  return {};
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return failure("dup");
+  return copy;
+}
+
+void cutOff(int socket) {
+  // One that is not connected any more has nobody who waits.
+  [[maybe_unused]] const int done = ::shutdown(socket, SHUT_RDWR);
+}
+
+Status openToAll(const Pipe& pipe) {
+  // One inode is behind both ends.
+  if (::fchmod(pipe.reader.get(), 0666) != 0) return failure("fchmod", "pipe");
   return {};
 }
 
@@ -125,22 +154,27 @@ bool awaitEnd(int pidfd, std::chrono::milliseconds patience) {
 }
 
 Result<Terminal> openTerminal(std::uint16_t rows, std::uint16_t columns) {
-  Terminal terminal;
-  terminal.leader.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (!terminal.leader) return failure("posix_openpt");
-  if (::grantpt(terminal.leader.get()) != 0) return failure("grantpt");
-  if (::unlockpt(terminal.leader.get()) != 0) return failure("unlockpt");
-  std::array<char, 128> name{};
-  const int failed = ::ptsname_r(terminal.leader.get(), name.data(), name.size());
-  if (failed != 0) {
-    errno = failed;
-    return failure("ptsname");
+  UniqueFd leader(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!leader) return failure("posix_openpt");
+  return terminalOf(std::move(leader), rows, columns);
+}
+
+Result<Terminal> openTerminalOf(const char* multiplexer, std::uint16_t rows, std::uint16_t columns) {
+  UniqueFd leader(::open(multiplexer, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW));
+  if (!leader) return failure("open", multiplexer);
+  struct statfs system {};
+  if (::fstatfs(leader.get(), &system) != 0) return failure("fstatfs", multiplexer);
+  if (system.f_type != DEVPTS_SUPER_MAGIC) {
+    errno = EXDEV;
+    return failure("open", multiplexer);
   }
-  terminal.follower.reset(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (!terminal.follower) return failure("open", name.data());
-  if (auto done = resizeTerminal(terminal.leader.get(), rows, columns); !done) return done.error();
-  if (auto done = setNonBlocking(terminal.leader.get()); !done) return done.error();
-  return terminal;
+  return terminalOf(std::move(leader), rows, columns);
+}
+
+Result<UniqueFd> openFollower(int leader) {
+  UniqueFd follower(::ioctl(leader, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!follower) return failure("TIOCGPTPEER");
+  return follower;
 }
 
 Status resizeTerminal(int leader, std::uint16_t rows, std::uint16_t columns) {
@@ -162,8 +196,9 @@ Status waitAny(std::span<Watched> items, int milliseconds) {
   polled.reserve(items.size());
   for (auto& item : items) {
     short events = 0;
-    if (item.want != Want::output) events = POLLIN;
-    if (item.want != Want::input) events = static_cast<short>(events | POLLOUT);
+    if (item.want == Want::input || item.want == Want::both) events = POLLIN;
+    if (item.want == Want::output || item.want == Want::both) events = static_cast<short>(events | POLLOUT);
+    if (item.want == Want::hangup) events = POLLRDHUP;
     polled.push_back({item.fd, events, 0});
     item.readable = item.writable = false;
   }
@@ -172,7 +207,7 @@ Status waitAny(std::span<Watched> items, int milliseconds) {
   if (ready <= 0) return {};
   for (std::size_t i = 0; i < items.size(); ++i) {
     const int got = polled[i].revents;
-    items[i].readable = (got & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    items[i].readable = (got & (POLLIN | POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
     items[i].writable = (got & (POLLOUT | POLLERR | POLLHUP)) != 0;
   }
   return {};

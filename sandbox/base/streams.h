@@ -28,6 +28,13 @@ struct Pipe {
 };
 [[nodiscard]] Result<Pipe> makePipe(Blocking blocking);
 [[nodiscard]] Status setNonBlocking(int fd);
+// Another descriptor of the same open file.
+[[nodiscard]] Result<UniqueFd> duplicate(int fd);
+// Ends a connection for whoever waits on it, in this process and at its other end. The descriptor stays open.
+void cutOff(int socket);
+// Whoever has an end of it may open that again by its name in /proc, as programs do with /dev/stdout; nobody else comes
+// by that name.
+[[nodiscard]] Status openToAll(const Pipe& pipe);
 
 // A FIFO with exactly `mode`, whatever the umask. One that is there already is fine; anything else in its place is not.
 [[nodiscard]] Status makeFifo(const std::string& path, mode_t mode);
@@ -56,7 +63,12 @@ struct Terminal {
   UniqueFd leader;
   UniqueFd follower;
 };
+// Its leader does not block.
 [[nodiscard]] Result<Terminal> openTerminal(std::uint16_t rows, std::uint16_t columns);
+// The same in the devpts that `multiplexer` lies in; EXDEV when that is something else.
+[[nodiscard]] Result<Terminal> openTerminalOf(const char* multiplexer, std::uint16_t rows, std::uint16_t columns);
+// The other end of a terminal by its leader, whatever file system that lies on; not as the controlling terminal.
+[[nodiscard]] Result<UniqueFd> openFollower(int leader);
 [[nodiscard]] Status resizeTerminal(int leader, std::uint16_t rows, std::uint16_t columns);
 
 struct Space {
@@ -66,8 +78,9 @@ struct Space {
 // Of the file system that `fd` (O_PATH suffices) lies on.
 [[nodiscard]] Result<Space> freeSpace(int fd);
 
-// One poll(2) over `items`; a negative descriptor is skipped.
-enum class Want : std::uint8_t { input, output, both };
+// One poll(2) over `items`; a negative descriptor is skipped. `hangup`: readable when the peer has closed, whatever it
+// sent before.
+enum class Want : std::uint8_t { input, output, both, hangup };
 struct Watched {
   int fd = -1;
   Want want = Want::input;

@@ -8,7 +8,8 @@
 //                  system/       Cloister's own processes may be put here by their supervisor
 //                  t<index>/     a tenant: its plan's limits; kept while the tenant is, so it keeps what dead children
 //                  spent
-//                          <id>/ one instance or build
+//                          <id>/ one instance or build; its own processes
+//                               <exec>/ what an exec started; in the unified hierarchy alone, so that it bounds nothing
 //
 // Life cycle: open -> putTenant -> createInstance -> (child joins) -> kill -> removeInstance -> removeTenant.
 // Threads: not shared; the launcher is single-threaded. Failures: Error{stage "cgroup", operation, path, errno}; a
@@ -72,13 +73,24 @@ class Tree {
   // writing; none on v2. A thread that moves itself is the one case for which the kernel does not first wait until
   // nobody forks, an RCU grace period: six to twelve milliseconds on a machine that was idle.
   [[nodiscard]] virtual Result<std::vector<UniqueFd>> joinFiles(const Group& group) = 0;
-  // SIGKILL to every process, forks included; returns at once.
+  // A group within the instance's, for a process that is born there; the directory comes back. Those of earlier execs
+  // that are empty go. EEXIST when it is there.
+  [[nodiscard]] virtual Result<UniqueFd> createExec(TenantIndex tenant, const std::string& instance,
+                                                    const std::string& exec) = 0;
+  // SIGKILL to what is in it, forks included; returns at once.
+  [[nodiscard]] virtual Status killExec(TenantIndex tenant, const std::string& instance, const std::string& exec) = 0;
+  // As tryRemoveInstance() and openEvents() for an instance.
+  [[nodiscard]] virtual Result<bool> tryRemoveExec(TenantIndex tenant, const std::string& instance,
+                                                   const std::string& exec) = 0;
+  [[nodiscard]] virtual Result<UniqueFd> openExecEvents(TenantIndex tenant, const std::string& instance,
+                                                        const std::string& exec) = 0;
+  // SIGKILL to every process, forks and execs included; returns at once.
   [[nodiscard]] virtual Status kill(TenantIndex tenant, const std::string& instance) = 0;
   // Stops every process where it is, or lets it go on; returns at once. What is frozen still dies of kill(), and gets
   // any other signal when it runs again.
   [[nodiscard]] virtual Status setMotion(TenantIndex tenant, const std::string& instance, Motion motion) = 0;
   [[nodiscard]] virtual Result<bool> populated(TenantIndex tenant, const std::string& instance) = 0;
-  // Processes of the group itself, in kernel order; the smallest pid is cloister-init.
+  // Processes of the group itself, without execs, in kernel order; the smallest pid is cloister-init.
   [[nodiscard]] virtual Result<std::vector<pid_t>> processes(TenantIndex tenant, const std::string& instance) = 0;
   // Waits up to `milliseconds` for it to empty, then removes the directories. ENOENT counts as done.
   [[nodiscard]] virtual Status removeInstance(TenantIndex tenant, const std::string& instance, int milliseconds) = 0;

@@ -24,4 +24,14 @@ Status checkInstance(TenantIndex tenant, const std::string& instance) {
   return {};
 }
 
+Status checkExec(TenantIndex tenant, const std::string& instance, const std::string& exec) {
+  if (auto checked = checkInstance(tenant, instance); !checked) return checked;
+  if (!validInstanceId(exec)) return failure("check the exec's id", tenantName(tenant) + "/" + instance, EINVAL);
+  return {};
+}
+
+std::string execPath(TenantIndex tenant, const std::string& instance, const std::string& exec) {
+  return tenantName(tenant) + "/" + instance + "/" + exec;
+}
+
 }  // namespace cloister::cgroups

@@ -1,4 +1,4 @@
-// Names of groups below the root: "t<index>" for a tenant, the instance's id below it.
+// Names of groups below the root: "t<index>" for a tenant, the instance's id below it, an exec's below that.
 //
 // Threads: pure functions. Failures: EINVAL for what is no tenant or no instance id.
 #pragma once
@@ -15,5 +15,7 @@ namespace cloister::cgroups {
 // False for anything that tenantName() does not write.
 [[nodiscard]] bool parseTenantName(std::string_view name, TenantIndex& tenant);
 [[nodiscard]] Status checkInstance(TenantIndex tenant, const std::string& instance);
+[[nodiscard]] Status checkExec(TenantIndex tenant, const std::string& instance, const std::string& exec);
+[[nodiscard]] std::string execPath(TenantIndex tenant, const std::string& instance, const std::string& exec);
 
 }  // namespace cloister::cgroups

@@ -47,6 +47,13 @@ class MountedTree final : public Tree {
   [[nodiscard]] Result<Group> openInstance(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Status join(const Group& group, pid_t pid, Born born) override;
   [[nodiscard]] Result<std::vector<UniqueFd>> joinFiles(const Group& group) override;
+  [[nodiscard]] Result<UniqueFd> createExec(TenantIndex tenant, const std::string& instance,
+                                            const std::string& exec) override;
+  [[nodiscard]] Status killExec(TenantIndex tenant, const std::string& instance, const std::string& exec) override;
+  [[nodiscard]] Result<bool> tryRemoveExec(TenantIndex tenant, const std::string& instance,
+                                           const std::string& exec) override;
+  [[nodiscard]] Result<UniqueFd> openExecEvents(TenantIndex tenant, const std::string& instance,
+                                                const std::string& exec) override;
   [[nodiscard]] Status kill(TenantIndex tenant, const std::string& instance) override;
   [[nodiscard]] Status setMotion(TenantIndex tenant, const std::string& instance, Motion motion) override;
   [[nodiscard]] Result<bool> populated(TenantIndex tenant, const std::string& instance) override;
@@ -71,6 +78,8 @@ class MountedTree final : public Tree {
   [[nodiscard]] Status removeOne(int parent, const std::string& path, Clock::time_point deadline);
   [[nodiscard]] Status removeEverywhere(const std::string& path, Clock::time_point deadline);
   void killStrays(const std::string& path) const;
+  // Groups of execs that have no process any more.
+  void removeEmptyExecs(const std::string& path) const;
   void undo(const std::vector<const Hierarchy*>& made, const std::string& path);
 
   Layout layout_;

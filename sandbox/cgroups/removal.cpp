@@ -42,6 +42,7 @@ Status MountedTree::removeAll() {
       auto children = childGroups(Place{opened->get(), group});
       if (!children) return children.error();
       for (const std::string& child : children.value()) {
+        if (hierarchy->unified()) removeEmptyExecs(group + "/" + child);
         if (auto removed = removeOne(root, group + "/" + child, deadline); !removed) return removed;
       }
       if (auto removed = removeOne(root, group, deadline); !removed) return removed;
@@ -68,6 +69,7 @@ Status MountedTree::removeInstance(TenantIndex tenant, const std::string& instan
     pollfd wait{events ? events->get() : -1, POLLPRI, 0};
     (void)::poll(&wait, 1, static_cast<int>(std::min<decltype(left)>(left, 10)));
   }
+  removeEmptyExecs(path);
   return removeEverywhere(path, std::max(deadline, Clock::now() + kSettle));
 }
 
@@ -76,6 +78,7 @@ Result<bool> MountedTree::tryRemoveInstance(TenantIndex tenant, const std::strin
   auto busy = populated(tenant, instance);
   if (!busy && busy.error().code != ENOENT) return busy.error();
   if (busy && busy.value()) return false;
+  removeEmptyExecs(tenantName(tenant) + "/" + instance);
   auto removed = removeEverywhere(tenantName(tenant) + "/" + instance, Clock::time_point::min());
   if (removed) return true;
   if (removed.error().code != EBUSY) return removed.error();

@@ -5,6 +5,7 @@
 #include <semaphore>
 #include <span>
 
+#include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/base/wire.h"
 
@@ -23,7 +24,7 @@ Status encodable(const std::string& bytes) {
   wire::Reader reader(bytes);
   Request copy;
   const bool known = reader.get<std::uint16_t>() != 0;
-  if (known && bytes.size() <= wire::kMaxMessage && launcher::decode(reader, copy)) return {};
+  if (known && bytes.size() <= launcher::kMostRequest && launcher::decode(reader, copy)) return {};
   return Error{"client", "encode", "beyond the limits of launcher_protocol.h", E2BIG};
 }
 
@@ -53,6 +54,7 @@ Result<Container> containerOf(launcher::Launched launched, std::span<UniqueFd> d
 }
 
 std::vector<int> listOf(const Standard& standard) {
+  if (standard.in < 0) return {standard.status};
   std::vector<int> list = {standard.in, standard.out, standard.err, standard.status};
   if (standard.output >= 0) list.push_back(standard.output);
   return list;
@@ -67,6 +69,13 @@ int Container::descriptor(launcher::DescriptorKind kind) const {
   return -1;
 }
 
+UniqueFd Container::take(launcher::DescriptorKind kind) {
+  for (auto& [has, fd] : descriptors) {
+    if (has == kind) return std::move(fd);
+  }
+  return {};
+}
+
 // Sockets that wait for a caller. One that failed is dropped; a launcher that was restarted makes all of them stale.
 class LauncherClient::Connections {
  public:
@@ -74,7 +83,7 @@ class LauncherClient::Connections {
 
   Result<Answer> ask(const std::string& request, const std::vector<int>& descriptors) {
     const Turn turn(turns_);
-    auto socket = send(request, descriptors);
+    auto socket = request.size() <= wire::kMaxMessage ? send(request, descriptors) : sendLarge(request, descriptors);
     if (!socket) return socket.error();
     auto message = receive(*socket);
     if (!message) return message.error();
@@ -139,6 +148,13 @@ class LauncherClient::Connections {
     return socket;
   }
 
+  Result<UniqueFd> sendLarge(const std::string& request, std::vector<int> descriptors) {
+    const auto memory = process::sealedMemory(request, "launcher-request");
+    if (!memory) return memory.error();
+    descriptors.insert(descriptors.begin(), memory->get());
+    return send(launcher::encode(launcher::Verb::inMemory), descriptors);
+  }
+
   Result<seqpacket::Message> receive(const UniqueFd& socket) const {
     auto message = seqpacket::receive(socket.get());
     if (!message || !message->bytes.empty()) return message;
@@ -186,8 +202,16 @@ Result<ExecHandle> LauncherClient::exec(const launcher::ExecRequest& request, co
   if (!answer) return answer.error();
   wire::Reader reader(answer->payload);
   launcher::Executed executed;
-  if (!launcher::decode(reader, executed) || answer->descriptors.size() != 1) return protocolError("executed");
-  return ExecHandle{executed.pid, std::move(answer->descriptors.front())};
+  const std::size_t wanted = request.terminal.wanted() ? 2 : 1;
+  if (!launcher::decode(reader, executed) || answer->descriptors.size() != wanted) return protocolError("executed");
+  ExecHandle handle{executed.pid, std::move(answer->descriptors.front()), {}};
+  if (request.terminal.wanted()) handle.terminal = std::move(answer->descriptors.back());
+  return handle;
+}
+
+Status LauncherClient::endExec(const launcher::EndExecRequest& request) {
+  auto answer = connections_->ask(launcher::encode(request), {});
+  return answer ? Status() : Status(answer.error());
 }
 
 Status LauncherClient::signal(const launcher::SignalRequest& request) {

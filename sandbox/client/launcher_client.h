@@ -20,6 +20,7 @@ namespace cloister::sandbox {
 
 using Descriptors = std::vector<std::pair<launcher::DescriptorKind, UniqueFd>>;
 
+// With a terminal, `status` alone.
 struct Standard {
   int in = -1;
   int out = -1;
@@ -33,6 +34,8 @@ struct Container {
   Descriptors descriptors;
   // The descriptor of that kind, or -1.
   [[nodiscard]] int descriptor(launcher::DescriptorKind kind) const;
+  // Takes it out.
+  [[nodiscard]] UniqueFd take(launcher::DescriptorKind kind);
 };
 
 struct TenantHandle {
@@ -43,6 +46,7 @@ struct TenantHandle {
 struct ExecHandle {
   std::uint32_t pid = 0;
   UniqueFd pidfd;
+  UniqueFd terminal;  // the leader, if one was asked for
 };
 
 inline constexpr std::ptrdiff_t kMostConnections = 16;  // half of what the launcher accepts
@@ -56,6 +60,7 @@ class LauncherClient {
 
   [[nodiscard]] Result<Container> launch(const launcher::LaunchRequest& request, const Standard& standard);
   [[nodiscard]] Result<ExecHandle> exec(const launcher::ExecRequest& request, const Standard& standard);
+  [[nodiscard]] Status endExec(const launcher::EndExecRequest& request);
   [[nodiscard]] Status signal(const launcher::SignalRequest& request);
   [[nodiscard]] Status remove(const std::string& instance);
   [[nodiscard]] Result<TenantHandle> putTenant(const launcher::TenantPutRequest& request);

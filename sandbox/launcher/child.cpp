@@ -22,6 +22,7 @@
 #include "sandbox/base/live_views.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
+#include "sandbox/base/streams.h"
 #include "sandbox/launcher/report_pipe.h"
 #include "sandbox/network/inner_end.h"
 
@@ -77,6 +78,21 @@ Status moveHigh(int& fd) {
   if (high < 0) return errnoError(kStage, "dup");
   fd = high;
   return {};
+}
+
+Status hand(const ChildPlan& plan, char what, int descriptor) {
+  return seqpacket::send(plan.handover, {&what, 1}, std::span<const int>(&descriptor, 1));
+}
+
+// In the container's own devpts, so that the terminal has a name there: its user's, as a login would have made it.
+// Precondition: root of the container, who may give files away.
+Status openTerminal(ChildPlan& plan) {
+  auto terminal = streams::openTerminalOf("/dev/pts/ptmx", plan.terminal.rows, plan.terminal.columns);
+  if (!terminal) return terminal.error();
+  const int follower = terminal->follower.release();
+  if (::fchown(follower, kAppUid, static_cast<gid_t>(-1)) != 0) return errnoError(kStage, "fchown", "terminal");
+  plan.standard.insert(plan.standard.begin(), {follower, follower, follower});
+  return hand(plan, kLeader, terminal->leader.get());
 }
 
 // 0-2 and the fixed numbers of exec_report.h; everything else is closed.
@@ -189,6 +205,7 @@ const char* nameOf(OtherCalls calls) {
     if (!attribute) fail(plan.report, attribute.error());
     require(plan, files::writeAll(attribute->get(), "exec " + plan.appArmorProfile));
   }
+  if (plan.terminal.wanted()) require(plan, openTerminal(plan));
   if (::setsid() < 0 && errno != EPERM) fail(plan.report, errnoError(kStage, "setsid"));
   require(plan, limitResources(plan));
   require(plan, process::keepCoresApart());
@@ -198,7 +215,8 @@ const char* nameOf(OtherCalls calls) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(plan.report, errnoError(kStage, "no_new_privs"));
   require(plan, restrictFiles(plan));
   require(plan, dropPrivileges(plan.confinement));
-  std::vector<std::string> argv = {"cloister-init", plan.terminal ? "terminal" : "app", nameOf(plan.otherCalls)};
+  std::vector<std::string> argv = {"cloister-init", plan.terminal.wanted() ? "terminal" : "app",
+                                   nameOf(plan.otherCalls)};
   argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());
   // A process can have one listener. The class closes seccomp(2), so what narrows it comes first.
   const bool narrowed = plan.otherCalls != OtherCalls::open;
@@ -239,7 +257,7 @@ void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant) {
   confineAndExec(plan);
 }
 
-void runExec(ChildPlan& plan, int target, int handover) {
+void runExec(ChildPlan& plan, int target) {
   require(plan, joinGroups(plan.groups));
   require(plan, process::newSessionKeyring());
   constexpr int kAll =
@@ -253,8 +271,7 @@ void runExec(ChildPlan& plan, int target, int handover) {
   auto born = process::cloneProcess(CLONE_PARENT, -1);
   if (!born) fail(plan.report, born.error());
   if (born->pid > 0) {
-    const int pidfd = born->pidfd.get();
-    require(plan, seqpacket::send(handover, "p", std::span<const int>(&pidfd, 1)));
+    require(plan, hand(plan, kPidfd, born->pidfd.get()));
     ::_exit(0);
   }
   require(plan, becomeContainerRoot());

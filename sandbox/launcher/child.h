@@ -32,8 +32,9 @@ struct ChildPlan {
   Writes writes = Writes::byMode;
   std::vector<std::string> writable;
   uid_t owner = 0;  // exec: of the container's user namespace
-  bool terminal = false;
-  std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output
+  TerminalSize terminal;
+  std::vector<int> standard;  // stdin, stdout, stderr, status, and for a freeze the output; with a terminal the status
+  int handover = -1;          // where the exec's pidfd and the terminal's leader go, as kPidfd and kLeader
   int init = -1;              // cloister-init's image
   int report = -1;            // write end of the ExecReport pipe
   int proceed = -1;           // runContainer: one byte a step of the launcher's, kMapped and then kLinked
@@ -42,12 +43,14 @@ struct ChildPlan {
   std::vector<int> live;      // set by runContainer: views and sources, as cloister-init finds them
 };
 
+inline constexpr char kPidfd = 'p';
+inline constexpr char kLeader = 't';
 inline constexpr char kMapped = 'm';
 inline constexpr char kLinked = 'l';  // the outer end of the network is there, if there is to be one
 
 [[noreturn]] void runContainer(ChildPlan& plan, rootfs::Tree& tree, TenantIndex tenant);
 // `target`: pidfd of the container's init. The process that execs is a sibling (CLONE_PARENT) born in the target's pid
-// namespace, its pidfd is sent over `handover`.
-[[noreturn]] void runExec(ChildPlan& plan, int target, int handover);
+// namespace.
+[[noreturn]] void runExec(ChildPlan& plan, int target);
 
 }  // namespace cloister::launcher

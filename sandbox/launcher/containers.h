@@ -62,6 +62,7 @@ class Containers {
   // `descriptors`: what came with the request, in the order of launcher_protocol.h.
   [[nodiscard]] Outcome launch(const LaunchRequest& request, const std::vector<UniqueFd>& descriptors);
   [[nodiscard]] Outcome exec(const ExecRequest& request, const std::vector<UniqueFd>& descriptors);
+  [[nodiscard]] Outcome endExec(const EndExecRequest& request);
   [[nodiscard]] Status signal(const SignalRequest& request);
   [[nodiscard]] Outcome remove(const std::string& instance);
   // Every container that has a group: one without a pid has ended, and waits for its last reading and its removal.
@@ -92,7 +93,6 @@ class Containers {
   // Removes what a failed launch left, and answers with `why`.
   [[nodiscard]] Outcome undo(const std::string& instance, const Error& why);
   // containers_remove.cpp
-  class Removing;
   // What is left of a container without processes.
   [[nodiscard]] Status release(const std::string& instance, const Record& record);
 

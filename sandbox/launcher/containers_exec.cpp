@@ -9,6 +9,8 @@
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/child.h"
 #include "sandbox/launcher/containers.h"
+#include "sandbox/launcher/emptying.h"
+#include "sandbox/launcher/handover.h"
 #include "sandbox/launcher/report_pipe.h"
 #include "sandbox/launcher/requests.h"
 
@@ -18,11 +20,6 @@ namespace {
 constexpr std::string_view kStage = "exec";
 constexpr std::uint64_t kOpenFiles = 4096;
 constexpr std::chrono::seconds kPatience{30};
-
-bool ready(int descriptor) {
-  pollfd watched{descriptor, POLLIN, 0};
-  return ::poll(&watched, 1, 0) == 1;
-}
 
 // The process id that this namespace knows for a pidfd; 0 when it has ended.
 std::uint32_t pidBehind(int pidfd) {
@@ -36,44 +33,45 @@ std::uint32_t pidBehind(int pidfd) {
 
 class Executing final : public Pending {
  public:
-  Executing(UniqueFd child, UniqueFd report, UniqueFd handover)
-      : child_(std::move(child)), report_(std::move(report)), handover_(std::move(handover)) {}
+  Executing(UniqueFd child, UniqueFd report, UniqueFd handover, TerminalSize terminal)
+      : child_(std::move(child)), report_(std::move(report)), handover_(std::move(handover)), terminal_(terminal) {}
 
   [[nodiscard]] Wait wait() const override { return {report_.get(), POLLIN, deadline_}; }
 
   [[nodiscard]] std::optional<Answer> advance() override {
-    if (!ready(report_.get())) {
+    pollfd reported{report_.get(), POLLIN, 0};
+    if (::poll(&reported, 1, 0) != 1) {
       if (Clock::now() < deadline_) return std::nullopt;
       return abandon(Error{std::string(kStage), "wait", "child", ETIMEDOUT});
     }
     if (const Status started = readReport(report_.get()); !started) return abandon(started.error());
-    // The child held the report's pipe until it had sent this.
-    auto sibling = takeSibling();
-    if (!sibling) return abandon(Error{std::string(kStage), "receive", "pidfd", EPROTO});
+    // The children held the report's pipe until they had sent these.
+    auto handed = takeHanded(handover_.get());
+    if (!handed.pidfd) return abandon(Error{std::string(kStage), "receive", "pidfd", EPROTO});
+    if (terminal_.wanted() != handed.leader.valid()) {
+      (void)process::sendSignal(handed.pidfd.get(), SIGKILL);
+      return abandon(Error{std::string(kStage), "receive", "terminal", EPROTO});
+    }
     Executed executed;
-    executed.pid = pidBehind(sibling.get());
+    executed.pid = pidBehind(handed.pidfd.get());
     Answer answer{encode(executed), {}};
-    answer.descriptors.push_back(std::move(sibling));
+    answer.descriptors.push_back(std::move(handed.pidfd));
+    if (handed.leader) answer.descriptors.push_back(std::move(handed.leader));
     return answer;
   }
 
  private:
-  UniqueFd takeSibling() {
-    if (!ready(handover_.get())) return UniqueFd();
-    auto message = seqpacket::receive(handover_.get());
-    if (!message || message->descriptors.size() != 1) return UniqueFd();
-    return std::move(message->descriptors.front());
-  }
-
   Answer abandon(const Error& why) {
     (void)process::sendSignal(child_.get(), SIGKILL);
-    if (const auto sibling = takeSibling(); sibling) (void)process::sendSignal(sibling.get(), SIGKILL);
+    const auto handed = takeHanded(handover_.get());
+    if (handed.pidfd) (void)process::sendSignal(handed.pidfd.get(), SIGKILL);
     return answerOf(why);
   }
 
-  UniqueFd child_;     // enters the namespaces and makes the sibling that becomes the command
-  UniqueFd report_;    // end-of-file: the command's exec succeeded
-  UniqueFd handover_;  // the sibling's pidfd
+  UniqueFd child_;   // enters the namespaces and makes the sibling that becomes the command
+  UniqueFd report_;  // end-of-file: the command's exec succeeded
+  UniqueFd handover_;
+  TerminalSize terminal_;
   Clock::time_point deadline_ = Clock::now() + kPatience;
 };
 
@@ -108,15 +106,35 @@ Outcome Containers::exec(const ExecRequest& request, const std::vector<UniqueFd>
   plan.writable = request.writable;
   plan.openFiles = kOpenFiles;
   plan.terminal = request.terminal;
+  plan.handover = handover->second.get();
   plan.standard = seqpacket::numbers(descriptors);
   plan.init = parts_.init.get();
   plan.report = report->write.get();
   plan.groups = seqpacket::numbers(*tasks);
-  auto child = process::cloneProcess(0, group->unified());
+  auto own = parts_.groups->createExec(record->tenant, request.instance, request.exec);
+  if (!own) return answerOf(own.error());
+  auto child = process::cloneProcess(0, own->get());
   if (!child) return answerOf(child.error());
-  if (child->pid == 0) runExec(plan, target->get(), handover->second.get());
-  return std::unique_ptr<Pending>(
-      std::make_unique<Executing>(std::move(child->pidfd), std::move(report->read), std::move(handover->first)));
+  if (child->pid == 0) runExec(plan, target->get());
+  return std::unique_ptr<Pending>(std::make_unique<Executing>(std::move(child->pidfd), std::move(report->read),
+                                                              std::move(handover->first), request.terminal));
+}
+
+Outcome Containers::endExec(const EndExecRequest& request) {
+  if (auto good = check(request); !good) return answerOf(good);
+  const auto record = readRecord(request.instance);
+  if (!record && record.error().code == ENOENT) return answerOf(Status());
+  if (!record) return answerOf(record.error());
+  const auto killed = parts_.groups->killExec(record->tenant, request.instance, request.exec);
+  if (!killed) return answerOf(killed.error().code == ENOENT ? Status() : killed);
+  auto events = parts_.groups->openExecEvents(record->tenant, request.instance, request.exec);
+  if (!events && events.error().code != ENOENT) return answerOf(events.error());
+  return empty(
+      request.instance + "/" + request.exec, events ? std::move(events).value() : UniqueFd(),
+      [groups = parts_.groups, tenant = record->tenant, request] {
+        return groups->tryRemoveExec(tenant, request.instance, request.exec);
+      },
+      [] { return Status(); });
 }
 
 }  // namespace cloister::launcher

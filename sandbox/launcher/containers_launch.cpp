@@ -12,6 +12,7 @@
 #include "sandbox/base/seqpacket.h"
 #include "sandbox/launcher/child.h"
 #include "sandbox/launcher/containers.h"
+#include "sandbox/launcher/handover.h"
 #include "sandbox/launcher/report_pipe.h"
 #include "sandbox/launcher/requests.h"
 
@@ -85,12 +86,17 @@ class Containers::Launching final : public Pending {
     }
     clock.mark(LaunchStage::executed);
     reply.values.stages = clock.read();
+    if (auto leader = takeHanded(handover.get()).leader; leader) {
+      reply.values.descriptors.push_back(DescriptorKind::terminal);
+      reply.descriptors.push_back(std::move(leader));
+    }
     return Answer{encode(reply.values), std::move(reply.descriptors)};
   }
 
   StageClock clock;
   Reply<Launched> reply;
-  UniqueFd report;  // end-of-file: the app's exec succeeded
+  UniqueFd report;    // end-of-file: the app's exec succeeded
+  UniqueFd handover;  // where the terminal's leader comes, if there is to be one
 
  private:
   Containers& owner_;
@@ -168,6 +174,15 @@ Status Containers::begin(const LaunchRequest& request, const std::vector<UniqueF
   auto report = makePipe();
   if (!report) return report.error();
   ChildPlan plan;
+  UniqueFd theirEnd;
+  if (request.terminal.wanted()) {
+    auto handover = seqpacket::pair();
+    if (!handover) return handover.error();
+    launching.handover = std::move(handover->first);
+    theirEnd = std::move(handover->second);
+  }
+  plan.handover = theirEnd.get();
+  plan.terminal = request.terminal;
   plan.confinement = request.confinement;
   const auto& filters = filters_.at(request.confinement);
   plan.filter = &filters.answered;

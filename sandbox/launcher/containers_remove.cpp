@@ -1,57 +1,13 @@
 // Removal: kill, wait until nothing is left, release. See containers.h.
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <chrono>
 
 #include "sandbox/launcher/containers.h"
+#include "sandbox/launcher/emptying.h"
 #include "sandbox/launcher/requests.h"
 
 namespace cloister::launcher {
-namespace {
-
-constexpr std::chrono::seconds kPatience{5};  // for killed processes to go
-// A group may count a process for a moment after its last one has gone, and then no event comes: look again, soon
-// first.
-constexpr std::chrono::milliseconds kFirstPause{1};
-constexpr std::chrono::milliseconds kLongestPause{64};
-
-}  // namespace
-
-class Containers::Removing final : public Pending {
- public:
-  Removing(Containers& owner, std::string instance, Record record, UniqueFd events)
-      : owner_(owner), instance_(std::move(instance)), record_(record), events_(std::move(events)) {}
-
-  [[nodiscard]] Wait wait() const override { return {events_.get(), POLLPRI, std::min(retry_, deadline_)}; }
-
-  [[nodiscard]] std::optional<Answer> advance() override {
-    // Read before the question: a change after it wakes the poll.
-    std::array<char, 128> events{};
-    const ssize_t read = events_ ? ::pread(events_.get(), events.data(), events.size(), 0) : 0;
-    if (read < 0 && errno != ENODEV) return answerOf(errnoError("remove", "read events", instance_));
-    auto gone = owner_.parts_.groups->tryRemoveInstance(record_.tenant, instance_);
-    if (!gone) return answerOf(gone.error());
-    if (*gone) return answerOf(owner_.release(instance_, record_));
-    const auto now = Clock::now();
-    if (now >= deadline_) return answerOf(Error{"remove", "wait until empty", instance_, ETIMEDOUT});
-    retry_ = now + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
-    return std::nullopt;
-  }
-
- private:
-  Containers& owner_;
-  std::string instance_;
-  Record record_;
-  UniqueFd events_;
-  Clock::time_point deadline_ = Clock::now() + kPatience;
-  Clock::time_point retry_ = deadline_;
-  std::chrono::milliseconds pause_ = kFirstPause;
-};
-
 Outcome Containers::remove(const std::string& instance) {
   if (auto good = check(RemoveRequest{instance}); !good) return answerOf(good);
   auto record = readRecord(instance);
@@ -61,9 +17,10 @@ Outcome Containers::remove(const std::string& instance) {
     return answerOf(killed);
   auto events = parts_.groups->openEvents(record->tenant, instance);
   if (!events && events.error().code != ENOENT) return answerOf(events.error());
-  auto removing = std::make_unique<Removing>(*this, instance, *record, events ? std::move(events).value() : UniqueFd());
-  if (auto answer = removing->advance()) return std::move(*answer);
-  return std::unique_ptr<Pending>(std::move(removing));
+  return empty(
+      instance, events ? std::move(events).value() : UniqueFd(),
+      [this, instance, tenant = record->tenant] { return parts_.groups->tryRemoveInstance(tenant, instance); },
+      [this, instance, record = *record] { return release(instance, record); });
 }
 
 Status Containers::release(const std::string& instance, const Record& record) {

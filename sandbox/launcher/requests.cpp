@@ -50,6 +50,11 @@ Status checkWrites(Writes writes, const std::vector<std::string>& writable) {
   return std::all_of(writable.begin(), writable.end(), good) ? Status() : fault("writable");
 }
 
+// The three standard ones and the status, or that alone.
+std::size_t expectedOf(TerminalSize terminal) {
+  return terminal.wanted() ? 1 : 4;
+}
+
 }  // namespace
 
 Status check(const LaunchRequest& request, std::size_t descriptors) {
@@ -75,15 +80,22 @@ Status check(const LaunchRequest& request, std::size_t descriptors) {
   if (request.otherCalls == OtherCalls::open && request.calls.any()) return fault("calls");
   if (request.confinement != Confinement::app && request.writes != Writes::byMode) return fault("writes");
   if (auto good = checkWrites(request.writes, request.writable); !good) return good;
-  if (descriptors != (freeze ? 5U : 4U)) return fault("descriptors");
+  if (request.terminal.wanted() && request.confinement != Confinement::app) return fault("terminal");
+  if (descriptors != (freeze ? 5U : expectedOf(request.terminal))) return fault("descriptors");
   return {};
 }
 
 Status check(const ExecRequest& request, std::size_t descriptors) {
   if (!validInstanceId(request.instance)) return fault("instance");
-  if (descriptors != 4) return fault("descriptors");
+  if (!validInstanceId(request.exec)) return fault("exec");
+  if (descriptors != expectedOf(request.terminal)) return fault("descriptors");
   if (auto good = checkWrites(request.writes, request.writable); !good) return good;
   return checkCommand(request.argv, request.environment, request.workingDirectory);
+}
+
+Status check(const EndExecRequest& request) {
+  if (!validInstanceId(request.instance)) return fault("instance");
+  return validInstanceId(request.exec) ? Status() : fault("exec");
 }
 
 Status check(const SignalRequest& request) {

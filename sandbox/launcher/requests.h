@@ -12,6 +12,7 @@ namespace cloister::launcher {
 // `descriptors`: how many came with the request.
 [[nodiscard]] Status check(const LaunchRequest& request, std::size_t descriptors);
 [[nodiscard]] Status check(const ExecRequest& request, std::size_t descriptors);
+[[nodiscard]] Status check(const EndExecRequest& request);
 [[nodiscard]] Status check(const SignalRequest& request);
 [[nodiscard]] Status check(const RemoveRequest& request);
 [[nodiscard]] Status check(const TenantPutRequest& request);

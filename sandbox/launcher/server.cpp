@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "sandbox/base/process.h"
 #include "sandbox/launcher/layer_fetch.h"
 #include "sandbox/launcher/requests.h"
 
@@ -30,6 +31,17 @@ int millisUntil(Pending::Clock::time_point until) {
 
 bool sendAnswer(int session, const Answer& answer) {
   return !answer.bytes.empty() && seqpacket::send(session, answer.bytes, seqpacket::numbers(answer.descriptors)).ok();
+}
+
+// A request that came in memory takes the place of the datagram that said so; false when that is none.
+bool unfold(seqpacket::Message& message) {
+  if (message.bytes != encode(Verb::inMemory)) return true;
+  if (message.descriptors.empty()) return false;
+  auto request = process::readSealed(message.descriptors.front().get(), kMostRequest);
+  if (!request || request->empty()) return false;
+  message.bytes = std::move(*request);
+  message.descriptors.erase(message.descriptors.begin());
+  return true;
 }
 
 }  // namespace
@@ -122,7 +134,7 @@ void Server::acceptSession() {
 
 bool Server::serve(int session) {
   auto message = seqpacket::receive(session);
-  return message && !message->bytes.empty() && handle(session, std::move(*message));
+  return message && !message->bytes.empty() && unfold(*message) && handle(session, std::move(*message));
 }
 
 bool Server::handle(int session, seqpacket::Message message) {
@@ -169,6 +181,14 @@ Server::Reaction Server::react(seqpacket::Message& message, int session) {
       if (busy(request.instance)) return Later{};
       return begun(request.instance, Claim::shared, parts_.containers->exec(request, message.descriptors));
     }
+    case Verb::endExec: {
+      EndExecRequest request;
+      if (!exact(request, 0)) return Answer{};
+      if (busy(request.instance)) return Later{};
+      return begun(request.instance, Claim::shared, parts_.containers->endExec(request));
+    }
+    case Verb::inMemory:  // within such a request
+      return Answer{};
     case Verb::signal: {
       SignalRequest request;
       if (!exact(request, 0)) return Answer{};

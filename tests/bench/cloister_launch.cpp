@@ -116,8 +116,11 @@ Contestant cloisterExec(Host& host) {
                 const std::string statusPath = host.path("exec-" + std::to_string(round));
                 const Files standard(statusPath);
                 const double cpuBefore = cpuMillisOf(host.launcher());
-                const launcher::ExecRequest request{
-                    .instance = "target", .argv = {"/bin/true"}, .environment = {"PATH=/bin"}, .workingDirectory = "/"};
+                const launcher::ExecRequest request{.instance = "target",
+                                                    .exec = "exec-" + std::to_string(round),
+                                                    .argv = {"/bin/true"},
+                                                    .environment = {"PATH=/bin"},
+                                                    .workingDirectory = "/"};
                 const auto begin = Clock::now();
                 auto executed = host.client().exec(request, standard.standard());
                 sample.execMillis = millisSince(begin);

@@ -185,6 +185,7 @@ Running Arena::execIn(const std::string& instance, const std::vector<std::string
   running.status = path(name + ".status");
   launcher::ExecRequest request;
   request.instance = instance;
+  request.exec = "exec-" + std::to_string(started_);
   request.argv = argv;
   request.environment = {"PATH=/bin"};
   request.workingDirectory = directory;

@@ -237,7 +237,10 @@ TEST_F(Floods, WhoeverIsStoppedOnEnteringHoldsUpNobody) {
       request.instance = stopper.instance;
       request.argv = {"/bin/id"};
       request.workingDirectory = "/";
-      for (int i = 0; i < 3; ++i) (void)another.exec(request, {null.get(), null.get(), null.get(), null.get(), -1});
+      for (int i = 0; i < 3; ++i) {
+        request.exec = "entrant-" + std::to_string(i);
+        (void)another.exec(request, {null.get(), null.get(), null.get(), null.get(), -1});
+      }
     });
     const auto begin = std::chrono::steady_clock::now();
     expectBystandersFine();

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "sandbox/base/streams.h"
 #include "tests/escape/arena.h"
 #include "tests/integration/network/packets.h"
 #include "tests/integration/network/world.h"
@@ -59,6 +60,7 @@ TEST_F(Processes, WhoeverEntersIsNotOverwritten) {
     for (int round = 0; !waitFor(watcher.pidfd.get(), 0) && round < 200; ++round) {
       launcher::ExecRequest enter;
       enter.instance = watcher.instance;
+      enter.exec = "enter-" + std::to_string(round);
       enter.argv = {round % 2 == 0 ? "/proc/self/exe" : "/bin/id", "app", "/bin/id"};
       enter.workingDirectory = "/";
       const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -87,10 +89,12 @@ TEST_F(Processes, NoWorkingDirectoryLeadsOut) {
   for (int fd = 0; fd < 80; ++fd) directories.push_back("/proc/self/fd/" + std::to_string(fd));
   for (int fd = 3; fd < 80; ++fd) directories.push_back("/proc/self/fd/" + std::to_string(fd) + "/../../..");
   int inside = 0;
+  int entered = 0;
   for (const auto& directory : directories) {
     SCOPED_TRACE(directory);
     launcher::ExecRequest request;
     request.instance = host.instance;
+    request.exec = "enter-" + std::to_string(++entered);
     request.argv = {"/attack/working_directory", directory_};
     request.workingDirectory = directory;
     const std::string out = path("cwd.out");
@@ -123,6 +127,7 @@ TEST_F(Processes, ExchangedDirectoriesLeadNowhere) {
     for (int round = 0; round < 40; ++round) {
       launcher::ExecRequest enter;
       enter.instance = racer.instance;
+      enter.exec = "enter-" + std::to_string(round);
       enter.argv = {"/attack/working_directory", directory_};
       enter.workingDirectory = round % 2 == 0 ? "/app/work" : "/tmp/work";
       const std::string out = path("race.out");
@@ -271,29 +276,27 @@ TEST_F(Processes, NothingOfAnEarlierOwnerIsFound) {
 TEST_F(Processes, NobodyTypesIntoTheOperatorsTerminal) {
   const Running host = start("terminal_injection", Role::exec);
   (void)waitFor(host.pidfd.get(), 20);  // without a terminal it has nothing to do
-  const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(master);
-  ASSERT_EQ(::grantpt(master.get()), 0);
-  ASSERT_EQ(::unlockpt(master.get()), 0);
-  const UniqueFd slave(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(slave);
   launcher::ExecRequest request;
   request.instance = host.instance;
+  request.exec = "operator";
   request.argv = {"/attack/terminal_injection"};
   request.workingDirectory = "/";
-  request.terminal = true;
-  const UniqueFd text(::open(path("tty.out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  request.terminal = {24, 80};
   const UniqueFd status(::open(path("tty.status").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  auto handle = client_->exec(request, {slave.get(), text.get(), text.get(), status.get(), -1});
+  auto handle = client_->exec(request, {-1, -1, -1, status.get(), -1});
   ASSERT_TRUE(handle) << handle.error().message();
+  const auto follower = streams::openFollower(handle->terminal.get());
+  ASSERT_TRUE(follower);
   ASSERT_TRUE(waitFor(handle->pidfd.get(), 20));
-  const std::string said = readWhole(path("tty.out"));
+  std::string said(16'384, '\0');
+  const auto got = streams::readSome(handle->terminal.get(), said.data(), said.size());
+  ASSERT_TRUE(got && got->has_value());
+  said.resize(**got);
   EXPECT_EQ(readWhole(path("tty.status")), "exit 0\n") << said;
-  EXPECT_TRUE(said.ends_with("held\n")) << said;
+  EXPECT_TRUE(said.ends_with("held\r\n")) << said;
   // What was typed would wait here for the next reader.
   int waiting = 0;
-  ASSERT_EQ(::tcflush(slave.get(), TCOFLUSH), 0);
-  ASSERT_EQ(::ioctl(slave.get(), FIONREAD, &waiting), 0);
+  ASSERT_EQ(::ioctl(follower->get(), FIONREAD, &waiting), 0);
   EXPECT_EQ(waiting, 0);
   expectRemoved(host);
 }

@@ -30,7 +30,8 @@ TEST(FuzzCorpus, launcherRequests) {
   launch.workingDirectory = "/app";
   const std::vector<std::string> seeds = {
       encode(launch),
-      encode(launcher::ExecRequest{"web-0", {"sh"}, {"TERM=xterm"}, "/", true, launcher::Writes::byMode, {}}),
+      encode(
+          launcher::ExecRequest{"web-0", "ss-1", {"sh"}, {"TERM=xterm"}, "/", {24, 80}, launcher::Writes::byMode, {}}),
       encode(launcher::SignalRequest{"web-0", 15, launcher::SignalTarget::init}),
       encode(launcher::RemoveRequest{"web-0"}),
       encode(launcher::TenantPutRequest{1, {1, 2, 3, 4}, launcher::Egress::internet}),

@@ -42,6 +42,9 @@ int launcherRequest(const std::uint8_t* data, std::size_t size) {
     case Verb::exec:
       request<launcher::ExecRequest>(reader, whole);
       break;
+    case Verb::endExec:
+      request<launcher::EndExecRequest>(reader, whole);
+      break;
     case Verb::signal:
       request<launcher::SignalRequest>(reader, whole);
       break;
@@ -66,6 +69,7 @@ int launcherRequest(const std::uint8_t* data, std::size_t size) {
       break;
     case Verb::recover:
     case Verb::posture:
+    case Verb::inMemory:
       if (reader.finish() && encode(verb) != whole) std::abort();
       break;
   }

@@ -41,7 +41,7 @@ TEST(FuzzCorpus, nodeDocuments) {
   model::Session session;
   session.id = "ss-1";
   session.tenantId = "tn-1";
-  session.argv = {"sh", kLetters};
+  session.process = kLetters;
   work.sessions.push_back(session);
   feed(nodeWork, {model::toJson(work)}, 5'000);
   model::NodeStatus status;
@@ -109,7 +109,10 @@ TEST(FuzzCorpus, whatAppsSay) {
         std::string(17'000, 'x') + kLetters},
        3'000);
   feed(healthAnswer, {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 503"}, 20'000);
-  feed(sessionFrame, {std::string("\3{\"resize\":{\"rows\":24,\"columns\":80}}"), std::string("\0input", 6)}, 20'000);
+  feed(sessionFrame,
+       {std::string("\3{\"resize\":{\"rows\":24,\"columns\":80}}"), std::string("\0input", 6), std::string("\4\xff"),
+        std::string("\3{\"more\":524288}"), std::string("\3{\"start\":true}")},
+       20'000);
 }
 
 }  // namespace

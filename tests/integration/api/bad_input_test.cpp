@@ -164,10 +164,10 @@ TEST_F(BadInput, OfATenant) {
       {"GET", "/v1/periods/2026-01/invoice?format=focus&focus_version=", "", 400, "invalid_field", "focus_version"},
       {"GET", "/v1/apps/shop/logs?lines=-3", "", 400, "invalid_field", "lines"},
       {"GET", "/v1/apps/shop/logs?follow=maybe", "", 400, "invalid_field", "follow"},
-      {"GET", "/v1/apps/shop/exec?argv=ls", "", 400, "websocket_required", "Upgrade"},
-      {"GET", "/v1/apps/shop/exec", "", 400, "missing_field", "argv", {{"Upgrade", "websocket"}}},
-      {"GET", "/v1/apps/shop/exec?argv=ls", "", 409, "not_running", "instance", {{"Upgrade", "websocket"}}},
-      {"GET", "/v1/apps/shop/run?argv=ls", "", 409, "no_release", "", {{"Upgrade", "websocket"}}},
+      {"GET", "/v1/apps/shop/exec", "", 400, "websocket_required", "Upgrade"},
+      {"GET", "/v1/apps/shop/exec?argv=ls", "", 400, "argv_in_address", "argv", {{"Upgrade", "websocket"}}},
+      {"GET", "/v1/apps/shop/exec", "", 409, "not_running", "instance", {{"Upgrade", "websocket"}}},
+      {"GET", "/v1/apps/shop/run", "", 409, "no_release", "", {{"Upgrade", "websocket"}}},
       {"DELETE", "/v1/apps/shop/domains/www.example.org", "", 404, "not_found", ""},
   };
   for (const auto& one : cases) check(alice, one);

@@ -43,10 +43,11 @@ struct Sessions : ::testing::Test {
     ASSERT_EQ(node.report(*work, model::InstanceState::running).status, 204);
   }
 
-  [[nodiscard]] std::unique_ptr<WebSocket> open(const std::string& path) const {
+  [[nodiscard]] std::unique_ptr<WebSocket> open(const std::string& path) const { return openAs(alice.token(), path); }
+  [[nodiscard]] std::unique_ptr<WebSocket> openAs(const std::string& token, const std::string& path) const {
     Poco::Net::HTTPClientSession session("127.0.0.1", daemon.port());
     Poco::Net::HTTPRequest request("GET", path, Poco::Net::HTTPRequest::HTTP_1_1);
-    request.setCredentials("Bearer", alice.token());
+    request.setCredentials("Bearer", token);
     Poco::Net::HTTPResponse response;
     auto socket = std::make_unique<WebSocket>(session, request, response);
     socket->setReceiveTimeout(Poco::Timespan(10, 0));
@@ -67,13 +68,11 @@ std::string receiveText(WebSocket& socket) {
 }
 
 TEST_F(Sessions, ExecCarriesFramesBothWaysAndEndsWithTheNode) {
-  auto opening =
-      std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?argv=cat&argv=-&tty=true&rows=50"); });
+  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?tty=true&rows=50"); });
   const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
   ASSERT_TRUE(work.has_value());
   const auto& session = work->sessions[0];
   EXPECT_EQ(session.kind, model::SessionKind::exec);
-  EXPECT_EQ(session.argv, (std::vector<std::string>{"cat", "-"}));
   EXPECT_TRUE(session.terminal);
   EXPECT_EQ(session.rows, 50);
   EXPECT_EQ(session.instanceId, work->instances[0].id);
@@ -97,7 +96,7 @@ TEST_F(Sessions, WhatTheNodeSaidBeforeItLeftArrivesWhateverTheClientStillSends) 
   constexpr int kPieces = 40;
   const std::string piece = '\x01' + std::string(4'000, 'x');
   for (int round = 0; round < kRounds; ++round) {
-    auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec?argv=true"); });
+    auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec"); });
     const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
     ASSERT_TRUE(work.has_value());
     auto nodeEnd = node.join(work->sessions[0].id);
@@ -115,12 +114,26 @@ TEST_F(Sessions, WhatTheNodeSaidBeforeItLeftArrivesWhateverTheClientStillSends) 
   }
 }
 
+TEST_F(Sessions, ANodeThatIsGoneWithoutALastWordIsTold) {
+  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec"); });
+  const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+  ASSERT_TRUE(work.has_value());
+  auto nodeEnd = node.join(work->sessions[0].id);
+  const auto client = opening.get();
+  sendText(*nodeEnd, "\x01output");
+  nodeEnd.reset();
+  EXPECT_EQ(receiveText(*client), "\x01output");
+  const auto told = receiveText(*client);
+  EXPECT_NE(told.find("\"error\":\"the node that ran the command is gone"), std::string::npos) << told;
+  EXPECT_EQ(receiveText(*client), "");
+}
+
 TEST_F(Sessions, ANodeThatDoesNotComeIsA503) {
   const auto start = std::chrono::steady_clock::now();
   const auto logs = alice.send("GET", "/v1/apps/shop/logs");
   EXPECT_EQ(logs.status, 503) << logs.body;
   EXPECT_EQ(logs.text("code"), "node_unavailable");
-  EXPECT_THROW((void)open("/v1/apps/shop/exec?argv=ls"), Poco::Exception);
+  EXPECT_THROW((void)open("/v1/apps/shop/exec"), Poco::Exception);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
 }
 
@@ -153,7 +166,7 @@ TEST_F(Sessions, LogsComeAsLinesOrAsEvents) {
 }
 
 TEST_F(Sessions, ARunHasAnInstanceOfItsOwnAndGivesItBack) {
-  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/run?argv=true"); });
+  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/run"); });
   const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
   ASSERT_TRUE(work.has_value());
   const auto& session = work->sessions[0];
@@ -169,6 +182,100 @@ TEST_F(Sessions, ARunHasAnInstanceOfItsOwnAndGivesItBack) {
   for (int i = 0; i < 100 && left > 1; ++i)
     left = alice.send("GET", "/v1/apps/shop/instances").json()->getArray("items")->size();
   EXPECT_EQ(left, 1U);
+}
+
+// What ends a stream that its caller may no longer have, whoever of the two ends is waited for.
+TEST_F(Sessions, ARevokedTokensStreamsEndWithinASecond) {
+  const auto made = alice.send("POST", "/v1/tokens", R"({"name": "ci"})");
+  const HttpClient ci(daemon.port(), made.text("secret"));
+  const auto follow = [&](const std::string& path) {
+    return std::async(std::launch::async, [&ci, path] {
+      try {
+        return ci.send("GET", path).status;
+      } catch (const Poco::Exception&) {
+        return 0;
+      }
+    });
+  };
+  auto events = follow("/v1/events?follow=true");
+  auto logs = follow("/v1/apps/shop/logs?follow=true");
+  auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+  ASSERT_TRUE(work.has_value());
+  const auto logsEnd = node.join(work->sessions[0].id);
+  auto opening = std::async(std::launch::async, [&] { return openAs(ci.token(), "/v1/apps/shop/exec"); });
+  work =
+      node.await([](const auto& w) { return !w.sessions.empty() && w.sessions[0].kind == model::SessionKind::exec; });
+  ASSERT_TRUE(work.has_value());
+  const auto execEnd = node.join(work->sessions[0].id);
+  const auto client = opening.get();
+  auto others = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec"); });
+  work =
+      node.await([](const auto& w) { return !w.sessions.empty() && w.sessions[0].kind == model::SessionKind::exec; });
+  ASSERT_TRUE(work.has_value());
+  const auto othersEnd = node.join(work->sessions[0].id);
+  const auto other = others.get();
+
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(alice.send("DELETE", "/v1/tokens/" + made.text("id")).status, 204);
+  EXPECT_EQ(receiveText(*client), "\x03{\"error\":\"the token was revoked\"}");
+  EXPECT_EQ(receiveText(*client), "");
+  EXPECT_EQ(receiveText(*execEnd), "") << "so does the node's end";
+  EXPECT_EQ(receiveText(*logsEnd), "");
+  (void)events.get();
+  (void)logs.get();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  sendText(*othersEnd, "\x01still");
+  EXPECT_EQ(receiveText(*other), "\x01still") << "another token's goes on";
+}
+
+// Neither end reads: both directions wait in a send.
+TEST_F(Sessions, ARevokedTokensStreamEndsAlsoWhenNobodyReads) {
+  const auto made = alice.send("POST", "/v1/tokens", R"({"name": "ci"})");
+  auto opening = std::async(std::launch::async, [&] { return openAs(made.text("secret"), "/v1/apps/shop/exec"); });
+  const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+  ASSERT_TRUE(work.has_value());
+  const auto nodeEnd = node.join(work->sessions[0].id);
+  const auto client = opening.get();
+  const auto flood = [](WebSocket& socket) {
+    return std::async(std::launch::async, [&socket] {
+      try {
+        for (int i = 0; i < 1'000; ++i) sendText(socket, std::string(1, '\1') + std::string(100'000, 'x'));
+      } catch (const Poco::Exception&) {
+        return true;
+      }
+      return false;
+    });
+  };
+  client->setSendTimeout(Poco::Timespan(20, 0));
+  nodeEnd->setSendTimeout(Poco::Timespan(20, 0));
+  auto up = flood(*client);
+  auto down = flood(*nodeEnd);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(alice.send("DELETE", "/v1/tokens/" + made.text("id")).status, 204);
+  EXPECT_TRUE(up.get());
+  EXPECT_TRUE(down.get());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(2'500));
+}
+
+TEST_F(Sessions, CommandsOfATenantThatIsSuspendedEnd) {
+  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/run"); });
+  const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+  ASSERT_TRUE(work.has_value());
+  const auto nodeEnd = node.join(work->sessions[0].id);
+  const auto client = opening.get();
+  ASSERT_EQ(admin.send("POST", "/v1/tenants/alice/suspend").status, 200);
+  EXPECT_EQ(receiveText(*client), "\x03{\"error\":\"the tenant was suspended\"}");
+}
+
+TEST_F(Sessions, AStreamOfAnAppThatIsRemovedEnds) {
+  auto opening = std::async(std::launch::async, [this] { return open("/v1/apps/shop/exec"); });
+  const auto work = node.await([](const auto& w) { return !w.sessions.empty(); });
+  ASSERT_TRUE(work.has_value());
+  const auto nodeEnd = node.join(work->sessions[0].id);
+  const auto client = opening.get();
+  ASSERT_EQ(alice.send("DELETE", "/v1/apps/shop").status, 202);
+  EXPECT_EQ(receiveText(*client), "\x03{\"error\":\"the app was removed\"}");
 }
 
 TEST_F(Sessions, AStopOfTheDaemonEndsStreamsAtOnce) {

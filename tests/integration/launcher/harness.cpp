@@ -252,6 +252,7 @@ Outcome LauncherTest::finish(const std::string& instance, const sandbox::Contain
 
 Outcome LauncherTest::exec(const std::string& instance, std::vector<std::string> argv, launcher::ExecRequest exec) {
   exec.instance = instance;
+  exec.exec = "exec-" + std::to_string(++execs_);
   exec.argv = std::move(argv);
   exec.environment = {"PATH=/bin"};
   exec.workingDirectory = "/app";

@@ -61,6 +61,7 @@ class LauncherTest : public ::testing::Test {
   std::unique_ptr<sandbox::LauncherClient> client_;
   pid_t launcher_ = -1;
   UniqueFd netns_;  // of the launcher
+  unsigned execs_ = 0;
 };
 
 // Runs a command line of the host (test set-up only) and returns its exit code.

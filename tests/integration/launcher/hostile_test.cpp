@@ -1,5 +1,6 @@
 // The launcher and a caller who means it harm: whatever a session sends, that session alone ends.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,9 +11,12 @@
 #include <csignal>
 #include <filesystem>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
 #include "tests/integration/launcher/harness.h"
 
@@ -53,7 +57,7 @@ class HostileCaller : public LauncherTest {
     launcher::TenantPutRequest tenant;
     tenant.tenant = 9;
     return {encode(request("some", "exit 0")),
-            encode(launcher::ExecRequest{"some", {"sh"}, {}, "/", false, launcher::Writes::byMode, {}}),
+            encode(launcher::ExecRequest{"some", "one", {"sh"}, {}, "/", {}, launcher::Writes::byMode, {}}),
             encode(launcher::SignalRequest{"some", SIGTERM, launcher::SignalTarget::init}),
             encode(launcher::RemoveRequest{"some"}),
             encode(tenant),
@@ -63,14 +67,15 @@ class HostileCaller : public LauncherTest {
             encode(launcher::Verb::recover),
             encode(launcher::NetworkUsageRequest{}),
             encode(launcher::Verb::posture),
-            encode(launcher::DenialsRequest{})};
+            encode(launcher::DenialsRequest{}),
+            encode(launcher::EndExecRequest{"some", "one"})};
   }
 
   UniqueFd null_{::open("/dev/null", O_RDWR | O_CLOEXEC)};
 };
 
 TEST_F(HostileCaller, UnknownVerbsEndTheSession) {
-  for (const unsigned verb : {0U, 13U, 14U, 255U, 256U, 0x7fffU, 0xffffU}) {
+  for (const unsigned verb : {0U, 15U, 16U, 255U, 256U, 0x7fffU, 0xffffU}) {
     wire::Writer writer;
     writer.put(static_cast<std::uint16_t>(verb));
     expectEnds(writer.bytes(), 0, "verb " + std::to_string(verb));
@@ -95,7 +100,7 @@ TEST_F(HostileCaller, ShortAndLongRequestsEndTheSession) {
 
 TEST_F(HostileCaller, DescriptorsThatAVerbDoesNotTakeEndTheSession) {
   const std::size_t before = descriptorsOfLauncher();
-  const std::vector<std::size_t> most = {5, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+  const std::vector<std::size_t> most = {5, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
   const auto requests = goodRequests();
   ASSERT_EQ(requests.size(), most.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -121,6 +126,49 @@ TEST_F(HostileCaller, TooFewDescriptorsAreRefusedAndTheSessionGoesOn) {
     EXPECT_EQ(error.path, "descriptors");
   }
   EXPECT_TRUE(fs::is_empty(path("run") + "/containers"));
+}
+
+// What stands for a request must be memory that nobody can change or cut any more, and hold one.
+TEST_F(HostileCaller, RequestsInMemoryThatIsNotSealedEndTheSession) {
+  const std::string datagram = encode(launcher::Verb::inMemory);
+  const std::string good = encode(launcher::Verb::posture);
+  expectEnds(datagram, 0, "no memory");
+  expectEnds(datagram, 1, "a device");
+  const auto expectEndsWith = [&](int descriptor, const std::string& what) {
+    const UniqueFd mine = session();
+    ASSERT_TRUE(seqpacket::send(mine.get(), datagram, std::span<const int>(&descriptor, 1)));
+    expectEnded(mine.get(), what);
+  };
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd reader(ends[0]);
+  const UniqueFd writer(ends[1]);
+  expectEndsWith(reader.get(), "a pipe that nobody writes to");
+  const UniqueFd file(::open(path("request").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::write(file.get(), good.data(), good.size()), static_cast<ssize_t>(good.size()));
+  expectEndsWith(file.get(), "a file");
+  const UniqueFd open(::memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  ASSERT_EQ(::write(open.get(), good.data(), good.size()), static_cast<ssize_t>(good.size()));
+  expectEndsWith(open.get(), "memory without seals");
+  ASSERT_EQ(::fcntl(open.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+  expectEndsWith(open.get(), "memory that can be written");
+  for (const auto& [bytes, what] : {std::pair{std::string(), "nothing"},
+                                    {datagram, "itself"},
+                                    {std::string("x"), "no verb"},
+                                    {good + '\0', "a byte more"},
+                                    {std::string(launcher::kMostRequest + 1, 'x'), "too much"}}) {
+    const auto memory = process::sealedMemory(bytes, "hostile");
+    ASSERT_TRUE(memory);
+    expectEndsWith(memory->get(), what);
+  }
+  const auto memory = process::sealedMemory(good, "good");
+  const UniqueFd mine = session();
+  const int descriptor = memory->get();
+  ASSERT_TRUE(seqpacket::send(mine.get(), datagram, std::span<const int>(&descriptor, 1)));
+  auto reply = seqpacket::receive(mine.get());
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->bytes.front(), '\0');
+  expectServes();
 }
 
 TEST_F(HostileCaller, GarbageEndsTheSession) {

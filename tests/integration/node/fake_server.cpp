@@ -15,6 +15,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "controlplane/model/session_protocol.h"
 #include "metering/base/batch_json.h"
 
 namespace cloister::test {
@@ -177,9 +178,17 @@ std::vector<model::InstanceState> FakeServer::history(const std::string& id) {
   return history_[id];
 }
 
-void FakeServer::expectSession(const std::string& id, std::vector<std::string> input) {
+void FakeServer::expectSession(const std::string& id, std::vector<std::string> input, const std::string& leaveAt) {
   const std::lock_guard lock(mutex_);
   sessions_[id].input = std::move(input);
+  sessions_[id].leaveAt = leaveAt;
+}
+
+std::vector<std::string> FakeServer::command(const std::vector<std::string>& argv) {
+  std::vector<std::string> frames;
+  for (const auto& argument : argv) frames.push_back('\x04' + argument);
+  frames.emplace_back("\x03{\"start\": true}");
+  return frames;
 }
 
 FakeServer::Conversation FakeServer::awaitSession(const std::string& id, int seconds) {
@@ -273,7 +282,11 @@ void FakeServer::serveSession(const std::string& id, HTTPServerRequest& request,
       const int got = socket.receiveFrame(buffer, flags);
       if (got <= 0 || (flags & WebSocket::FRAME_OP_BITMASK) == WebSocket::FRAME_OP_CLOSE) break;
       const std::lock_guard lock(mutex_);
-      sessions_[id].said[buffer[0]].append(buffer.begin() + 1, static_cast<std::size_t>(got) - 1);
+      const std::string payload(buffer.begin() + 1, static_cast<std::size_t>(got) - 1);
+      sessions_[id].said[buffer[0]] += payload;
+      if (buffer[0] == static_cast<char>(model::Channel::control)) sessions_[id].last = payload;
+      const auto& leaveAt = sessions_[id].leaveAt;
+      if (!leaveAt.empty() && sessions_[id].said[1].find(leaveAt) != std::string::npos) break;
     }
   } catch (const Poco::Exception& error) {
     ADD_FAILURE() << "session " << id << ": " << error.displayText();

@@ -59,13 +59,18 @@ class FakeServer {
   // Every state that the instance was reported in, in order, without repetitions.
   [[nodiscard]] std::vector<model::InstanceState> history(const std::string& id);
 
-  // All frames of a session (the channel first) until the node closed it; `input` is sent first.
+  // All frames of a session (the channel first) until the node closed it; `input` is sent first. The client leaves when
+  // the output has `leaveAt`, if that is not empty.
   struct Conversation {
     std::vector<std::string> input;
+    std::string leaveAt;
     std::map<int, std::string> said;  // by channel, joined
+    std::string last;                 // control message
     bool closed = false;
   };
-  void expectSession(const std::string& id, std::vector<std::string> input);
+  // What a client of exec or run begins with.
+  [[nodiscard]] static std::vector<std::string> command(const std::vector<std::string>& argv);
+  void expectSession(const std::string& id, std::vector<std::string> input, const std::string& leaveAt = {});
   [[nodiscard]] Conversation awaitSession(const std::string& id, int seconds);
 
   // For the request handlers.

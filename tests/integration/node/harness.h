@@ -45,6 +45,7 @@ class NodeTest : public ::testing::Test {
   std::string source_;  // digest
   pid_t launcher_ = -1;
   pid_t node_ = -1;
+  int looks_ = 0;
   UniqueFd netns_;
   std::unique_ptr<FakeServer> server_;
 };

@@ -132,7 +132,10 @@ TEST_F(NodeTest, LauncherThatWasKilledIsToldAllAgain) {
 
 TEST_F(NodeTest, BuildsASlugAndRunsIt) {
   auto wanted = work();
-  wanted.builds.push_back(build("bd-good", {"id -u", "cat file.txt > made.txt", "echo it\\'s done >> made.txt"}, 20));
+  wanted.builds.push_back(build("bd-good",
+                                {"id -u", "cat file.txt > made.txt", "echo it\\'s done >> made.txt",
+                                 "echo named > /dev/stdout; echo twice >> /dev/stderr"},
+                                20));
   server_->want(wanted);
   const auto report = server_->awaitBuild("bd-good", 60);
   ASSERT_TRUE(report.has_value());
@@ -140,6 +143,7 @@ TEST_F(NodeTest, BuildsASlugAndRunsIt) {
   ASSERT_TRUE(server_->blob(report->slugDigest).has_value());
   const std::string log = server_->buildLog("bd-good");
   EXPECT_NE(log.find("$ id -u\n0\n$ cat file.txt > made.txt\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("\nnamed\ntwice\n"), std::string::npos) << log;
   EXPECT_TRUE(containers().empty());
   wanted.builds.clear();
   auto app = instance("in-slug", "cat made.txt; id -u; ls -l /app; sleep 1000", 10);
@@ -186,55 +190,6 @@ TEST_F(NodeTest, SaysHowABuildFailed) {
   }
   EXPECT_EQ(server_->buildLog("bd-exit").find("never\n"), std::string::npos);
   EXPECT_TRUE(containers().empty());
-}
-
-TEST_F(NodeTest, JoinsSessions) {
-  auto wanted = work();
-  auto app = instance("in-web", "echo hello from the app; sleep 1000", 10);
-  app.environment["GREETING"] = "good day";
-  wanted.instances.push_back(app);
-  server_->want(wanted);
-  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::running, 30).has_value());
-
-  const std::string stdinFrame(1, '\0');
-  auto exec = session("ss-exec", SessionKind::exec);
-  exec.instanceId = "in-web";
-  exec.argv = {"/bin/sh", "-c", "cat; echo $GREETING; id -u; echo oops >&2; exit 7"};
-  server_->expectSession("ss-exec", {stdinFrame + "typed\n", "\x03{\"stdinClosed\": true}"});
-  auto tty = session("ss-tty", SessionKind::exec);
-  tty.instanceId = "in-web";
-  tty.argv = {"/bin/sh", "-c", "stty size; kill -15 $$"};
-  tty.terminal = true;
-  tty.rows = 33;
-  tty.columns = 99;
-  server_->expectSession("ss-tty", {});
-  auto run = session("ss-run", SessionKind::run);
-  run.argv = {"/bin/sh", "-c", "echo one-off as $(id -u); exit 4"};
-  run.runInstance = instance("in-once", "", 30);
-  server_->expectSession("ss-run", {});
-  auto logs = session("ss-logs", SessionKind::logs);
-  server_->expectSession("ss-logs", {});
-  auto missing = session("ss-missing", SessionKind::exec);
-  missing.instanceId = "in-other";
-  server_->expectSession("ss-missing", {});
-  wanted.sessions = {exec, tty, run, logs, missing};
-  server_->want(wanted);
-
-  const auto executed = server_->awaitSession("ss-exec", 20);
-  EXPECT_EQ(executed.said.at(1), "typed\ngood day\n1000\n");
-  EXPECT_EQ(executed.said.at(2), "oops\n");
-  EXPECT_EQ(executed.said.at(3), "{\"exit\":7}");
-  const auto terminal = server_->awaitSession("ss-tty", 20);
-  ASSERT_TRUE(terminal.said.contains(1));
-  EXPECT_NE(terminal.said.at(1).find("33 99"), std::string::npos) << terminal.said.at(1);
-  EXPECT_EQ(terminal.said.at(3), "{\"exit\":143}");
-  const auto once = server_->awaitSession("ss-run", 20);
-  EXPECT_EQ(once.said.at(1), "one-off as 1000\n");
-  EXPECT_EQ(once.said.at(3), "{\"exit\":4}");
-  const auto logged = server_->awaitSession("ss-logs", 20);
-  EXPECT_NE(logged.said.at(1).find("hello from the app"), std::string::npos);
-  EXPECT_NE(server_->awaitSession("ss-missing", 20).said.at(3).find("does not run"), std::string::npos);
-  EXPECT_EQ(containers(), (std::vector<std::string>{"in-web-1"}));
 }
 
 TEST_F(NodeTest, UsageOfAnAppIsReportedOnce) {

@@ -34,9 +34,10 @@ struct World {
   BaseImages bases{directory.string()};
   Slots uploads{1};
   Slots streams{1};
+  StreamRights rights{store};
   std::atomic<bool> stopping{false};
   Services services{config,     store,    blobs, deployments, work,    *ledger, *billing, signingKey,
-                    exposition, sessions, logs,  bases,       uploads, streams, stopping};
+                    exposition, sessions, logs,  bases,       uploads, streams, rights, stopping};
   World() { std::filesystem::create_directories(directory); }
   ~World() { std::filesystem::remove_all(directory); }
   World(const World&) = delete;

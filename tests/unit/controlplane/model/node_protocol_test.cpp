@@ -57,7 +57,6 @@ NodeWork fullWork() {
   run.id = "ss-1";
   run.kind = SessionKind::run;
   run.tenantId = "tn-1";
-  run.argv = {"sh", "-c", "id"};
   run.terminal = true;
   run.runInstance = instance;
   Session logs;
@@ -195,7 +194,7 @@ TEST(NodeProtocol, NoTextMakesADocumentThatItsReaderRefuses) {
     EXPECT_TRUE(utf8::valid(told.builds.at(0).failure.detail));
     EXPECT_EQ(told.builds[0].failure.detail.find('\0'), std::string::npos);
     auto work = fullWork();
-    for (auto& session : work.sessions) session.argv.push_back(text);
+    for (auto& session : work.sessions) session.process = text;
     work.sessions.back().process = text;
     work.instances[0].environment[text] = text;
     work.instances[0].command = text;

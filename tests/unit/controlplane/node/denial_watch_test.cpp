@@ -16,6 +16,7 @@ class LogOnly : public Launcher {
  public:
   Result<sandbox::Container> launch(const launcher::LaunchRequest&, const sandbox::Standard&) override { return no(); }
   Result<sandbox::ExecHandle> exec(const launcher::ExecRequest&, const sandbox::Standard&) override { return no(); }
+  Status endExec(const launcher::EndExecRequest&) override { return no(); }
   Status signal(const launcher::SignalRequest&) override { return no(); }
   Status remove(const std::string&) override { return no(); }
   Result<UniqueFd> putTenant(const launcher::TenantPutRequest&) override { return no(); }

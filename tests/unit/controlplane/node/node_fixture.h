@@ -35,6 +35,10 @@ class FakeLauncher : public Launcher {
   Result<sandbox::ExecHandle> exec(const launcher::ExecRequest&, const sandbox::Standard&) override {
     return Error{"fake", "exec", "", ENOSYS};
   }
+  Status endExec(const launcher::EndExecRequest& request) override {
+    ended.push_back(request);
+    return {};
+  }
   Status signal(const launcher::SignalRequest&) override { return {}; }
   Status remove(const std::string&) override { return {}; }
   Result<UniqueFd> putTenant(const launcher::TenantPutRequest& request) override {
@@ -58,6 +62,7 @@ class FakeLauncher : public Launcher {
   std::vector<std::string> mounted;
   std::vector<std::string> released;
   std::vector<launcher::TenantPutRequest> puts;
+  std::vector<launcher::EndExecRequest> ended;
   std::string group = "/nowhere";
   int mountError = 0;
   int releaseError = 0;

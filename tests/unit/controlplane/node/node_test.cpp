@@ -296,6 +296,12 @@ TEST(SessionFrame, ParsesWhatClientsSend) {
       {"\x03not json", Frame::Kind::none},
       {"\x03[]", Frame::Kind::none},
       {"\x7f", Frame::Kind::none},
+      {"\x04\xff\xfe", Frame::Kind::argument},
+      {"\x04", Frame::Kind::argument},
+      {"\x03{\"start\": true}", Frame::Kind::start},
+      {"\x03{\"more\": 5}", Frame::Kind::more},
+      {"\x03{\"more\": -5}", Frame::Kind::none},
+      {"\x03{\"more\": \"x\"}", Frame::Kind::none},
   };
   for (const auto& example : cases) EXPECT_EQ(parseFrame(example.message).kind, example.kind) << example.message;
   EXPECT_EQ(parseFrame(std::string("\0hello", 6)).data, "hello");

@@ -31,6 +31,7 @@ class OneContainer : public Launcher {
     return gone();
   }
   Result<sandbox::ExecHandle> exec(const launcher::ExecRequest&, const sandbox::Standard&) override { return gone(); }
+  Status endExec(const launcher::EndExecRequest&) override { return {}; }
   Status signal(const launcher::SignalRequest& request) override {
     if (onKill && request.target == launcher::SignalTarget::group) onKill();
     return {};

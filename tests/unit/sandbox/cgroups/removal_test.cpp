@@ -76,6 +76,42 @@ TEST_F(Removal, EventsAreThoseOfTheUnifiedGroup) {
   EXPECT_FALSE(tree_->openEvents(7, "web-2"));
 }
 
+TEST_F(Removal, AnExecsGroupIsInTheUnifiedHierarchyAlone) {
+  open(Layout::hybrid);
+  const std::string group = directory_ / "v2/cloister/t7/web-1";
+  ASSERT_TRUE(tree_->createExec(7, "web-1", "ss-1"));
+  EXPECT_TRUE(std::filesystem::exists(group + "/ss-1"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "v1/cloister/t7/web-1/ss-1"));
+  EXPECT_EQ(tree_->createExec(7, "web-1", "../ss-2").error().code, EINVAL);
+  EXPECT_EQ(tree_->createExec(7, "web-2", "ss-2").error().code, ENOENT);
+  fake::put(group + "/ss-1/cgroup.procs", "17\n");
+  EXPECT_EQ(tree_->createExec(7, "web-1", "ss-1").error().code, EEXIST);
+  EXPECT_FALSE(tree_->tryRemoveExec(7, "web-1", "ss-1").value()) << "it has a process";
+  ASSERT_TRUE(tree_->killExec(7, "web-1", "ss-1"));
+  EXPECT_EQ(fake::text(group + "/ss-1/cgroup.kill"), "1");
+  EXPECT_EQ(fake::text(group + "/cgroup.kill"), "") << "and nobody else's";
+  fake::put(group + "/ss-1/cgroup.procs", "");
+  EXPECT_TRUE(tree_->tryRemoveExec(7, "web-1", "ss-1").value());
+  EXPECT_TRUE(tree_->tryRemoveExec(7, "web-1", "ss-1").value()) << "what is gone already is done";
+}
+
+class RemovalOfExecs : public Removal, public testing::WithParamInterface<Layout> {};
+
+TEST_P(RemovalOfExecs, EmptyGroupsGoWithTheNextAndWithTheInstance) {
+  open(GetParam());
+  const std::string group = directory_ / "v2/cloister/t7/web-1";
+  ASSERT_TRUE(tree_->createExec(7, "web-1", "one"));
+  ASSERT_TRUE(tree_->createExec(7, "web-1", "two"));
+  EXPECT_FALSE(std::filesystem::exists(group + "/one"));
+  const auto done = tree_->tryRemoveInstance(7, "web-1");
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(*done);
+  EXPECT_FALSE(std::filesystem::exists(group));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, RemovalOfExecs, testing::Values(Layout::unified, Layout::hybrid),
+                         [](const auto& layout) { return layout.param == Layout::unified ? "unified" : "hybrid"; });
+
 TEST_F(Removal, OnlyLegacyGroupsAreLeftToJoin) {
   open(Layout::unified);
   const auto none = tree_->joinFiles(group_);

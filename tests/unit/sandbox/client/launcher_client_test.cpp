@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sandbox/base/process.h"
 #include "sandbox/base/seqpacket.h"
 
 namespace cloister::sandbox {
@@ -110,6 +111,36 @@ TEST_F(LauncherClientTest, freezeSendsItsOutputToo) {
   EXPECT_EQ(requests_.at(0).descriptors.size(), 5U);
 }
 
+TEST_F(LauncherClientTest, aRequestLargerThanAMessageGoesInSealedMemory) {
+  serve({{{encode(launched("large")), 2}}});
+  LauncherClient client(socket_);
+  launcher::LaunchRequest request;
+  request.argv = {"sh", std::string(100'000, 'x'), std::string(100'000, '\xff')};
+  ASSERT_TRUE(client.launch(request, standard()).ok());
+  server_.join();
+  EXPECT_EQ(requests_.at(0).bytes, encode(launcher::Verb::inMemory));
+  ASSERT_EQ(requests_.at(0).descriptors.size(), 5U);
+  auto memory = process::readSealed(requests_.at(0).descriptors.front().get(), launcher::kMostRequest);
+  ASSERT_TRUE(memory.ok());
+  EXPECT_EQ(memory.value(), encode(request));
+}
+
+TEST_F(LauncherClientTest, withATerminalTheStatusAloneIsSent) {
+  serve({{{encode(launcher::Executed{7}), 2}}, {{encode(launcher::Executed{7}), 1}}});
+  LauncherClient client(socket_);
+  launcher::ExecRequest exec;
+  exec.terminal = {24, 80};
+  sandbox::Standard status;
+  status.status = 1;
+  auto handle = client.exec(exec, status);
+  ASSERT_TRUE(handle.ok()) << handle.error().message();
+  EXPECT_TRUE(handle->pidfd.valid());
+  EXPECT_TRUE(handle->terminal.valid());
+  EXPECT_EQ(client.exec(exec, status).error().code, EPROTO) << "without the leader";
+  server_.join();
+  EXPECT_EQ(requests_.at(0).descriptors.size(), 1U);
+}
+
 TEST_F(LauncherClientTest, theLaunchersOwnErrorComesBackWhole) {
   serve({{{launcher::encodeFailure({"rootfs", "mount", "/upper", ENOSPC}), 0}}});
   LauncherClient client(socket_);
@@ -121,10 +152,10 @@ TEST_F(LauncherClientTest, theLaunchersOwnErrorComesBackWhole) {
 TEST_F(LauncherClientTest, aRequestBeyondTheLimitsNeverLeaves) {
   LauncherClient client(socket_);  // nobody listens: a request that left would fail with ENOENT
   launcher::LaunchRequest request;
-  request.argv.assign(300, "x");
+  request.argv.assign(launcher::kMostArguments + 1, "x");
   EXPECT_EQ(client.launch(request, standard()).error().code, E2BIG);
-  request.argv.assign(200, std::string(1'000, 'x'));
-  EXPECT_EQ(client.launch(request, standard()).error().code, E2BIG) << "more bytes than a message has";
+  request.argv.assign(40, std::string(100'000, 'x'));
+  EXPECT_EQ(client.launch(request, standard()).error().code, E2BIG) << "more bytes than a request has";
   launcher::ExecRequest exec;
   exec.environment.assign(70'000, "A=b");
   EXPECT_EQ(client.exec(exec, standard()).error().code, E2BIG) << "a count that does not fit its field";
