@@ -68,6 +68,10 @@ Config loadConfig(const std::string& path) {
       {"max_slug_bytes", number(config.maxSlugBytes)},
       {"max_build_log_bytes", number(config.maxBuildLogBytes)},
       {"max_threads", number(config.maxThreads)},
+      {"max_connections", number(config.maxConnections)},
+      {"max_connections_per_source", number(config.maxConnectionsPerSource)},
+      {"requests_per_second", number(config.requestsPerSecond)},
+      {"requests_burst", number(config.requestsBurst)},
       {"session_join_seconds", number(config.sessionJoinSeconds)},
   };
   try {

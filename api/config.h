@@ -34,7 +34,11 @@ struct Config {
   std::uint64_t maxSourceBytes = 512ULL << 20U;
   std::uint64_t maxSlugBytes = 4ULL << 30U;
   std::uint64_t maxBuildLogBytes = 16ULL << 20U;
-  int maxThreads = 512;
+  int maxThreads = 512;  // an eighth of them for requests that only compute, the others for streams and uploads
+  int maxConnections = 4096;
+  int maxConnectionsPerSource = 256;  // that have sent no good request yet
+  int requestsPerSecond = 100;        // of one tenant
+  int requestsBurst = 400;
   int sessionJoinSeconds = 15;
 
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }

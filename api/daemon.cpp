@@ -4,6 +4,7 @@
 #include <Poco/Net/SocketAddress.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -22,7 +23,7 @@
 namespace cloister::api {
 namespace {
 
-constexpr int kNodeThreads = 128;
+constexpr std::size_t kNodeThreads = 256;
 constexpr std::size_t kUploadsPerTenant = 4;
 constexpr std::size_t kStreamsPerTenant = 48;
 constexpr int kBacklog = 512;
@@ -83,6 +84,28 @@ Router clientRouter(const Services& services) {
   addRecords(router, services);
   addBilling(router, services);
   return router;
+}
+
+ServerLimits clientLimits(const Config& config) {
+  ServerLimits limits;
+  const auto threads = static_cast<std::size_t>(config.maxThreads);
+  limits.workers.atWork = std::max<std::size_t>(threads / 8, 4);
+  limits.workers.atWorkPerCaller = std::max<std::size_t>(limits.workers.atWork / 8, 2);
+  limits.workers.lasting = std::max<std::size_t>(threads - limits.workers.atWork, 4);
+  limits.room.connections = static_cast<std::size_t>(config.maxConnections);
+  limits.room.perSource = static_cast<std::size_t>(config.maxConnectionsPerSource);
+  limits.requestsPerSecond = config.requestsPerSecond;
+  limits.requestsBurst = config.requestsBurst;
+  return limits;
+}
+
+// Only nodes can reach this listener: all of them from one source, and none kept from what it must do.
+ServerLimits nodeLimits() {
+  ServerLimits limits;
+  limits.workers = {kNodeThreads / 4, kNodeThreads / 4, 4096, 4096, kNodeThreads};
+  limits.room.perSource = 0;
+  limits.room.perCaller = 0;
+  return limits;
 }
 
 Router nodeRouter(const Services& services) {
@@ -149,8 +172,8 @@ struct Daemon::Parts {
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.runDirectory());
     nodeServer =
-        std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, kNodeThreads, [](int, double) {});
-    clientServer = std::make_unique<Server>(clientSocket, clients, store, config.maxThreads, served);
+        std::make_unique<Server>(nodeListener(config.nodeSocket()), nodes, store, nodeLimits(), [](int, double) {});
+    clientServer = std::make_unique<Server>(clientSocket, clients, store, clientLimits(config), served);
     spdlog::info("cloisterd serves {} (clients), {} (nodes), {} (metrics)", config.listen, config.nodeSocket(),
                  config.metricsListen);
   }

@@ -1,4 +1,4 @@
-// What one caller may take of the server: failed logins a minute, and connections that are held open.
+// What one caller may take of the server: requests a second, failed logins a minute, and requests that last.
 //
 // Threads: any. Failures: Problem 429.
 #pragma once
@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <unordered_map>
 
 namespace cloister::api {
 
@@ -27,7 +29,49 @@ class FailureLimiter {
   std::map<std::string, std::size_t> failures_;
 };
 
-// Uploads, streams, sessions and waits hold a thread each: at most `most` a key.
+// Requests a second and a caller, with a stock of `burst` that fills up again.
+class RateLimiter {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // perSecond 0: no limit.
+  RateLimiter(double perSecond, double burst) : perSecond_(perSecond), burst_(burst) {}
+  // Nothing: it may. Otherwise the seconds until the next one may.
+  [[nodiscard]] std::optional<std::chrono::seconds> take(const std::string& caller,
+                                                         Clock::time_point now = Clock::now());
+
+ private:
+  static constexpr std::size_t kMaxCallers = 4096;
+  struct Stock {
+    double left = 0;
+    Clock::time_point at;
+  };
+  double perSecond_;
+  double burst_;
+  std::mutex mutex_;
+  std::map<std::string, Stock> stocks_;
+};
+
+// Who the tokens belong to that were good a short while ago: only to count requests before they are authenticated.
+class KnownCallers {
+ public:
+  using Clock = std::chrono::steady_clock;
+  void learn(const std::string& authorization, const std::string& caller, Clock::time_point now = Clock::now());
+  // Empty: not known.
+  [[nodiscard]] std::string find(const std::string& authorization, Clock::time_point now = Clock::now());
+
+ private:
+  static constexpr std::size_t kMost = 16'384;
+  static constexpr std::chrono::minutes kKept{10};
+  struct Entry {
+    std::string caller;
+    Clock::time_point at;
+  };
+  std::mutex mutex_;
+  std::unordered_map<std::string, Entry> entries_;  // by digest
+};
+
+// Uploads, streams, sessions and waits hold a thread each: at most `most` a key. Whoever takes one becomes a long
+// request (workers.h).
 class Slots {
  public:
   explicit Slots(std::size_t most) : most_(most) {}

@@ -23,7 +23,6 @@
 namespace cloister::api {
 namespace {
 
-constexpr int kThreads = 4;
 constexpr int kAllNodes = 1'000'000;
 constexpr int kSendSeconds = 10;
 constexpr std::chrono::seconds kWholePage(60);
@@ -132,7 +131,14 @@ struct Metrics::Registered {
         duration(durations.Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                                            0.25, 0.5, 1, 2.5, 5, 10, 30, 60})),
         router(routes()),
-        server(Poco::Net::ServerSocket(Poco::Net::SocketAddress(listen)), router, store, kThreads, [](int, double) {}) {
+        server(Poco::Net::ServerSocket(Poco::Net::SocketAddress(listen)), router, store, limits(), [](int, double) {}) {
+  }
+
+  static ServerLimits limits() {
+    ServerLimits few;
+    few.workers = {4, 4, 64, 64, 8};
+    few.room.connections = 128;
+    return few;
   }
 
   Router routes() {
@@ -151,6 +157,7 @@ struct Metrics::Registered {
       spdlog::error("metrics: {}", error.what());
     }
     const auto tenants = exposition->page();
+    Workers::becomeLong("reader");
     Reader reader(request);
     if (request.method != "HEAD") {
       bool whole = reader.write(own);

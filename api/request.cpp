@@ -22,6 +22,15 @@ namespace {
 constexpr std::size_t kMostShownPath = 400;
 constexpr std::size_t kMostShownMethod = 40;
 
+std::optional<std::int64_t> toInteger(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
 std::string newRequestId() {
   static constexpr char kHex[] = "0123456789abcdef";
   Poco::RandomInputStream chance;
@@ -33,15 +42,6 @@ std::string newRequestId() {
   }
   return id;
 }
-
-std::optional<std::int64_t> toInteger(const std::string& text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-}  // namespace
 
 Request::Request(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response)
     : raw(request),

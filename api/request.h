@@ -71,6 +71,7 @@ class Request {
   std::vector<std::pair<std::string, std::string>> query_;
 };
 
+[[nodiscard]] std::string newRequestId();
 [[nodiscard]] std::string etag(std::int64_t revision);
 [[nodiscard]] std::string formatTime(model::Micros time);  // RFC 3339, UTC, microseconds; empty for 0
 [[nodiscard]] std::optional<model::Micros> parseTime(const std::string& text, model::Micros now);

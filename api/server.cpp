@@ -1,22 +1,18 @@
 #include "api/server.h"
 
-#include <Poco/Net/HTTPRequestHandler.h>
-#include <Poco/Net/HTTPRequestHandlerFactory.h>
-#include <Poco/Net/HTTPServer.h>
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
-#include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/Net/HTTPServerResponseImpl.h>
+#include <Poco/Net/HTTPServerSession.h>
 #include <Poco/Net/NetException.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/String.h>
-#include <Poco/ThreadPool.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <chrono>
 #include <istream>
 
-#include "api/deadlines.h"
 #include "api/problem.h"
 #include "api/writes.h"
 #include "sandbox/base/quantity.h"
@@ -31,46 +27,26 @@ using Poco::Net::HTTPServerRequestImpl;
 using Poco::Net::HTTPServerResponse;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kHeadDeadline(20);
-constexpr std::chrono::seconds kJsonDeadline(30);
-constexpr std::chrono::hours kStreamDeadline(2);
 constexpr int kReceiveTimeoutSeconds = 30;
-constexpr int kKeepAliveSeconds = 30;
-constexpr int kQueued = 256;
-constexpr std::size_t kLingerBytes = 64UL << 20U;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-Poco::Net::StreamSocket& socketOf(HTTPServerRequest& request) {
-  return dynamic_cast<HTTPServerRequestImpl&>(request).socket();
+// A write whose body has not come: the connection goes back to the room, and the request is looked at again.
+struct BodyAwaited {};
+
+std::map<std::string, std::string> securityHeaders(const std::string& id) {
+  return {{"X-Request-Id", id},
+          {"X-Content-Type-Options", "nosniff"},
+          {"Cache-Control", "no-store"},
+          {"Referrer-Policy", "no-referrer"},
+          {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"}};
 }
 
-void secure(HTTPServerResponse& response, const std::string& id) {
-  response.set("X-Request-Id", id);
-  response.set("X-Content-Type-Options", "nosniff");
-  response.set("Cache-Control", "no-store");
-  response.set("Referrer-Policy", "no-referrer");
-  response.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+Connection& connectionOf(HTTPServerRequest& request) {
+  return dynamic_cast<Connection&>(*dynamic_cast<HTTPServerRequestImpl&>(request).socket().impl());
 }
 
 bool hasBody(const HTTPServerRequest& request) {
   return request.getChunkedTransferEncoding() || (request.hasContentLength() && request.getContentLength64() > 0);
-}
-
-// Lets a client that is still sending read the refusal before the connection goes: closing at once would reset it.
-void linger(HTTPServerRequest& request) {
-  auto& socket = socketOf(request);
-  try {
-    socket.shutdownSend();
-    socket.setReceiveTimeout(Poco::Timespan(2, 0));
-    std::array<char, 65'536> sink{};
-    const auto until = Clock::now() + std::chrono::seconds(10);
-    for (std::size_t read = 0; read < kLingerBytes && Clock::now() < until;) {
-      const int bytes = socket.receiveBytes(sink.data(), static_cast<int>(sink.size()));
-      if (bytes <= 0) return;
-      read += static_cast<std::size_t>(bytes);
-    }
-  } catch (const Poco::Exception&) {
-    // It left; that is what was waited for.
-  }
 }
 
 void send(Request& request, const Answer& answer) {
@@ -98,61 +74,63 @@ Answer toAnswer(const Problem& problem, const std::string& id) {
   return answer;
 }
 
-class HandlerOf : public Poco::Net::HTTPRequestHandler {
- public:
-  explicit HandlerOf(Server& server) : server_(server) {}
-  void handleRequest(HTTPServerRequest& request, HTTPServerResponse& response) override {
-    server_.handle(request, response);
-  }
-
- private:
-  Server& server_;
-};
-
-class Factory : public Poco::Net::HTTPRequestHandlerFactory {
- public:
-  explicit Factory(Server& server) : server_(server) {}
-  Poco::Net::HTTPRequestHandler* createRequestHandler(const HTTPServerRequest& request) override {
-    // Anything but 200 keeps Poco from answering "100 Continue" before the request was judged; acceptBody() does.
-    request.response().setStatus(Poco::Net::HTTPResponse::HTTP_CONTINUE);
-    return new HandlerOf(server_);
-  }
-
- private:
-  Server& server_;
-};
-
-Poco::Net::HTTPServerParams::Ptr parameters(int threads) {
+Poco::Net::HTTPServerParams::Ptr parameters() {
   Poco::Net::HTTPServerParams::Ptr out = new Poco::Net::HTTPServerParams;
-  out->setMaxThreads(threads);
-  out->setMaxQueued(kQueued);
   out->setTimeout(Poco::Timespan(kReceiveTimeoutSeconds, 0));
   out->setKeepAlive(true);
-  out->setKeepAliveTimeout(Poco::Timespan(kKeepAliveSeconds, 0));
-  out->setMaxKeepAliveRequests(10'000);
   return out;
+}
+
+std::string nameOf(const model::Token& token) {
+  switch (token.scope) {
+    case model::Scope::tenant:
+      return token.tenantId;
+    case model::Scope::node:
+      return "node " + token.id;
+    case model::Scope::provider:
+      break;
+  }
+  return "provider " + token.id;
+}
+
+// The others' names have a blank.
+bool isTenant(const std::string& caller) {
+  return caller.find(' ') == std::string::npos;
+}
+
+Problem tooFast(std::chrono::seconds wait) {
+  Problem problem(429, "rate_limited",
+                  "too many requests in a short time; go on in " + std::to_string(wait.count()) + " s");
+  problem.headers["Retry-After"] = std::to_string(wait.count());
+  return problem;
 }
 
 }  // namespace
 
 struct Server::Listener {
-  Listener(Server& server, const Poco::Net::ServerSocket& socket, int threads)
-      : pool(2, threads, 30), http(new Factory(server), pool, socket, parameters(threads)) {
-    deadlines = new Deadlines(kHeadDeadline);
-    http.setConnectionFilter(deadlines);
-  }
-  Poco::ThreadPool pool;
-  Poco::AutoPtr<Deadlines> deadlines;
-  Poco::Net::HTTPServer http;
+  Listener(Server& server, const Poco::Net::ServerSocket& listening, const ServerLimits& limits)
+      : socket(listening),
+        workers(limits.workers),
+        room(
+            socket.impl()->sockfd(), limits.room,
+            [&server](Connection::Ptr connection) { return server.take(std::move(connection)); },
+            [&server](const HeadRefusal& refusal) {
+              return server.refusal({refusal.status, refusal.code, refusal.detail});
+            }) {}
+  Poco::Net::ServerSocket socket;
+  Poco::Net::HTTPServerParams::Ptr params = parameters();
+  Workers workers;
+  WaitingRoom room;
 };
 
-Server::Server(const Poco::Net::ServerSocket& socket, const Router& router, store::Store& store, int threads,
-               Served served)
+Server::Server(const Poco::Net::ServerSocket& socket, const Router& router, store::Store& store,
+               const ServerLimits& limits, Served served)
     : router_(router),
       store_(store),
       served_(std::move(served)),
-      listener_(std::make_unique<Listener>(*this, socket, threads)) {
-  listener_->http.start();
+      rates_(limits.requestsPerSecond, limits.requestsBurst),
+      listener_(std::make_unique<Listener>(*this, socket, limits)) {
+  listener_->room.start();
 }
 
 Server::~Server() {
@@ -160,41 +138,91 @@ Server::~Server() {
 }
 
 void Server::stop() {
-  listener_->http.stopAll(true);
-  listener_->pool.joinAll();
+  listener_->room.stop();
+  listener_->workers.stop();
+}
+
+Server::Counts Server::counts() {
+  return {listener_->room.count(), listener_->workers.counts()};
 }
 
 void acceptBody(Request& request) {
   if (request.raw.getExpectContinue()) request.rawResponse.sendContinue();
 }
 
-void Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response) {
+void requireWholeBody(Request& request) {
+  if (auto fault = connectionOf(request.raw).bodyFault(); !fault.empty()) {
+    throw Problem(400, "body_incomplete", std::move(fault));
+  }
+}
+
+std::string Server::refusal(const Problem& problem) {
+  const auto id = newRequestId();
+  const auto body = toJson(problem, id);
+  std::string text = "HTTP/1.1 " + std::to_string(problem.status) + " " + reasonPhrase(problem.status) + "\r\n";
+  auto headers = securityHeaders(id);
+  headers.insert(problem.headers.begin(), problem.headers.end());
+  headers["Content-Type"] = "application/problem+json";
+  headers["Content-Length"] = std::to_string(body.size());
+  headers["Connection"] = "close";
+  for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
+  served_(problem.status, 0);
+  return text + "\r\n" + body;
+}
+
+std::string Server::take(Connection::Ptr connection) {
+  auto caller = known_.find(connection->head().authorization);
+  if (caller.empty()) {
+    caller = "source " + connection->source();
+  } else if (!connection->judged && isTenant(caller)) {
+    connection->judged = true;
+    if (const auto wait = rates_.take(caller)) return refusal(tooFast(*wait));
+  }
+  Workers::Job job{[this, connection] { serve(connection); }, [connection]() mutable { connection->hangUp(); },
+                   [connection]() mutable { connection->goDirect(); }};
+  if (listener_->workers.offer(caller, std::move(job))) return {};
+  Problem problem(429, "too_many_requests", "too many requests wait to be answered already");
+  problem.headers.emplace("Retry-After", "1");
+  return refusal(problem);
+}
+
+void Server::serve(Connection::Ptr connection) {
+  Poco::Net::StreamSocket socket(connection.duplicate());
+  auto next = Next::close;
+  try {
+    Poco::Net::HTTPServerSession session(socket, listener_->params);
+    connection->beginRequest();
+    Poco::Net::HTTPServerResponseImpl response(session);
+    Poco::Net::HTTPServerRequestImpl request(response, session, listener_->params.get());
+    response.setDate(Poco::Timestamp());
+    response.setVersion(request.getVersion());
+    response.setKeepAlive(request.getKeepAlive());
+    next = handle(request, response, *connection);
+    Workers::beforeLeaving();
+    // A WebSocket has taken the connection, and may outlive this request.
+    if (session.socket().impl() != connection.get()) return;
+    // Its end would close the connection.
+    (void)session.detachSocket();
+  } catch (const std::exception& error) {
+    spdlog::info("a request failed outside of its handler: {}", error.what());
+    return;
+  }
+  if (connection->flush()) listener_->room.giveBack(connection, next);
+}
+
+Next Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response, Connection& connection) {
   const auto start = Clock::now();
-  Poco::Net::StreamSocket socket = socketOf(raw);
-  listener_->deadlines->met(socket);
   Request request(raw, response);
-  secure(response, request.id);
+  for (const auto& [name, value] : securityHeaders(request.id)) response.set(name, value);
   response.setStatus(Poco::Net::HTTPResponse::HTTP_OK);
   Answer answer;
+  auto next = Next::linger;
   try {
-    try {
-      answer = this->answer(request);
-    } catch (const std::exception& error) {
-      const auto problem = toProblem(error);
-      // A node asks every two seconds: while the ledger is away its reason is no news with each request.
-      if (problem.status >= 500 && (problem.code != "ledger_unavailable" || news_.isNew(error.what()))) {
-        spdlog::error("{} {} {}: {}", request.id, request.method, request.shownPath(), error.what());
-      }
-      if (response.sent()) throw;
-      answer = toAnswer(problem, request.id);
-    }
-    if (!answer.sent) {
-      // A body that nobody read would be taken for the next request.
-      const bool unread = hasBody(raw) && !request.bodyRead;
-      if (unread) response.setKeepAlive(false);
-      send(request, answer);
-      if (unread && !raw.getExpectContinue()) linger(raw);
-    }
+    respond(request, answer, connection);
+    if (!answer.sent && connection.endRequest() && response.getKeepAlive()) next = Next::head;
+  } catch (const BodyAwaited&) {
+    if (raw.getExpectContinue()) connection.queue(kContinue);
+    return Next::body;
   } catch (const Poco::Exception& error) {
     spdlog::info("{} {} {}: connection lost: {}", request.id, request.method, request.shownPath(), error.displayText());
   } catch (const std::exception& error) {
@@ -205,43 +233,54 @@ void Server::handle(HTTPServerRequest& raw, HTTPServerResponse& response) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   spdlog::info("{} {} {} {} {:.1f} ms", request.id, request.method, request.shownPath(), answer.status, seconds * 1000);
   if (!answer.sent) served_(answer.status, seconds);
-  if (!answer.sent && response.getKeepAlive()) {
-    listener_->deadlines->expect(socket, std::chrono::seconds(kKeepAliveSeconds) + kHeadDeadline);
-  } else {
-    listener_->deadlines->met(socket);
-  }
+  return next;
 }
 
-Answer Server::answer(Request& request) {
+void Server::respond(Request& request, Answer& answer, Connection& connection) {
+  try {
+    answer = this->answer(request, connection);
+  } catch (const std::exception& error) {
+    const auto problem = toProblem(error);
+    // A node asks every two seconds: while the ledger is away its reason is no news with each request.
+    if (problem.status >= 500 && (problem.code != "ledger_unavailable" || news_.isNew(error.what()))) {
+      spdlog::error("{} {} {}: {}", request.id, request.method, request.shownPath(), error.what());
+    }
+    if (request.rawResponse.sent()) throw;
+    answer = toAnswer(problem, request.id);
+  }
+  if (answer.sent) return;
+  // A body that is not here would be taken for the next request.
+  if (!connection.bodyIsRead()) request.rawResponse.setKeepAlive(false);
+  send(request, answer);
+}
+
+Answer Server::answer(Request& request, Connection& connection) {
   request.parseTarget();
   const Route& route = router_.match(request);
-  authenticate(request, route);
+  authenticate(request, route, connection);
   if (route.access != Access::open && route.access != Access::node) chooseTenant(request, route);
-  if (route.payload == Payload::none || route.payload == Payload::stream) {
-    if (route.payload == Payload::stream) listener_->deadlines->expect(socketOf(request.raw), kStreamDeadline);
-    Answer answer = route.handler(request);
-    if (route.payload == Payload::stream) listener_->deadlines->met(socketOf(request.raw));
-    return answer;
-  }
-  readBody(request);
+  if (route.payload == Payload::stream) Workers::becomeLong(connection.caller);
+  if (route.payload == Payload::none || route.payload == Payload::stream) return route.handler(request);
+  readBody(request, connection);
   const auto writes = route.payload == Payload::ledger ? writeApart : write;
   return writes(store_, request, request.body, [&] { return route.handler(request); });
 }
 
-void Server::authenticate(Request& request, const Route& route) {
+void Server::authenticate(Request& request, const Route& route, Connection& connection) {
   if (route.access == Access::open) return;
   const std::string header = request.header("Authorization");
   const bool bearer = header.size() > 7 && Poco::icompare(header.substr(0, 7), std::string("Bearer ")) == 0;
   if (bearer) request.caller = store_.tokens().authenticate(header.substr(7));
   if (!request.caller) {
-    failures_.failed(request.raw.clientAddress().family() == Poco::Net::AddressFamily::UNIX_LOCAL
-                         ? "local"
-                         : request.raw.clientAddress().host().toString());
+    failures_.failed(connection.source());
     Problem problem(401, "unauthenticated", header.empty() ? "a bearer token is required" : "the token is not valid",
                     "Authorization");
     problem.headers["WWW-Authenticate"] = "Bearer realm=\"cloister\"";
     throw problem;
   }
+  connection.caller = nameOf(*request.caller);
+  known_.learn(header, connection.caller);
+  limitRate(request, connection);
   const bool isNode = request.caller->scope == model::Scope::node;
   if (isNode != (route.access == Access::node)) {
     throw Problem(403, "forbidden",
@@ -250,6 +289,13 @@ void Server::authenticate(Request& request, const Route& route) {
   if (route.access == Access::provider && request.caller->scope != model::Scope::provider) {
     throw Problem(403, "forbidden", "a provider's token is required");
   }
+}
+
+// The provider's own and the nodes' requests are as many as they must be.
+void Server::limitRate(const Request& request, Connection& connection) {
+  if (connection.judged || request.caller->scope != model::Scope::tenant) return;
+  connection.judged = true;
+  if (const auto wait = rates_.take(connection.caller)) throw tooFast(*wait);
 }
 
 void Server::chooseTenant(Request& request, const Route& route) {
@@ -271,7 +317,7 @@ void Server::chooseTenant(Request& request, const Route& route) {
   }
 }
 
-void Server::readBody(Request& request) {
+void Server::readBody(Request& request, Connection& connection) {
   if (!hasBody(request.raw)) return;
   const auto tooLarge = [] {
     return Problem(413, "too_large", "a JSON body may have " + humanBytes(static_cast<double>(kMaxJsonBody)));
@@ -284,24 +330,24 @@ void Server::readBody(Request& request) {
   if (type != "application/json" && type != "application/merge-patch+json") {
     throw Problem(415, "unsupported_media_type", "the body must be application/json", "Content-Type");
   }
-  acceptBody(request);
-  auto& socket = socketOf(request.raw);
-  listener_->deadlines->expect(socket, kJsonDeadline);
+  if (!connection.bodyIsThere(kMaxJsonBody) && !connection.awaited) throw BodyAwaited();
   std::istream& in = request.raw.stream();
   std::array<char, 16'384> buffer{};
-  while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-    request.body.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    if (request.body.size() > kMaxJsonBody) throw tooLarge();
+  if (connection.bodyIsWhole()) {
+    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
+      request.body.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
+      if (request.body.size() > kMaxJsonBody) throw tooLarge();
+    }
+    request.bodyRead = true;
+    if (const auto good = utf8::goodBytes(request.body); good != request.body.size()) {
+      throw Problem(400, "malformed_json", "the body is not UTF-8 after byte " + std::to_string(good));
+    }
+    return;
   }
-  listener_->deadlines->met(socket);
-  request.bodyRead = true;
-  if (request.raw.hasContentLength() &&
-      request.body.size() != static_cast<std::size_t>(request.raw.getContentLength64())) {
-    throw Problem(400, "malformed_json", "the body ended before its Content-Length");
-  }
-  if (const auto good = utf8::goodBytes(request.body); good != request.body.size()) {
-    throw Problem(400, "malformed_json", "the body is not UTF-8 after byte " + std::to_string(good));
-  }
+  auto fault = connection.incoming().fault();
+  if (!fault.empty()) throw Problem(400, "malformed_request", std::move(fault));
+  if (connection.incoming().content() > kMaxJsonBody) throw tooLarge();
+  throw Problem(400, "malformed_json", "the body ended before its end was said");
 }
 
 }  // namespace cloister::api

@@ -40,9 +40,7 @@ std::string bodyOf(Request& request, std::size_t limit) {
     text.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
     if (text.size() > limit) throw builds::TooLarge(limit);
   }
-  if (request.raw.hasContentLength() && text.size() != static_cast<std::size_t>(request.raw.getContentLength64())) {
-    throw Problem(400, "body_incomplete", "the body ended before its Content-Length");
-  }
+  requireWholeBody(request);
   request.bodyRead = true;
   return text;
 }
@@ -53,6 +51,7 @@ Answer desired(const Services& services, const Request& request) {
   const auto node = request.query("node");
   if (!node || node->empty() || node->size() > 64) throw Problem(400, "missing_field", "node is required", "node");
   const auto revision = request.integer("revision", -1, INT64_MAX).value_or(-1);
+  Workers::becomeLong(*node);
   const auto until = std::chrono::steady_clock::now() + kPoll;
   // A node that knows more than the store talks to a restored one: it gets what there is.
   auto current = services.store.revision();
@@ -144,6 +143,7 @@ Answer getBlob(const Services& services, Request& request) {
   const auto digest = digestOf(request);
   const auto size = services.blobs.size(digest);
   if (!size) throw notFound("the blob " + digest);
+  Workers::becomeLong("blobs");
   std::ifstream file(services.blobs.path(digest), std::ios::binary);
   auto& response = request.rawResponse;
   response.setContentType("application/octet-stream");
@@ -168,6 +168,7 @@ Answer putBlob(const Services& services, Request& request) {
   }
   acceptBody(request);
   (void)services.blobs.put(request.raw.stream(), limit, digest);
+  requireWholeBody(request);
   request.bodyRead = true;
   return {201, "{}", {}};
 }

@@ -54,14 +54,10 @@ Source receive(const Services& services, Request& request) {
   acceptBody(request);
   std::istream& in = request.raw.stream();
   std::string buffer(kUploadBuffer, '\0');
-  std::int64_t size = 0;
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0) {
     writer.append({buffer.data(), static_cast<std::size_t>(in.gcount())});
-    size += in.gcount();
   }
-  if (request.raw.hasContentLength() && size != request.raw.getContentLength64()) {
-    throw Problem(400, "body_incomplete", "the upload ended after " + std::to_string(size) + " bytes");
-  }
+  requireWholeBody(request);
   request.bodyRead = true;
   const auto contents = builds::inspectArchive(writer.path());
   auto manifest = builds::manifestOf(contents.manifest, contents.procfile);

@@ -28,6 +28,17 @@ TEST(FuzzCorpus, requestTargets) {
        20'000);
 }
 
+TEST(FuzzCorpus, httpRequests) {
+  const std::string head = "POST /v1/apps?a=b%20c HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n";
+  const std::vector<std::string> seeds = {
+      "GET http://a.example/b HTTP/1.0\r\n\r\n",
+      head + "Content-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n",
+      head + "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nTrailer: c\r\n\r\nGET /",
+      head + "Expect: 100-continue\r\nUpgrade: websocket\r\nTE: trailers\r\nCookie: a=b\r\n\r\n",
+  };
+  feed(httpRequest, seeds, 20'000);
+}
+
 TEST(FuzzCorpus, nodeDocuments) {
   model::NodeWork work;
   work.nodeId = "nd-1";

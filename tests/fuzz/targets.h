@@ -33,6 +33,8 @@ int utf8Text(const std::uint8_t* data, std::size_t size);
 // A request's body, a request's path and query: text, or a Problem that can be written.
 int jsonBody(const std::uint8_t* data, std::size_t size);
 int requestTarget(const std::uint8_t* data, std::size_t size);
+// A request to the API: its head, read strictly, and where its body ends; the same however the bytes come.
+int httpRequest(const std::uint8_t* data, std::size_t size);
 // The documents between daemon and node: what decodes is written so that it decodes again, the same.
 int nodeWork(const std::uint8_t* data, std::size_t size);
 int nodeStatus(const std::uint8_t* data, std::size_t size);

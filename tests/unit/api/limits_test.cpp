@@ -24,6 +24,28 @@ TEST(FailureLimiter, KeepsABoundedNumberOfSources) {
   for (int i = 0; i < 20'000; ++i) EXPECT_NO_THROW(limiter.failed("source-" + std::to_string(i), now));
 }
 
+TEST(RateLimiter, HasAStockThatFillsUpAgain) {
+  RateLimiter limiter(10, 20);
+  const auto start = RateLimiter::Clock::now();
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(limiter.take("a", start));
+  EXPECT_EQ(limiter.take("a", start), std::chrono::seconds(1));
+  EXPECT_FALSE(limiter.take("b", start)) << "another caller has a stock of its own";
+  EXPECT_FALSE(limiter.take("a", start + std::chrono::milliseconds(110)));
+  EXPECT_TRUE(limiter.take("a", start + std::chrono::milliseconds(110)));
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(limiter.take("a", start + std::chrono::seconds(60)));
+  EXPECT_TRUE(limiter.take("a", start + std::chrono::seconds(60)));
+}
+
+TEST(KnownCallers, ForgetAfterAWhile) {
+  KnownCallers known;
+  const auto start = KnownCallers::Clock::now();
+  known.learn("Bearer x", "tn-1", start);
+  EXPECT_EQ(known.find("Bearer x", start), "tn-1");
+  EXPECT_EQ(known.find("Bearer y", start), "");
+  EXPECT_EQ(known.find("", start), "");
+  EXPECT_EQ(known.find("Bearer x", start + std::chrono::minutes(11)), "");
+}
+
 TEST(Slots, AreGivenBack) {
   Slots slots(2);
   const auto first = slots.take("a");
