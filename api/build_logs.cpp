@@ -54,6 +54,27 @@ std::string BuildLogs::read(const std::string& build, std::uint64_t offset, std:
   return text;
 }
 
+std::uint64_t BuildLogs::bytesOf(const std::vector<std::string>& builds) const {
+  std::uint64_t sum = 0;
+  for (const auto& build : builds) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(path(build), missing);
+    if (!missing) sum += size;
+  }
+  return sum;
+}
+
+void BuildLogs::keep(const std::vector<std::string>& builds, std::uint64_t most) {
+  std::uint64_t sum = 0;
+  for (const auto& build : builds) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(path(build), missing);
+    if (missing) continue;
+    sum += size;
+    if (sum > most) std::filesystem::remove(path(build), missing);
+  }
+}
+
 void BuildLogs::dropOlderThan(std::int64_t seconds) {
   const auto oldest = std::filesystem::file_time_type::clock::now() - std::chrono::seconds(seconds);
   for (const auto& entry : std::filesystem::directory_iterator(directory_)) {

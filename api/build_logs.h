@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cloister::api {
 
@@ -18,6 +19,9 @@ class BuildLogs {
   void append(const std::string& build, std::string_view chunk);
   // At most `most` bytes from `offset` on; empty at the end, or when there is no log yet.
   [[nodiscard]] std::string read(const std::string& build, std::uint64_t offset, std::size_t most = 65'536) const;
+  [[nodiscard]] std::uint64_t bytesOf(const std::vector<std::string>& builds) const;
+  // Keeps `most` bytes of the logs of these builds, which are named newest first; a log goes whole.
+  void keep(const std::vector<std::string>& builds, std::uint64_t most);
   void dropOlderThan(std::int64_t seconds);
 
  private:

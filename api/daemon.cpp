@@ -18,6 +18,7 @@
 #include "controlplane/reconcile/periodic.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/spending.h"
+#include "controlplane/store/quotas.h"
 #include "sandbox/base/files.h"
 
 namespace cloister::api {
@@ -31,6 +32,9 @@ constexpr auto kSpendingEvery = std::chrono::seconds(1);
 constexpr auto kMaintenanceEvery = std::chrono::minutes(10);
 constexpr model::Micros kIdempotencyKept = 24LL * 3600 * 1'000'000;
 constexpr std::int64_t kUnusedBlobSeconds = 3600;
+constexpr auto kSourcesEvery = std::chrono::seconds(5);
+// Older ones are found by the maintenance.
+constexpr model::Micros kSourceKept = 3600LL * 1'000'000;
 constexpr std::int64_t kBuildLogSeconds = 30LL * 24 * 3600;
 
 std::string madeDirectory(const std::string& path) {
@@ -82,6 +86,7 @@ Router clientRouter(const Services& services) {
   addStreams(router, services);
   addOperations(router, services);
   addRecords(router, services);
+  addQuotas(router, services);
   addBilling(router, services);
   return router;
 }
@@ -122,7 +127,18 @@ void sweep(const Services& services) {
   const auto removed = services.blobs.removeUnused(keep, kUnusedBlobSeconds);
   if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
   services.buildLogs.dropOlderThan(kBuildLogSeconds);
+  for (const auto& tenant : services.store.tenants().list({"", 1'000'000})) {
+    services.buildLogs.keep(store::Quotas(services.store).builds(tenant.id), store::kTenantQuotas.buildLogBytes);
+  }
+  if (const auto rows = store::Quotas(services.store).prune(); rows > 0) spdlog::info("dropped {} old records", rows);
   forgetGoneTenants(services.store, services.exposition);
+}
+
+// A source is of no use once its build has ended.
+void dropEndedSources(const Services& services) {
+  for (const auto& digest : store::Quotas(services.store).endedSources(store::now() - kSourceKept)) {
+    (void)services.blobs.discard(digest, [&] { return store::Quotas(services.store).inUse(digest); });
+  }
 }
 
 // One-off instances live in the sessions of a cloisterd that is no more.
@@ -169,6 +185,7 @@ struct Daemon::Parts {
         std::make_unique<reconcile::Periodic>("billing", kSpendingEvery, [this] { spending.step(store::now()); });
     streamRights = std::make_unique<reconcile::Periodic>("streams", StreamRights::kEvery, [this] { rights.sweep(); });
     maintenance = std::make_unique<reconcile::Periodic>("maintenance", kMaintenanceEvery, [this] { sweep(services); });
+    sources = std::make_unique<reconcile::Periodic>("sources", kSourcesEvery, [this] { dropEndedSources(services); });
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
     madeDirectory(config.runDirectory());
     nodeServer =
@@ -222,6 +239,7 @@ struct Daemon::Parts {
   std::unique_ptr<reconcile::Periodic> spendingLoop;
   std::unique_ptr<reconcile::Periodic> maintenance;
   std::unique_ptr<reconcile::Periodic> streamRights;
+  std::unique_ptr<reconcile::Periodic> sources;
   std::unique_ptr<Server> nodeServer;
   std::unique_ptr<Server> clientServer;
 };

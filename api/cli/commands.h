@@ -93,7 +93,7 @@ void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run
-void addReportCommands(CLI::App& root, Context& context);    // usage, usage gaps, audit, posture
+void addReportCommands(CLI::App& root, Context& context);    // usage, usage gaps, audit, quota, posture
 void addPriceCommands(CLI::App& root, Context& context);     // price
 void addBillingCommands(CLI::App& root, Context& context);   // invoice, credit, budget
 void addUsageVerbs(CLI::App& usage, Context& context);       // usage export, verify, check-focus, key

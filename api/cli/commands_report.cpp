@@ -77,6 +77,20 @@ int gaps(Context& context, const ReportOptions& options) {
                    {"REASON", "reason"}});
 }
 
+int quotas(Context& context) {
+  const Response response = context.api().send({.path = "/v1/quotas", .query = scoped(context)});
+  if (context.format == Format::json) return showDone(context, response, {});
+  Table table({{"QUOTA", ""}, {"USED", "", Unit::integer}, {"LIMIT", "", Unit::integer}});
+  const auto items = response.object()->getArray("items");
+  for (unsigned i = 0; !items.isNull() && i < items->size(); ++i) {
+    const Poco::JSON::Object& row = *items->getObject(i);
+    const auto unit = text(row, "unit") == "bytes" ? Unit::bytes : Unit::integer;
+    table.add({cell(row, "name", Unit::text), cell(row, "used", unit), cell(row, "limit", unit)});
+  }
+  table.print(context.streams.out);
+  return 0;
+}
+
 int posture(Context& context, const ReportOptions& options) {
   const bool all = options.app.name.empty();
   const Response response =
@@ -136,6 +150,10 @@ void addReportCommands(CLI::App& root, Context& context) {
                      {"SUBJECT", "subject"},
                      {"STATUS", "status", Unit::integer}});
   });
+
+  CLI::App* quota = addVerb(root, "quota", "show what the tenant keeps in the control plane, and how much it may",
+                            {"quota", "quota --tenant acme -o json"});
+  onRun(*quota, context, [&context] { return quotas(context); });
 
   CLI::App* postureVerb =
       addVerb(root, "posture", "show which protections are in force on the nodes, or what an app reaches",

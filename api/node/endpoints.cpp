@@ -18,6 +18,7 @@
 #include "api/relay.h"
 #include "api/representation.h"
 #include "api/server.h"
+#include "controlplane/store/quotas.h"
 #include "metering/base/batch_json.h"
 #include "metering/base/lifecycle.h"
 #include "metering/base/seal.h"
@@ -188,7 +189,14 @@ Answer joinSession(const Services& services, Request& request) {
 
 Answer buildLog(const Services& services, Request& request) {
   const auto build = services.store.builds().get(request.parameter("id"));
-  services.buildLogs.append(build.id, bodyOf(request, kMaxLogChunk));
+  const auto chunk = bodyOf(request, kMaxLogChunk);
+  // The first of a build's output makes room for all of it among its tenant's logs.
+  if (services.buildLogs.bytesOf({build.id}) == 0) {
+    const std::uint64_t most = store::kTenantQuotas.buildLogBytes;
+    const auto own = std::min(services.config.maxBuildLogBytes, most);
+    services.buildLogs.keep(store::Quotas(services.store).builds(build.tenantId), most - own);
+  }
+  services.buildLogs.append(build.id, chunk);
   return kNoContent;
 }
 

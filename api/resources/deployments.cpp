@@ -9,6 +9,7 @@
 #include "api/representation.h"
 #include "api/resources/resources.h"
 #include "api/server.h"
+#include "api/source_quota.h"
 #include "api/streaming.h"
 #include "api/writes.h"
 #include "controlplane/builds/archive.h"
@@ -23,7 +24,7 @@ constexpr std::size_t kUploadBuffer = 256UL * 1024;
 constexpr auto kLateOutput = std::chrono::seconds(2);
 
 struct Source {
-  std::string digest;
+  builds::Blob blob;
   model::Manifest manifest;
 };
 
@@ -49,26 +50,28 @@ void judgeHead(const Services& services, const Request& request) {
   }
 }
 
-Source receive(const Services& services, Request& request) {
+Source receive(const Services& services, Request& request, SourceQuota& quota) {
+  auto upload = quota.begin(request.tenant->id, request.raw.hasContentLength() ? request.raw.getContentLength64() : 0);
   builds::BlobStore::Writer writer(services.blobs, services.config.maxSourceBytes);
   acceptBody(request);
   std::istream& in = request.raw.stream();
   std::string buffer(kUploadBuffer, '\0');
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0) {
+    upload.add(in.gcount());
     writer.append({buffer.data(), static_cast<std::size_t>(in.gcount())});
   }
   requireWholeBody(request);
   request.bodyRead = true;
   const auto contents = builds::inspectArchive(writer.path());
   auto manifest = builds::manifestOf(contents.manifest, contents.procfile);
-  return {writer.commit().digest, std::move(manifest)};
+  return {writer.commit(), std::move(manifest)};
 }
 
 Answer release(const Services& services, const Request& request, const Source& source) {
   const auto& name = request.parameter("app");
   auto app = services.store.apps().find(request.tenant->id, name);
   if (!app) app = services.store.apps().create(request.tenant->id, name);
-  const auto operation = services.deployments.deploy(app->id, source.manifest, source.digest, request.caller->id);
+  const auto operation = services.deployments.deploy(app->id, source.manifest, source.blob.digest, request.caller->id);
   auto out = represent(operation);
   for (const auto& build : services.store.builds().list(app->id, {"", 1})) {
     if (build.operationId == operation.id) out->set("build", build.id);
@@ -78,17 +81,33 @@ Answer release(const Services& services, const Request& request, const Source& s
   return answer;
 }
 
-Answer deploy(const Services& services, Request& request) {
+// A source that no build will read is gone before the answer is sent.
+void discard(const Services& services, Source& source) {
+  const auto digest = source.blob.digest;
+  source.blob.held = nullptr;
+  (void)services.blobs.discard(digest, [&] { return store::Quotas(services.store).inUse(digest); });
+}
+
+Answer deploy(const Services& services, Request& request, SourceQuota& quota) {
   Source source;
   try {
     judgeHead(services, request);
     const auto held = services.uploads.take(request.tenant->id);
-    source = receive(services, request);
+    source = receive(services, request, quota);
   } catch (const std::exception& error) {
     audit(services.store, request, toProblem(error).status);
     throw;
   }
-  return write(services.store, request, source.digest, [&] { return release(services, request, source); });
+  try {
+    auto answer =
+        write(services.store, request, source.blob.digest, [&] { return release(services, request, source); });
+    // The answer may be that of an earlier request, whose build has ended.
+    discard(services, source);
+    return answer;
+  } catch (...) {
+    discard(services, source);
+    throw;
+  }
 }
 
 model::Build buildOf(const Services& services, const Request& request) {
@@ -134,8 +153,9 @@ Answer log(const Services& services, Request& request) {
 }  // namespace
 
 void addDeployments(Router& router, const Services& services) {
+  const auto quota = std::make_shared<SourceQuota>(services.store, services.blobs);
   router.add("POST", "/v1/apps/{app}/deployments", Access::tenant, Payload::stream,
-             [services](Request& request) { return deploy(services, request); });
+             [services, quota](Request& request) { return deploy(services, request, *quota); });
   router.add("GET", "/v1/apps/{app}/builds", Access::tenant, [services](Request& request) {
     const auto page = pageOf(request);
     const auto app = appOf(services, request);

@@ -20,6 +20,7 @@ void addDeployments(Router& router, const Services& services);  // uploads, buil
 void addStreams(Router& router, const Services& services);      // logs, exec, run
 void addOperations(Router& router, const Services& services);
 void addRecords(Router& router, const Services& services);  // usage, audit, events
+void addQuotas(Router& router, const Services& services);   // what a tenant keeps, and how much it may
 void addBilling(Router& router, const Services& services);  // prices, invoices, exports, credits, budgets, ledger
 
 // What several nouns need.

@@ -89,10 +89,18 @@ void BlobStore::Writer::append(std::string_view bytes) {
 Blob BlobStore::Writer::commit(const std::optional<std::string>& expected) {
   std::array<unsigned char, crypto_hash_sha256_BYTES> bytes{};
   crypto_hash_sha256_final(&hash_->state, bytes.data());
-  Blob blob{hex(bytes.data(), bytes.size()), size_};
+  Blob blob{hex(bytes.data(), bytes.size()), size_, nullptr};
   if (expected && *expected != blob.digest) throw DigestMismatch(*expected, blob.digest);
   if (::fsync(fd_.get()) != 0) throw BlobError("fsync", path_, errno);
   fd_.reset();
+  {
+    const std::scoped_lock lock(store_.holds_->mutex);
+    ++store_.holds_->count[blob.digest];
+  }
+  blob.held = std::shared_ptr<const void>(nullptr, [holds = store_.holds_, digest = blob.digest](const void*) {
+    const std::scoped_lock lock(holds->mutex);
+    if (--holds->count[digest] == 0) holds->count.erase(digest);
+  });
   const auto target = store_.directory_ + "/" + blob.digest;
   std::error_code error;
   fs::rename(path_, target, error);
@@ -146,11 +154,18 @@ void BlobStore::remove(const std::string& digest) {
   if (error) throw BlobError("remove", digest, error.value());
 }
 
+bool BlobStore::discard(const std::string& digest, const std::function<bool()>& inUse) {
+  const std::scoped_lock lock(holds_->mutex);
+  if (holds_->count.contains(digest) || !has(digest) || inUse()) return false;
+  remove(digest);
+  return true;
+}
+
 std::vector<Blob> BlobStore::list() const {
   std::vector<Blob> blobs;
   for (const auto& entry : fs::directory_iterator(directory_)) {
     const auto name = entry.path().filename().string();
-    if (validDigest(name)) blobs.push_back({name, entry.file_size()});
+    if (validDigest(name)) blobs.push_back({name, entry.file_size(), nullptr});
   }
   return blobs;
 }

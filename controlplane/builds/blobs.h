@@ -8,8 +8,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <istream>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -48,6 +51,8 @@ class DigestMismatch : public std::runtime_error {
 struct Blob {
   std::string digest;
   std::uint64_t size = 0;
+  // Of one that was just committed: discard() leaves it alone while this lives, until something refers to it.
+  std::shared_ptr<const void> held;
 };
 
 class BlobStore {
@@ -89,12 +94,19 @@ class BlobStore {
   [[nodiscard]] std::string path(const std::string& digest) const;
   [[nodiscard]] UniqueFd open(const std::string& digest) const;
   void remove(const std::string& digest);  // absent is fine
+  // Removes a blob unless somebody holds it or `inUse` says that something refers to it. True: it is gone.
+  bool discard(const std::string& digest, const std::function<bool()>& inUse);
   [[nodiscard]] std::vector<Blob> list() const;
   // Removes what is not in `keep` and older than `seconds` (what came in lately may not be referenced yet); how many.
   std::size_t removeUnused(const std::vector<std::string>& keep, std::int64_t seconds);
 
  private:
+  struct Holds {
+    std::mutex mutex;
+    std::map<std::string, std::size_t> count;  // by digest
+  };
   std::string directory_;
+  std::shared_ptr<Holds> holds_ = std::make_shared<Holds>();
 };
 
 }  // namespace cloister::builds

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "controlplane/store/quotas.h"
 #include "controlplane/store/store.h"
 #include "sandbox/base/utf8.h"
 
@@ -85,6 +86,7 @@ model::Token insertToken(Store& store, const std::string& name, model::Scope sco
 
 NewToken Tokens::create(const std::string& name, model::Scope scope, const std::string& tenantId) {
   return store_.transact([&] {
+    if (scope == model::Scope::tenant) requireRoom(Quotas(store_).tokens(tenantId), 1, "name");
     auto secret = newSecret();
     auto token = insertToken(store_, name, scope, tenantId, secret);
     return NewToken{std::move(token), std::move(secret)};
@@ -219,9 +221,17 @@ std::optional<StoredResponse> IdempotencyKeys::begin(const std::string& tokenId,
         "SELECT fingerprint, status, body FROM idempotency_keys WHERE token_id = ?1 AND key = ?2");
     query.bind(tokenId, key);
     if (!query.step()) {
+      auto owner = store_.database().prepare("SELECT COALESCE(tenant_id, '') FROM tokens WHERE id = ?1");
+      owner.bind(tokenId);
+      const auto tenantId = owner.step() ? owner.text(0) : std::string();
+      if (!tenantId.empty()) {
+        requireRoom(Quotas(store_).idempotencyKeys(tenantId), 1, "Idempotency-Key");
+        requireRoom(Quotas(store_).idempotencyBytes(tenantId), 1, "Idempotency-Key");
+      }
       store_.database().run(
-          "INSERT INTO idempotency_keys (token_id, key, fingerprint, created_at) VALUES (?1, ?2, ?3, ?4)", tokenId, key,
-          fingerprint, now());
+          "INSERT INTO idempotency_keys (token_id, key, fingerprint, created_at, tenant_id, bytes)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+          tokenId, key, fingerprint, now(), tenantId, key.size() + fingerprint.size());
       return std::nullopt;
     }
     if (query.text(0) != fingerprint) {
@@ -236,8 +246,9 @@ std::optional<StoredResponse> IdempotencyKeys::begin(const std::string& tokenId,
 
 void IdempotencyKeys::finish(const std::string& tokenId, const std::string& key, const StoredResponse& response) {
   store_.transact([&] {
-    store_.database().run("UPDATE idempotency_keys SET status = ?3, body = ?4 WHERE token_id = ?1 AND key = ?2",
-                          tokenId, key, response.status, response.body);
+    store_.database().run(
+        "UPDATE idempotency_keys SET status = ?3, body = ?4, bytes = bytes + ?5 WHERE token_id = ?1 AND key = ?2",
+        tokenId, key, response.status, response.body, response.body.size());
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controlplane/model/json.h"
+#include "controlplane/store/quotas.h"
 #include "controlplane/store/store.h"
 #include "sandbox/base/identity.h"
 
@@ -199,9 +200,14 @@ model::Domain Domains::add(const std::string& host, const std::string& appId) {
   if (!validHost(name)) throw Invalid("host", "must be a host name of at least two DNS labels");
   return store_.transact([&] {
     const auto app = store_.apps().byId(appId);
-    auto taken = store_.database().prepare("SELECT 1 FROM domains WHERE host = ?1");
+    auto taken = store_.database().prepare("SELECT tenant_id FROM domains WHERE host = ?1");
     taken.bind(name);
-    if (taken.step()) throw Conflict("domain_taken", "host", "\"" + name + "\" is in use");
+    if (taken.step()) {
+      // Who asks learns nothing of others.
+      if (taken.text(0) != app.tenantId) throw domainUnavailable(name);
+      throw Conflict("domain_taken", "host", "\"" + name + "\" is in use by an app of yours");
+    }
+    requireRoom(Quotas(store_).domains(app.tenantId), 1, "host");
     store_.database().run("INSERT INTO domains (host, app_id, tenant_id) VALUES (?1, ?2, ?3)", name, app.id,
                           app.tenantId);
     return model::Domain{name, app.id, app.tenantId};

@@ -285,7 +285,16 @@ CREATE TABLE alerts (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts};
+// Keys from before count as nobody's; they are gone within a day.
+constexpr const char* kQuotas = R"sql(
+ALTER TABLE idempotency_keys ADD COLUMN tenant_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE idempotency_keys ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX idempotency_keys_by_tenant ON idempotency_keys (tenant_id, bytes);
+CREATE INDEX domains_by_tenant ON domains (tenant_id);
+CREATE INDEX tokens_by_tenant ON tokens (tenant_id, id);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas};
 
 }  // namespace
 

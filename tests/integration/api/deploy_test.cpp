@@ -1,6 +1,12 @@
 // The whole way of a deploy through the API and a node that speaks the real protocol, with kill -9 of the daemon
 // between.
+#include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/StreamSocket.h>
+#include <Poco/Thread.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
 
 #include "daemon_process.h"
 #include "fake_node.h"
@@ -113,6 +119,47 @@ TEST_F(Deploy, AFailingBuildFailsTheOperationWithItsReason) {
   EXPECT_EQ(alice.send("GET", "/v1/apps/shop").text("release"), "0");
 }
 
+TEST_F(Deploy, OfARefusedUploadNothingIsKept) {
+  const auto kept = [this] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(daemon.directory() + "/state/cloisterd/blobs")) {
+      names.insert(entry.path().filename());
+    }
+    return names;
+  };
+  const auto before = kept();
+  // Refused only when all of it is here: there is no such base image.
+  const auto refused = tarGz({{"cloister.toml", "base = \"none\"\n[processes]\nweb = \"./serve\"\n"}});
+  const auto reply =
+      alice.send("POST", "/v1/apps/shop/deployments?create=true", refused, {{"Content-Type", "application/gzip"}});
+  EXPECT_EQ(reply.status, 422) << reply.body;
+  EXPECT_EQ(kept(), before);
+  {
+    Poco::Net::StreamSocket socket(Poco::Net::SocketAddress("127.0.0.1", daemon.port()));
+    const std::string half =
+        "POST /v1/apps/shop/deployments?create=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alice.token() +
+        "\r\nContent-Type: application/gzip\r\nContent-Length: 100000\r\n\r\n" + std::string(50'000, 'x');
+    socket.sendBytes(half.data(), static_cast<int>(half.size()));
+  }
+  for (int i = 0; i < 100 && kept() != before; ++i) Poco::Thread::sleep(20);
+  EXPECT_EQ(kept(), before) << "of an upload whose client left";
+  // A source is gone when its build has ended.
+  ASSERT_EQ(upload().status, 202);
+  EXPECT_EQ(kept().size(), before.size() + 1);
+  const auto quotas = alice.send("GET", "/v1/quotas");
+  EXPECT_NE(quotas.body.find("\"name\":\"source_bytes\",\"unit\":\"bytes\",\"used\":" + std::to_string(source.size())),
+            std::string::npos)
+      << quotas.body;
+  const auto build = takeBuild();
+  const auto work = node.desired(-1);
+  ASSERT_EQ(node.report(*work, model::InstanceState::pending,
+                        {{build.id, model::BuildState::failed, "", {"build_failed", "make: exit 2"}}})
+                .status,
+            204);
+  for (int i = 0; i < 400 && kept() != before; ++i) Poco::Thread::sleep(20);
+  EXPECT_EQ(kept(), before);
+}
+
 TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
   ASSERT_EQ(upload().status, 202);
   finishBuild(takeBuild().id);
@@ -144,7 +191,7 @@ TEST_F(Deploy, UsageIsTakenOnceAndShown) {
   const auto batch = [&](const std::string& quantity) {
     return R"({"source": "one", "sequence": "1", "bootId": "b", "rows": [{"tenant": ")" + tenant + R"(", "app": ")" +
            app + R"(", "instance": "in-1", "meter": "cpu", "quantity": ")" + quantity +
-           R"(", "from": "1700000000000000", "to": "1700000010000000"}]})";
+           R"(", "from": "1700000000000000", "to": "1700100000000000"}]})";
   };
   for (int i = 0; i < 2; ++i) {
     const auto reply = node.send("POST", "/node/v1/usage", batch("12345678901234567"));

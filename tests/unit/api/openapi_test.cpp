@@ -64,7 +64,7 @@ TEST(OpenApi, ListsWhatIsServed) {
   World world;
   Router router;
   for (const auto add : {addService, addPlans, addTenants, addTokens, addNodes, addApps, addCallProfiles, addInstances,
-                         addDeployments, addStreams, addOperations, addRecords, addBilling}) {
+                         addDeployments, addStreams, addOperations, addRecords, addQuotas, addBilling}) {
     add(router, world.services);
   }
   std::set<std::string> served;

@@ -75,6 +75,23 @@ TEST_F(Blobs, OpensDigestsOnly) {
   EXPECT_THROW((void)blobs.open(kHello), BlobError);
 }
 
+TEST_F(Blobs, DiscardsWhatNobodyHoldsOrRefersTo) {
+  BlobStore blobs(directory_);
+  std::istringstream in("hello");
+  auto first = blobs.put(in, 0);
+  std::istringstream again("hello");
+  auto second = blobs.put(again, 0);
+  first.held = nullptr;
+  EXPECT_FALSE(blobs.discard(kHello, [] { return false; }))
+      << "another upload of the same bytes is about to refer to it";
+  second.held = nullptr;
+  EXPECT_FALSE(blobs.discard(kHello, [] { return true; }));
+  EXPECT_TRUE(blobs.has(kHello));
+  EXPECT_TRUE(blobs.discard(kHello, [] { return false; }));
+  EXPECT_FALSE(blobs.has(kHello));
+  EXPECT_FALSE(blobs.discard(kHello, [] { return false; }));
+}
+
 TEST_F(Blobs, RemovesWhatACrashLeftAndWhatNobodyNeeds) {
   {
     BlobStore blobs(directory_);

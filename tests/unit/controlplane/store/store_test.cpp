@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "controlplane/store/migrations.h"
+#include "controlplane/store/quotas.h"
 
 namespace cloister::store {
 namespace {
@@ -252,6 +253,73 @@ TEST_F(StoreTest, TakesOnlyRealHostNamesAsDomains) {
   EXPECT_EQ(codeOf([&] { store_.domains().remove("ap-other", "www.example.com"); }), "domain_not_found");
 }
 
+TEST_F(StoreTest, ANameOfAnotherTenantIsAnsweredLikeOneThatNobodyMayHave) {
+  withApp();
+  store_.domains().add("www.example.com", app_.id);
+  const auto other = store_.tenants().create("other", "small");
+  const auto app = store_.apps().create(other.id, "theirs");
+  try {
+    store_.domains().add("www.example.com", app.id);
+    FAIL() << "it was added";
+  } catch (const Refusal& refusal) {
+    const auto same = domainUnavailable("www.example.com");
+    EXPECT_EQ(refusal.code(), same.code());
+    EXPECT_EQ(refusal.kind(), same.kind());
+    EXPECT_STREQ(refusal.what(), same.what());
+  }
+}
+
+TEST_F(StoreTest, DomainsTokensAndKeysHaveAQuota) {
+  withApp();
+  for (std::int64_t i = 0; i < kTenantQuotas.domains; ++i) {
+    store_.domains().add("a" + std::to_string(i) + ".example.com", app_.id);
+  }
+  EXPECT_EQ(codeOf([&] { store_.domains().add("one.example.com", app_.id); }), "quota_exceeded");
+  const auto token = store_.tokens().create("first", model::Scope::tenant, tenant_.id).token;
+  for (std::int64_t i = 1; i < kTenantQuotas.tokens; ++i) {
+    store_.tokens().create("t", model::Scope::tenant, tenant_.id);
+  }
+  EXPECT_EQ(codeOf([&] { store_.tokens().create("t", model::Scope::tenant, tenant_.id); }), "quota_exceeded");
+  store_.tokens().revoke(store_.tokens().list(tenant_.id).back().id);
+  EXPECT_EQ(codeOf([&] { store_.tokens().create("t", model::Scope::tenant, tenant_.id); }), "");
+  auto keys = store_.idempotencyKeys();
+  store_.transact([&] {
+    for (std::int64_t i = 0; i < kTenantQuotas.idempotencyKeys; ++i) keys.begin(token.id, std::to_string(i), "f");
+  });
+  EXPECT_EQ(codeOf([&] { keys.begin(token.id, "more", "f"); }), "quota_exceeded");
+  EXPECT_EQ(codeOf([&] { keys.begin(token.id, "1", "f"); }), "idempotency_in_progress") << "one that is known";
+  keys.dropBefore(now() + 1);
+  EXPECT_EQ(codeOf([&] { keys.begin(token.id, "more", "f"); }), "");
+  keys.finish(token.id, "more", {200, std::string(static_cast<std::size_t>(kTenantQuotas.idempotencyBytes), 'x')});
+  EXPECT_EQ(codeOf([&] { keys.begin(token.id, "again", "f"); }), "quota_exceeded");
+}
+
+TEST_F(StoreTest, RecordsAreCutAndPrunedATenant) {
+  const auto other = store_.tenants().create("other", "small");
+  const std::string letters = "\xc3\xa4";
+  std::string path = "GET /";
+  while (path.size() < 7'000) path += letters;
+  store_.transact([&] {
+    for (std::int64_t i = 0; i < kTenantQuotas.refusedAuditEntries + 10; ++i) {
+      store_.audit().append({0, 0, "tk", tenant_.id, path, path, 404});
+    }
+    store_.audit().append({0, 0, "tk", tenant_.id, "POST /v1/apps", "", 201});
+    store_.audit().append({0, 0, "tk", other.id, "POST /v1/apps", "", 404});
+    for (std::int64_t i = 0; i < kTenantQuotas.events + 10; ++i) store_.events().append(tenant_.id, "", "kind", path);
+  });
+  const auto cut = store_.audit().list(tenant_.id, {"", 3}).back().action;
+  EXPECT_LE(cut.size(), 515U);
+  EXPECT_TRUE(cut.ends_with(letters + "...")) << cut;
+  EXPECT_GE(Quotas(store_).prune(), 20);
+  const auto kept = store_.audit().list(tenant_.id, {"", 1'000'000});
+  EXPECT_EQ(kept.size(), static_cast<std::size_t>(kTenantQuotas.refusedAuditEntries) + 1);
+  EXPECT_EQ(kept.front().status, 201);
+  EXPECT_EQ(store_.audit().list(other.id).size(), 1U);
+  EXPECT_EQ(store_.events().list(tenant_.id, "", {"", 1'000'000}).size(),
+            static_cast<std::size_t>(kTenantQuotas.events));
+  EXPECT_EQ(Quotas(store_).prune(), 0);
+}
+
 TEST_F(StoreTest, AnswersARepeatedRequestLikeTheFirst) {
   auto keys = store_.idempotencyKeys();
   EXPECT_FALSE(keys.begin("tk", "k1", "POST /a {}"));
@@ -344,6 +412,8 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
     database.script(
         "DROP TABLE seen_calls; DROP TABLE call_profiles; DROP TABLE billing_events; DROP TABLE throttles; DROP TABLE "
         "node_keys; DROP TABLE alerts;"
+        "DROP INDEX idempotency_keys_by_tenant; DROP INDEX domains_by_tenant; DROP INDEX tokens_by_tenant;"
+        "ALTER TABLE idempotency_keys DROP COLUMN tenant_id; ALTER TABLE idempotency_keys DROP COLUMN bytes;"
         "DELETE FROM counters WHERE name = 'billing_event'; DELETE FROM schema_steps WHERE step > 1;"
         "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1);"
         "INSERT INTO tenants VALUES ('tn-1', 'acme', 'old', 'active', 7, 1234, 1)");
