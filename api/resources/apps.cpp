@@ -1,4 +1,5 @@
 #include <Poco/String.h>
+#include <Poco/URI.h>
 
 #include <numeric>
 
@@ -6,7 +7,9 @@
 #include "api/problem.h"
 #include "api/representation.h"
 #include "api/resources/resources.h"
+#include "controlplane/edge/domain_names.h"
 #include "controlplane/reconcile/reconciler.h"
+#include "controlplane/store/quotas.h"
 
 namespace cloister::api {
 namespace {
@@ -119,25 +122,29 @@ void addConfig(Router& router, const Services& services) {
   });
 }
 
+// The platform's own names: the apps', the edge's, the API's.
+edge::DomainNames domainNames(const Config& config) {
+  const auto& listen = config.listen;
+  return edge::DomainNames(
+      {config.appsDomain, Poco::URI(config.edgeUrl).getHost(), listen.substr(0, listen.rfind(':'))});
+}
+
 void addDomains(Router& router, const Services& services) {
+  const auto names = domainNames(services.config);
   router.add("GET", "/v1/apps/{app}/domains", Access::tenant, [services](Request& request) {
     const auto app = appOf(services, request);
     std::vector<Json> items;
     for (const auto& domain : services.store.domains().list(app.id)) items.push_back(show(services, domain, app.name));
     return answerList(items);
   });
-  router.add("POST", "/v1/apps/{app}/domains", Access::tenant, [services](Request& request) {
+  router.add("POST", "/v1/apps/{app}/domains", Access::tenant, [services, names](Request& request) {
     const auto app = appOf(services, request);
     Body body(request.body);
     const auto host = body.text("host");
     body.finish();
-    // The reconciler would never route it: these names are the apps' own, one tenant cannot claim another's.
-    const auto own = "." + services.config.appsDomain;
-    if (("." + Poco::toLower(host)).ends_with(own)) {
-      throw Problem(422, "domain_reserved",
-                    "names under " + services.config.appsDomain + " are given by Cloister alone", "host");
-    }
-    return answerWith(show(services, services.store.domains().add(host, app.id), app.name), 201);
+    const auto name = Poco::toLower(host);
+    if (!names.mayBeAdded(name)) throw store::domainUnavailable(name);
+    return answerWith(show(services, services.store.domains().add(name, app.id), app.name), 201);
   });
   router.add("DELETE", "/v1/apps/{app}/domains/{host}", Access::tenant, [services](Request& request) {
     services.store.domains().remove(appOf(services, request).id, request.parameter("host"));

@@ -171,8 +171,8 @@ TEST_F(BadInput, OfATenant) {
       {"DELETE", "/v1/apps/shop/domains/www.example.org", "", 404, "not_found", ""},
   };
   for (const auto& one : cases) check(alice, one);
-  for (const char* host :
-       {"", "localhost/", "a b", "*.example.org", "-x.org", "http://x.org", "shop.bob.localhost", "x.LOCALHOST"}) {
+  for (const char* host : {"", "localhost/", "a b", "*.example.org", "-x.org", "http://x.org", "shop.bob.localhost",
+                           "x.LOCALHOST", "co.uk", "metadata.google.internal", "169.254.169.254"}) {
     const auto reply = alice.send("POST", "/v1/apps/shop/domains", R"({"host": ")" + std::string(host) + R"("})");
     EXPECT_EQ(reply.status, 422) << host << " " << reply.body;
     EXPECT_EQ(reply.text("field"), "host") << host;
