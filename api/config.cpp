@@ -72,6 +72,7 @@ Config loadConfig(const std::string& path) {
       {"max_connections_per_source", number(config.maxConnectionsPerSource)},
       {"requests_per_second", number(config.requestsPerSecond)},
       {"requests_burst", number(config.requestsBurst)},
+      {"max_node_cores", number(config.maxNodeCores)},
       {"session_join_seconds", number(config.sessionJoinSeconds)},
   };
   try {

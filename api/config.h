@@ -40,6 +40,7 @@ struct Config {
   int requestsPerSecond = 100;        // of one tenant
   int requestsBurst = 400;
   int sessionJoinSeconds = 15;
+  int maxNodeCores = 1024;  // usage that no host with that many can have had is no usage
 
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }
   [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }

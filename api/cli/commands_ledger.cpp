@@ -73,7 +73,7 @@ void addLedgerCommands(CLI::App& root, Context& context) {
   verb = addVerb(*noun, "verify", "recompute the hash chains on the server: all, or a tenant's",
                  {"ledger verify", "ledger verify --tenant acme"});
   onRun(*verb, context, [&context] { return verify(context); });
-  verb = addVerb(*noun, "anomalies", "list batches that repeated a sequence with other content and were refused",
+  verb = addVerb(*noun, "anomalies", "list batches of usage that were refused, and why",
                  {"ledger anomalies", "ledger anomalies -o json"});
   onRun(*verb, context, [&context] {
     return showList(context, "/v1/ledger/anomalies", {},
@@ -81,7 +81,8 @@ void addLedgerCommands(CLI::App& root, Context& context) {
                      {"NODE", "node"},
                      {"SEQUENCE", "sequence", Unit::integer},
                      {"RECORDED", "recorded_digest"},
-                     {"REFUSED", "refused_digest"}});
+                     {"REFUSED", "refused_digest"},
+                     {"REASON", "reason"}});
   });
 }
 

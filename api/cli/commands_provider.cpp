@@ -226,6 +226,7 @@ void addTenant(CLI::App& root, Context& context) {
 struct TokenOptions {
   std::string name;
   std::string scope;
+  std::string node;
 };
 
 void addToken(CLI::App& root, Context& context) {
@@ -236,12 +237,15 @@ void addToken(CLI::App& root, Context& context) {
   CLI::App* create = addVerb(*noun, "create", "create a token; its secret is printed once, alone on standard output",
                              {"token create laptop --tenant acme", "token create operations --scope provider"});
   create->add_option("name", options->name, "a name to know it by")->required();
+  create->add_option("--node", options->node,
+                     "the node that a token of scope node is for (default: the first to use it)");
   create->add_option("--scope", options->scope, "provider, tenant (default) or node")
       ->check(CLI::IsMember({"provider", "tenant", "node"}));
   onRun(*create, context, [&context, options] {
     Poco::JSON::Object body;
     body.set("name", options->name);
     if (!options->scope.empty()) body.set("scope", options->scope);
+    if (!options->node.empty()) body.set("node", options->node);
     const std::string& tenant = context.api().settings().tenant;
     if (!tenant.empty() && (options->scope.empty() || options->scope == "tenant")) body.set("tenant", tenant);
     const Response response = context.api().send({.method = "POST", .path = "/v1/tokens", .body = requestBody(body)});

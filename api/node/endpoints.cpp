@@ -18,10 +18,12 @@
 #include "api/relay.h"
 #include "api/representation.h"
 #include "api/server.h"
+#include "controlplane/store/node_tokens.h"
 #include "controlplane/store/quotas.h"
 #include "metering/base/batch_json.h"
 #include "metering/base/lifecycle.h"
 #include "metering/base/seal.h"
+#include "metering/ledger/plausibility.h"
 #include "sandbox/base/identity.h"
 
 namespace cloister::api {
@@ -48,10 +50,22 @@ std::string bodyOf(Request& request, std::size_t limit) {
 
 const Answer kNoContent{204, "", {}};
 
+// Whoever speaks as a node has that node's token. Its name.
+std::string speaker(const Services& services, const Request& request, const std::string& node) {
+  return store::NodeTokens(services.store).require(request.caller->id, node);
+}
+
+// The id of the node that the token speaks for; empty: of none that is known.
+std::string ownNode(const Services& services, const Request& request) {
+  const auto node = services.store.nodes().find(store::NodeTokens(services.store).nodeOf(request.caller->id));
+  return node ? node->id : std::string();
+}
+
 Answer desired(const Services& services, const Request& request) {
   const auto node = request.query("node");
   if (!node || node->empty() || node->size() > 64) throw Problem(400, "missing_field", "node is required", "node");
   const auto revision = request.integer("revision", -1, INT64_MAX).value_or(-1);
+  (void)speaker(services, request, *node);
   Workers::becomeLong(*node);
   const auto until = std::chrono::steady_clock::now() + kPoll;
   // A node that knows more than the store talks to a restored one: it gets what there is.
@@ -75,6 +89,7 @@ Answer status(const Services& services, Request& request) {
   } catch (const Poco::Exception& error) {
     throw Problem(400, "malformed_json", error.message());
   }
+  (void)speaker(services, request, report.nodeId);
   services.nodeWork.apply(report);
   for (const auto& pressure : report.pressures) {
     if (!services.store.tenants().find(pressure.tenantId)) continue;
@@ -116,10 +131,50 @@ void refuseControlPlanes(const metering::UsageBatch& batch) {
   }
 }
 
+// On record for the provider, once.
+void refuseUsage(const Services& services, const metering::UsageBatch& batch, const std::string& reason) {
+  const auto fresh = services.ledger.refuse(batch, store::now(), reason);
+  if (!fresh) throw LedgerFailure(fresh.error());
+  if (!fresh.value()) return;
+  const auto text = "batch " + std::to_string(batch.sequence) + " of " + batch.source + ": " + reason;
+  spdlog::warn("usage: {}", text);
+  services.store.events().append("", "", "node.usage_refused", text);
+}
+
+bool knownTenant(const Services& services, const std::string& id) {
+  if (services.store.tenants().find(id)) return true;
+  // One that is gone: what was measured until its end comes late.
+  const auto head = services.ledger.head(id);
+  if (!head) throw LedgerFailure(head.error());
+  return head->rows > 0;
+}
+
+Answer acknowledge(const metering::UsageBatch& batch) {
+  auto out = newObject();
+  out->set("acknowledged", batch.sequence);
+  return answerWith(out);
+}
+
 Answer usage(const Services& services, Request& request) {
   const auto batch = metering::usageBatchFromJson(bodyOf(request, kMaxUsage));
   if (!batch) throw Problem(400, "invalid_usage", batch.error().message(), batch.error().path);
   refuseControlPlanes(*batch);
+  if (!services.store.nodes().find(batch->source)) {
+    throw Problem(403, "node_unknown", "no node \"" + batch->source + "\" has asked for its work yet", "source");
+  }
+  (void)speaker(services, request, batch->source);
+  if (const auto reason = metering::endsInTheFuture(*batch, store::now())) {
+    // The node keeps it and asks again: the moment may come.
+    refuseUsage(services, *batch, *reason);
+    throw Problem(422, "usage_implausible", *reason, "rows");
+  }
+  metering::HostBounds bounds;
+  bounds.cores = static_cast<std::uint64_t>(services.config.maxNodeCores);
+  const auto known = [&](const std::string& tenant) { return knownTenant(services, tenant); };
+  if (const auto reason = metering::implausible(*batch, bounds, known)) {
+    refuseUsage(services, *batch, *reason);
+    return acknowledge(*batch);
+  }
   const auto appended = services.ledger.append(batch.value(), store::now());
   if (!appended) throw LedgerFailure(appended.error());
   if (appended.value() == metering::Appended::refused) {
@@ -129,9 +184,7 @@ Answer usage(const Services& services, Request& request) {
     services.exposition.observe(batch.value());
     checkSeals(services, batch.value());
   }
-  auto out = newObject();
-  out->set("acknowledged", batch->sequence);
-  return answerWith(out);
+  return acknowledge(*batch);
 }
 
 std::string digestOf(const Request& request) {
@@ -175,6 +228,10 @@ Answer putBlob(const Services& services, Request& request) {
 }
 
 Answer joinSession(const Services& services, Request& request) {
+  const auto waiting = services.sessions.waiting(ownNode(services, request));
+  const bool own = std::any_of(waiting.begin(), waiting.end(),
+                               [&](const auto& session) { return session.id == request.parameter("id"); });
+  if (!own) throw notFound("a client that waits for session " + request.parameter("id"));
   const bool joined = services.sessions.join(request.parameter("id"), [&] {
     auto socket = std::make_unique<Poco::Net::WebSocket>(request.raw, request.rawResponse);
     socket->setMaxPayloadSize(kMaxFrameBytes);
@@ -189,6 +246,7 @@ Answer joinSession(const Services& services, Request& request) {
 
 Answer buildLog(const Services& services, Request& request) {
   const auto build = services.store.builds().get(request.parameter("id"));
+  if (build.nodeId != ownNode(services, request)) throw notFound("the build " + build.id + " of this node");
   const auto chunk = bodyOf(request, kMaxLogChunk);
   // The first of a build's output makes room for all of it among its tenant's logs.
   if (services.buildLogs.bytesOf({build.id}) == 0) {

@@ -2,6 +2,7 @@
 #include "api/problem.h"
 #include "api/representation.h"
 #include "api/resources/resources.h"
+#include "controlplane/store/node_tokens.h"
 
 namespace cloister::api {
 namespace {
@@ -27,6 +28,7 @@ Answer create(const Services& services, Request& request) {
   const auto name = body.text("name");
   const auto scope = scopeOf(body);
   const auto tenantName = body.optionalText("tenant");
+  const auto node = body.optionalText("node");
   body.finish();
   if (name.empty() || name.size() > kMaxTokenName) {
     throw unacceptable("invalid_field", "name", "name must have 1 to " + std::to_string(kMaxTokenName) + " bytes");
@@ -44,8 +46,12 @@ Answer create(const Services& services, Request& request) {
   } else if (tenantName) {
     throw unacceptable("invalid_field", "tenant", "only a token of scope tenant has a tenant");
   }
+  if (node && scope != model::Scope::node) {
+    throw unacceptable("invalid_field", "node", "only a token of scope node has a node");
+  }
   const bool forTenant = scope == model::Scope::tenant;
   const auto made = services.store.tokens().create(name, scope, forTenant ? request.tenant->id : "");
+  if (node) store::NodeTokens(services.store).bind(made.token.id, *node);
   auto out = represent(made.token, forTenant ? request.tenant->name : "");
   out->set("secret", made.secret);
   Answer answer = answerWith(out, 201);

@@ -294,7 +294,12 @@ CREATE INDEX domains_by_tenant ON domains (tenant_id);
 CREATE INDEX tokens_by_tenant ON tokens (tenant_id, id);
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas};
+// Empty: of no node yet.
+constexpr const char* kNodeTokens = R"sql(
+ALTER TABLE tokens ADD COLUMN node TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas, kNodeTokens};
 
 }  // namespace
 

@@ -38,6 +38,12 @@ class Ledger::Database {
     return writer_.append(batch, receivedAt);
   }
 
+  Result<bool> refuse(const UsageBatch& batch, std::int64_t at, const std::string& reason) {
+    const std::lock_guard lock(writing_);
+    if (auto done = open(); !done) return done.error();
+    return writer_.refuse(batch, at, reason);
+  }
+
   // What `read` finds on the reader's connection.
   template <typename Read>
   auto read(Read read) -> decltype(read(std::declval<Connection&>())) {
@@ -104,6 +110,9 @@ Status Ledger::ready() {
 }
 Result<Appended> Ledger::append(const UsageBatch& batch, std::int64_t receivedAt) {
   return database_->append(batch, receivedAt);
+}
+Result<bool> Ledger::refuse(const UsageBatch& batch, std::int64_t at, const std::string& reason) {
+  return database_->refuse(batch, at, reason);
 }
 Result<std::vector<UsageSum>> Ledger::query(const UsageQuery& query) {
   return database_->read([&](Connection& reader) { return sumRows(reader, query); });

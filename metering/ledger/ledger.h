@@ -6,7 +6,7 @@
 //   spans(tenant, first, last, min_from, max_from)   where a batch's rows of a tenant lie, to find by time
 //   heads(tenant, rows, hash, totals, latest, batch) end of the chain and the sums since ever
 //   names(id, text)                  tenant, app, instance ids and sources, written once; any bytes
-//   gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored)
+//   gaps(note, rows, milliseconds)   anomalies(at, source, sequence, digest, stored, reason)
 //
 // append() is one transaction: the same (source, sequence) again with the same content is answered like the first time;
 // with other content it is refused and kept as an anomaly. So a batch whose answer was lost is sent again. UPDATE and
@@ -151,6 +151,8 @@ class Ledger {
   [[nodiscard]] bool known() const;
 
   [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
+  // Records an anomaly instead of the batch. False: this one is on record already, or its source has too many.
+  [[nodiscard]] Result<bool> refuse(const UsageBatch& batch, std::int64_t at, const std::string& reason);
   // Sorted by app, instance, meter. An unknown tenant has no usage: an empty list.
   [[nodiscard]] Result<std::vector<UsageSum>> query(const UsageQuery& query);
   // Since ever; from memory. `at`: now, in microseconds UTC.

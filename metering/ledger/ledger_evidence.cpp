@@ -89,14 +89,17 @@ Result<std::vector<GapRow>> listGaps(Connection& database, const GapQuery& query
 
 Result<std::vector<Anomaly>> listAnomalies(Connection& database, std::size_t limit, std::int64_t before) {
   auto found = database.prepare(
-      "SELECT id, at, source, sequence, digest, stored FROM anomalies WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+      "SELECT id, at, source, sequence, digest, stored, reason FROM anomalies"
+      " WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
   if (!found) return found.error();
   found->bind(1, before).bind(2, limitOf(limit));
   std::vector<Anomaly> all;
   Statement::Step step{};
   while ((step = found->step()) == Statement::Step::row) {
+    std::string reason(found->bytes(6));
+    if (reason.empty()) reason = "same sequence, other content";
     all.push_back({found->integer(0), found->integer(1), std::string(found->bytes(2)), found->bits(3),
-                   hexadecimal(found->bytes(4)), hexadecimal(found->bytes(5)), "same sequence, other content"});
+                   hexadecimal(found->bytes(4)), hexadecimal(found->bytes(5)), std::move(reason)});
   }
   if (step == Statement::Step::failed) return database.error();
   return all;

@@ -12,6 +12,7 @@ namespace cloister::metering {
 namespace {
 
 constexpr std::size_t kNamesInMemory = 200'000;
+constexpr std::int64_t kAnomaliesOfASource = 10'000;
 
 }  // namespace
 
@@ -43,8 +44,8 @@ Status LedgerWriter::prepare() {
             "INSERT INTO batches(id, source, sequence, digest, boot, received) "
             "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
            {&putAnomaly_,
-            "INSERT INTO anomalies(id, at, source, sequence, digest, stored) "
-            "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM anomalies), ?1, ?2, ?3, ?4, ?5)"}});
+            "INSERT INTO anomalies(id, at, source, sequence, digest, stored, reason) "
+            "VALUES((SELECT COALESCE(MAX(id), 0) + 1 FROM anomalies), ?1, ?2, ?3, ?4, ?5, ?6)"}});
       !prepared)
     return prepared.error();
   const std::pair<Bulk*, BulkTarget> bulks[] = {
@@ -118,6 +119,36 @@ Result<Appended> LedgerWriter::append(const UsageBatch& batch, std::int64_t rece
   return outcome;
 }
 
+Result<bool> LedgerWriter::refuse(const UsageBatch& batch, std::int64_t at, const std::string& reason) {
+  if (auto good = encode(batch); !good) return good.error();
+  Transaction transaction(database_);
+  if (auto begun = transaction.begin(); !begun) return begun.error();
+  auto fresh = putRefusal(batch, at, reason);
+  auto done = fresh ? transaction.commit() : Status(fresh.error());
+  if (!done) {
+    reset();
+    return done.error();
+  }
+  if (*fresh) memory_.apply({{}, {}, memory_.refused() + 1, memory_.lastBatch()});
+  return fresh;
+}
+
+// A host may send the same again and again, and many of them.
+Result<bool> LedgerWriter::putRefusal(const UsageBatch& batch, std::int64_t at, const std::string& reason) {
+  const auto digest = digestOf(batch);
+  auto known = database_.prepare(
+      "SELECT COUNT(*), COALESCE(SUM(CASE WHEN sequence = ?2 AND digest = ?3 THEN 1 ELSE 0 END), 0)"
+      " FROM anomalies WHERE source = ?1");
+  if (!known) return known.error();
+  known->bind(1, std::string_view(batch.source)).bind(2, batch.sequence).bindBlob(3, view(digest));
+  if (known->step() != Statement::Step::row) return database_.error();
+  if (known->integer(0) >= kAnomaliesOfASource || known->integer(1) > 0) return false;
+  putAnomaly_.bind(1, at).bind(2, std::string_view(batch.source)).bind(3, batch.sequence);
+  putAnomaly_.bindBlob(4, view(digest)).bindBlob(5, std::string_view("")).bind(6, std::string_view(reason));
+  if (!putAnomaly_.run()) return database_.error();
+  return true;
+}
+
 Status LedgerWriter::encode(const UsageBatch& batch) {
   if (batch.source.empty()) return Error{"ledger", "batch without a source", database_.name(), EINVAL};
   encoded_.resize(batch.rows.size());
@@ -181,7 +212,9 @@ Result<Appended> LedgerWriter::repeated(const UsageBatch& batch, std::string_vie
                                         std::int64_t receivedAt) {
   if (stored == view(digest)) return Appended::repeated;
   putAnomaly_.bind(1, receivedAt).bind(2, std::string_view(batch.source)).bind(3, batch.sequence);
-  if (!putAnomaly_.bindBlob(4, view(digest)).bindBlob(5, stored).run()) return database_.error();
+  if (!putAnomaly_.bindBlob(4, view(digest)).bindBlob(5, stored).bind(6, std::string_view("")).run()) {
+    return database_.error();
+  }
   ++change_.refused;
   return Appended::refused;
 }

@@ -25,6 +25,7 @@ class LedgerWriter {
   // be called again.
   [[nodiscard]] Status open();
   [[nodiscard]] Result<Appended> append(const UsageBatch& batch, std::int64_t receivedAt);
+  [[nodiscard]] Result<bool> refuse(const UsageBatch& batch, std::int64_t at, const std::string& reason);
 
  private:
   [[nodiscard]] Status prepare();
@@ -32,6 +33,7 @@ class LedgerWriter {
   [[nodiscard]] Result<Appended> record(const UsageBatch& batch, std::int64_t receivedAt);
   [[nodiscard]] Result<Appended> repeated(const UsageBatch& batch, std::string_view stored, const Hash& digest,
                                           std::int64_t receivedAt);
+  [[nodiscard]] Result<bool> putRefusal(const UsageBatch& batch, std::int64_t at, const std::string& reason);
   [[nodiscard]] Status writeRows(const UsageBatch& batch, std::int64_t batchId, std::int64_t receivedAt);
   [[nodiscard]] Status writeEnds();
   [[nodiscard]] Result<std::int64_t> nameId(const std::string& text);

@@ -54,12 +54,15 @@ CREATE TRIGGER credits_left BEFORE UPDATE ON credits WHEN NEW.remaining < 0
 {postgres: ALTER TABLE credits ADD CONSTRAINT credits_left CHECK(remaining >= 0) NOT VALID;}
 )";
 
+// Refused for what it says, and not because something else is on record: `stored` is empty then.
+constexpr const char* kAnomaliesHaveAReason = "ALTER TABLE anomalies ADD COLUMN reason {text} NOT NULL DEFAULT ''";
+
 }  // namespace
 
 static_assert(static_cast<int>(Meter::gap) == 15);
 
-const std::array<const char*, 9> kLedgerMigrations{kTables,           kHeadsKnowTheirBatch, kBillingTables,
-                                                   kClosedMonths,     kBudgetsKnowSince,    kBudgetsOfBoth,
-                                                   kOwnLifecycleOnly, kGapsAreFound,        kCreditsAreRevoked};
+const std::array<const char*, 10> kLedgerMigrations{
+    kTables,        kHeadsKnowTheirBatch, kBillingTables, kClosedMonths,      kBudgetsKnowSince,
+    kBudgetsOfBoth, kOwnLifecycleOnly,    kGapsAreFound,  kCreditsAreRevoked, kAnomaliesHaveAReason};
 
 }  // namespace cloister::metering

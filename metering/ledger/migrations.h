@@ -11,6 +11,6 @@
 
 namespace cloister::metering {
 
-extern const std::array<const char*, 9> kLedgerMigrations;
+extern const std::array<const char*, 10> kLedgerMigrations;
 
 }  // namespace cloister::metering

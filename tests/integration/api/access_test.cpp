@@ -113,6 +113,26 @@ TEST_F(Access, TheNodeSocketTakesNodesOnly) {
   EXPECT_EQ(provider.send("GET", "/node/v1/desired?node=one").status, 403);
 }
 
+TEST_F(Access, ANodesTokenSpeaksForItsNodeOnly) {
+  const FakeNode one(daemon.nodeSocket(), daemon.nodeToken(), "one");
+  EXPECT_TRUE(one.desired(-1).has_value());
+  const FakeNode posing(daemon.nodeSocket(), daemon.nodeToken(), "two");
+  EXPECT_EQ(posing.send("GET", "/node/v1/desired?node=two").status, 403);
+  model::NodeStatus status;
+  status.nodeId = "two";
+  EXPECT_EQ(posing.send("POST", "/node/v1/status", model::toJson(status)).status, 403);
+  const auto made = admin.send("POST", "/v1/tokens", R"({"name": "second", "scope": "node", "node": "two"})");
+  ASSERT_EQ(made.status, 201) << made.body;
+  const FakeNode two(daemon.nodeSocket(), made.text("secret"), "two");
+  EXPECT_TRUE(two.desired(-1).has_value());
+  EXPECT_EQ(two.send("GET", "/node/v1/desired?node=one").status, 403);
+  EXPECT_EQ(
+      two.send("POST", "/node/v1/usage", R"({"source": "one", "sequence": "1", "bootId": "b", "rows": []})").status,
+      403);
+  EXPECT_EQ(admin.send("POST", "/v1/tokens", R"({"name": "x", "scope": "node", "node": "A b"})").status, 422);
+  EXPECT_EQ(admin.send("POST", "/v1/tokens", R"({"name": "x", "scope": "provider", "node": "two"})").status, 422);
+}
+
 TEST_F(Access, AnswersCarrySecurityHeadersAndNoBanner) {
   const auto reply = alice.send("GET", "/v1/whoami");
   EXPECT_EQ(reply.headers.at("X-Content-Type-Options"), "nosniff");

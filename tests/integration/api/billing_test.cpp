@@ -36,7 +36,7 @@ metering::Period lastMonth() {
 }
 
 struct Billing : ::testing::Test {
-  DaemonProcess daemon{"provider = \"Hoster\"\n"};
+  DaemonProcess daemon{"provider = \"Hoster\"\nmax_node_cores = 1000000\n"};
   HttpClient admin{daemon.port(), daemon.adminToken()};
   HttpClient alice = makeTenant(admin, "alice");
   HttpClient bob = makeTenant(admin, "bob");
@@ -45,11 +45,14 @@ struct Billing : ::testing::Test {
   std::string period = metering::monthText(month);
   std::uint64_t sequence = 0;
 
-  void SetUp() override { ASSERT_EQ(admin.send("POST", "/v1/prices", kPrices).status, 201); }
+  void SetUp() override {
+    ASSERT_EQ(admin.send("POST", "/v1/prices", kPrices).status, 201);
+    ASSERT_TRUE(node.desired(-1).has_value());
+  }
   void use(const HttpClient& tenant, std::int64_t from, std::uint64_t cpu) {
     const auto id = admin.send("GET", "/v1/tenants/" + tenant.send("GET", "/v1/whoami").text("tenant")).text("id");
     const metering::UsageBatch batch{
-        "nd-1", ++sequence, "boot", {{id, "", "", Meter::cpu, cpu, from, from + 10 * metering::kSecond, ""}}};
+        "one", ++sequence, "boot", {{id, "", "", Meter::cpu, cpu, from, from + 10 * metering::kSecond, ""}}};
     ASSERT_LT(node.send("POST", "/node/v1/usage", metering::toJson(batch)).status, 300);
   }
   std::string invoiceOf(const HttpClient& tenant) const {
@@ -352,11 +355,14 @@ TEST(BillingWithoutPrices, ABudgetSaysWhyItIsNotKnownWhatIsSpent) {
   const auto alice = makeTenant(admin, "alice");
   const FakeNode node(daemon.nodeSocket(), daemon.nodeToken());
   const auto id = admin.send("GET", "/v1/tenants/alice").text("id");
+  ASSERT_TRUE(node.desired(-1).has_value());
   const auto now = lastMonth().to;
-  ASSERT_EQ(node.send("POST", "/node/v1/usage",
-                      metering::toJson({"nd-1", 1, "boot", {{id, "", "", Meter::cpu, kCoreHour, now, now + 1, ""}}}))
-                .status,
-            200);
+  ASSERT_EQ(
+      node.send("POST", "/node/v1/usage",
+                metering::toJson(
+                    {"one", 1, "boot", {{id, "", "", Meter::cpu, kCoreHour, now, now + 10 * metering::kSecond, ""}}}))
+          .status,
+      200);
   const auto set = alice.send("PUT", "/v1/budget", R"({"amount": "9"})");
   ASSERT_EQ(set.status, 200) << set.body;
   const auto shown = alice.send("GET", "/v1/budget").json()->getArray("items")->getObject(0);
@@ -380,8 +386,10 @@ TEST_F(Billing, ANodeDoesNotSpeakForTheControlPlane) {
     EXPECT_EQ(answer.text("code"), "invalid_usage");
     EXPECT_EQ(answer.text("field"), field);
   }
-  // A source that nobody knows is believed: refusing it would lose what it measured.
-  EXPECT_EQ(node.send("POST", "/node/v1/usage", metering::toJson({"unheard-of", 1, "boot", {usage}})).status, 200);
+  // Nor for a host that is not there, nor for another one.
+  const auto unheardOf = node.send("POST", "/node/v1/usage", metering::toJson({"unheard-of", 1, "boot", {usage}}));
+  EXPECT_EQ(unheardOf.status, 403) << unheardOf.body;
+  EXPECT_EQ(unheardOf.text("code"), "node_unknown");
 }
 
 TEST_F(Billing, ADryRunChangesNothing) {

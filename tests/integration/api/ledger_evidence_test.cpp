@@ -2,6 +2,8 @@
 #include <Poco/JSON/Array.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include <sstream>
 
 #include "daemon_process.h"
@@ -29,12 +31,13 @@ struct LedgerEvidence : ::testing::Test {
   FakeNode node{daemon.nodeSocket(), daemon.nodeToken()};
   const metering::Period month = metering::monthOf(metering::parseUtc("2025-11-01T00:00:00Z").value());
 
+  void SetUp() override { ASSERT_TRUE(node.desired(-1).has_value()); }
   std::string idOf(const std::string& name) const { return admin.send("GET", "/v1/tenants/" + name).text("id"); }
   int send(std::uint64_t sequence, const std::string& tenant, Meter meter, std::uint64_t quantity,
            const std::string& note = "") {
     const auto from = month.from + static_cast<std::int64_t>(sequence) * metering::kHour;
     const metering::UsageBatch batch{
-        "nd-1", sequence, "boot", {{idOf(tenant), "", "", meter, quantity, from, from + metering::kSecond, note}}};
+        "one", sequence, "boot", {{idOf(tenant), "", "", meter, quantity, from, from + metering::kSecond, note}}};
     return node.send("POST", "/node/v1/usage", metering::toJson(batch)).status;
   }
 };
@@ -105,7 +108,7 @@ TEST_F(LedgerEvidence, RefusedBatchesAreListedWithBothDigests) {
   const auto page = admin.send("GET", "/v1/ledger/anomalies?limit=1");
   ASSERT_EQ(page.status, 200) << page.body;
   const auto newest = page.json()->getArray("items")->getObject(0);
-  EXPECT_EQ(newest->getValue<std::string>("node"), "nd-1");
+  EXPECT_EQ(newest->getValue<std::string>("node"), "one");
   EXPECT_EQ(newest->getValue<int>("sequence"), 1);
   const auto rest = admin.send("GET", "/v1/ledger/anomalies?cursor=" + page.text("next")).json()->getArray("items");
   ASSERT_EQ(rest->size(), 1U);
@@ -114,9 +117,41 @@ TEST_F(LedgerEvidence, RefusedBatchesAreListedWithBothDigests) {
   EXPECT_NE(older->getValue<std::string>("refused_digest"), newest->getValue<std::string>("refused_digest"));
 }
 
+TEST_F(LedgerEvidence, WhatCannotHaveBeenMeasuredIsAnAnomalyAndNoRow) {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  const auto row = [&](const std::string& tenant, std::uint64_t cpu, std::int64_t to) {
+    return metering::UsageRow{tenant, "", "", Meter::cpu, cpu, to - metering::kSecond, to, ""};
+  };
+  const auto post = [&](std::uint64_t sequence, const metering::UsageRow& one, const std::string& source = "one") {
+    return node.send("POST", "/node/v1/usage", metering::toJson({source, sequence, "boot", {one}}));
+  };
+  const auto alicesId = idOf("alice");
+  // More than 1,024 cores can do in a second; nobody's; another host's.
+  EXPECT_EQ(post(1, row(alicesId, 2'000'000'000'000, now)).text("acknowledged"), "1");
+  EXPECT_EQ(post(2, row("tn-nobody", 5, now)).status, 200);
+  EXPECT_EQ(post(3, row(metering::hostChain("two"), 5, now)).status, 200);
+  // Of a clock that is ahead: it may be sent again when its time has come.
+  const auto ahead = post(4, row(alicesId, 5, now + 3600 * metering::kSecond));
+  EXPECT_EQ(ahead.status, 422);
+  EXPECT_EQ(ahead.text("code"), "usage_implausible");
+  EXPECT_EQ(post(4, row(alicesId, 5, now + 3600 * metering::kSecond)).status, 422);
+  EXPECT_EQ(post(5, row(alicesId, 5, now)).status, 200);
+  const auto anomalies = admin.send("GET", "/v1/ledger/anomalies");
+  const auto items = anomalies.json()->getArray("items");
+  ASSERT_EQ(items->size(), 4U) << anomalies.body;
+  EXPECT_NE(anomalies.body.find("1024 cores"), std::string::npos) << anomalies.body;
+  EXPECT_EQ(items->getObject(3)->getValue<std::string>("recorded_digest"), "");
+  const auto used = alice.send("GET", std::string("/v1/usage?") + kSince).json()->getArray("items");
+  ASSERT_EQ(used->size(), 1U);
+  EXPECT_EQ(used->getObject(0)->getValue<std::string>("quantity"), "5");
+  EXPECT_NE(admin.send("GET", "/v1/events").body.find("node.usage_refused"), std::string::npos);
+}
+
 TEST_F(LedgerEvidence, UsageIsToldByInstance) {
   const auto id = idOf("alice");
-  metering::UsageBatch batch{"nd-1", 1, "boot", {}};
+  metering::UsageBatch batch{"one", 1, "boot", {}};
   for (const auto& [instance, cpu] : {std::pair{"in-1", 3U}, {"in-2", 4U}, {"in-1", 5U}}) {
     batch.rows.push_back({id, "ap-1", instance, Meter::cpu, cpu, month.from, month.from + metering::kSecond, ""});
   }
@@ -147,7 +182,7 @@ TEST_F(LedgerEvidence, GapsHaveTheirWindowAndReason) {
   EXPECT_EQ(gap->getValue<std::string>("reason"), metering::gap::kCounterReset);
   EXPECT_EQ(gap->getValue<int>("milliseconds"), 1500);
   EXPECT_EQ(gap->getValue<std::string>("from").substr(0, 19), "2025-11-01T01:00:00");
-  EXPECT_EQ(gap->getValue<std::string>("node"), "nd-1");
+  EXPECT_EQ(gap->getValue<std::string>("node"), "one");
   const auto first = admin.send("GET", std::string("/v1/usage/gaps?limit=1&") + kSince);
   const auto rest = admin.send("GET", std::string("/v1/usage/gaps?") + kSince + "&cursor=" + first.text("next"));
   EXPECT_NE(first.body.find("alice"), std::string::npos) << first.body;

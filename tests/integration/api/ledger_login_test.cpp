@@ -52,6 +52,7 @@ class LedgerLogin : public ::testing::Test {
   static void expectItServes(const std::string& location) {
     const DaemonProcess daemon("ledger = \"" + location + "\"");
     const FakeNode node(daemon.nodeSocket(), daemon.nodeToken());
+    EXPECT_TRUE(node.desired(-1).has_value());
     const auto taken = node.send("POST", "/node/v1/usage", kBatch);
     EXPECT_EQ(taken.status, 200) << taken.body << daemon.log();
     EXPECT_EQ(daemon.log().find(kPassword), std::string::npos) << daemon.log();

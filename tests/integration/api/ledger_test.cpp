@@ -34,6 +34,7 @@ TEST(LedgerOnPostgres, UsageOutlivesTheServerAndTheDaemon) {
     const auto items = reply.json()->getArray("items");
     return items->size() == 1 ? items->getObject(0)->getValue<std::string>("quantity") : "";
   };
+  ASSERT_TRUE(node.desired(-1).has_value());
   EXPECT_EQ(node.send("POST", "/node/v1/usage", batch(tenant, 1)).status, 200) << daemon.log();
   EXPECT_EQ(used(), "1000");
 

@@ -414,6 +414,7 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
         "node_keys; DROP TABLE alerts;"
         "DROP INDEX idempotency_keys_by_tenant; DROP INDEX domains_by_tenant; DROP INDEX tokens_by_tenant;"
         "ALTER TABLE idempotency_keys DROP COLUMN tenant_id; ALTER TABLE idempotency_keys DROP COLUMN bytes;"
+        "ALTER TABLE tokens DROP COLUMN node;"
         "DELETE FROM counters WHERE name = 'billing_event'; DELETE FROM schema_steps WHERE step > 1;"
         "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1);"
         "INSERT INTO tenants VALUES ('tn-1', 'acme', 'old', 'active', 7, 1234, 1)");
