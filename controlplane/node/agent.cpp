@@ -16,6 +16,8 @@ constexpr Millis kGarbagePause = 60'000;
 constexpr Millis kCallsPause = 2'000;
 constexpr Millis kDisksPause = 5'000;
 constexpr std::int64_t kKeepLogsSeconds = 24 * 3600;
+// Of instances that are stopped; those that run have their own bound (log_store.h).
+constexpr std::uint64_t kTenantLogBytes = 256ULL << 20U;
 
 }  // namespace
 
@@ -210,14 +212,22 @@ void Agent::removeUnknown() {
 
 void Agent::collectGarbage() {
   if (!certified_) return;
+  std::vector<StoppedLogs> stopped;
   for (const auto& id : listInstances(config_.instances())) {
     const auto record = records_.find(id);
     if (record != records_.end() && (record->second->named || !record->second->settled)) continue;
     const InstanceDirectory directory(config_.instances(), id);
     const auto seconds = directory.stoppedSeconds();
     if (!seconds) directory.markStopped();
-    if (seconds.value_or(0) < kKeepLogsSeconds) continue;
-    directory.destroy();
+    if (seconds.value_or(0) >= kKeepLogsSeconds) {
+      directory.destroy();
+    } else if (const auto spec = directory.spec()) {
+      stopped.push_back({id, spec->instance.tenantId, seconds.value_or(0), directory.logBytes()});
+    }
+  }
+  for (const auto& id : logsBeyond(std::move(stopped), kTenantLogBytes)) {
+    spdlog::info("logs of {} deleted: its tenant has too many", id);
+    InstanceDirectory(config_.instances(), id).destroy();
   }
   removeIdleTenants();
   auto named = namedBlobs_;

@@ -2,12 +2,13 @@
 // directories.
 //
 //   $STATE/node/
-//     work.json                      the last certified NodeWork, replaced atomically
+//     state.key                      mode 0600: what work.json and spec.json are sealed with (sealed_file.h)
+//     work.json                      the last certified NodeWork, sealed, replaced atomically
 //     spool.db                       metering (metering/spool.h)
 //     signing.key                    mode 0600: what this host seals its readings with (metering/base/seal.h)
 //     layers/<sha256>                erofs images; a ".part" beside is a download under way
 //     instances/<instance id>/       mode 0700
-//       spec.json                    NodeWork with the one instance and its tenant
+//       spec.json                    NodeWork with the one instance and its tenant, sealed; no environment once stopped
 //       attempt                      "ATTEMPT BOOTID STATE STARTED": the latest attempt (instance_directory.h)
 //       stdout.fifo, stderr.fifo     0666; the app's ends are opened for reading and writing
 //       status                       "exit N" or "signal N", written by cloister-init when the app ended

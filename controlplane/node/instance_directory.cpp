@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <sstream>
 
 #include "controlplane/node/exception_text.h"
+#include "controlplane/node/sealed_file.h"
 #include "sandbox/base/counters.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/identity.h"
@@ -18,6 +20,8 @@ namespace cloister::node {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMostSpecBytes = 64UL << 20U;
 
 std::optional<std::int64_t> number(std::string_view text) {
   std::int64_t value = 0;
@@ -100,21 +104,32 @@ CallSet parseCalls(const std::string& text) {
 InstanceDirectory::InstanceDirectory(const std::string& instances, const std::string& id)
     : path_(instances + "/" + id) {}
 
+std::string InstanceDirectory::keyFile() const {
+  return fs::path(path_).parent_path().parent_path() / "state.key";
+}
+
 Status InstanceDirectory::prepare(const InstanceSpec& spec) const {
   if (auto made = files::makeDirectories(logs(), 0700); !made) return made;
   for (const auto& fifo : {out(), err()}) {
     if (auto made = streams::makeFifo(fifo, 0666); !made) return made;
   }
+  return write(spec);
+}
+
+Status InstanceDirectory::write(const InstanceSpec& spec) const {
   model::NodeWork work;
   work.nodeId = "local";  // a document without it is refused
   work.tenants.push_back(spec.tenant);
   work.instances.push_back(spec.instance);
-  return files::replace(path_ + "/spec.json", model::toJson(work), 0600);
+  return writeSealed(path_ + "/spec.json", model::toJson(work), keyFile());
 }
 
 std::optional<InstanceSpec> InstanceDirectory::spec() const {
-  auto text = files::read(path_ + "/spec.json");
-  if (!text) return std::nullopt;
+  auto text = readSealed(path_ + "/spec.json", kMostSpecBytes, keyFile());
+  if (!text) {
+    if (text.error().code != ENOENT) spdlog::error("{}", text.error().message());
+    return std::nullopt;
+  }
   try {
     auto work = model::nodeWorkFromJson(text.value());
     if (work.tenants.size() != 1 || work.instances.size() != 1) return std::nullopt;
@@ -167,6 +182,11 @@ CallSet InstanceDirectory::calls() const {
 }
 
 void InstanceDirectory::markStopped() const {
+  // Its logs stay for a while, and need to know whose they are; what it was given is nobody's business any more.
+  if (auto last = spec(); last && !last->instance.environment.empty()) {
+    last->instance.environment.clear();
+    if (auto done = write(*last); !done) spdlog::warn("{}", done.error().message());
+  }
   if (auto done = streams::createFile(path_ + "/stopped", 0600); !done && done.error().code != ENOENT) {
     spdlog::warn("{}", done.error().message());
   }
@@ -182,6 +202,27 @@ std::optional<std::int64_t> InstanceDirectory::stoppedSeconds() const {
   const auto at = fs::last_write_time(path_ + "/stopped", code);
   if (code) return std::nullopt;
   return std::chrono::duration_cast<std::chrono::seconds>(fs::file_time_type::clock::now() - at).count();
+}
+
+std::uint64_t InstanceDirectory::logBytes() const {
+  std::uint64_t sum = 0;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(logs(), code)) {
+    if (const auto size = entry.file_size(code); !code) sum += size;
+  }
+  return sum;
+}
+
+std::vector<std::string> logsBeyond(std::vector<StoppedLogs> stopped, std::uint64_t most) {
+  std::sort(stopped.begin(), stopped.end(), [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+  std::map<std::string, std::uint64_t> kept;
+  std::vector<std::string> beyond;
+  for (const auto& logs : stopped) {
+    auto& sum = kept[logs.tenantId];
+    sum += logs.bytes;
+    if (sum > most) beyond.push_back(logs.instance);
+  }
+  return beyond;
 }
 
 void InstanceDirectory::destroy() const {

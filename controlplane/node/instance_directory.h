@@ -51,7 +51,7 @@ class InstanceDirectory {
  public:
   InstanceDirectory(const std::string& instances, const std::string& id);
 
-  // Makes what is missing and writes the spec.
+  // Makes what is missing and writes the spec, sealed (sealed_file.h).
   [[nodiscard]] Status prepare(const InstanceSpec& spec) const;
   [[nodiscard]] std::optional<InstanceSpec> spec() const;
   [[nodiscard]] Status record(const Attempt& attempt) const;
@@ -63,10 +63,12 @@ class InstanceDirectory {
   // When cloister-init wrote it, microseconds since the epoch; none when it wrote none.
   [[nodiscard]] std::optional<std::int64_t> endedAt() const;
   [[nodiscard]] CallSet calls() const;
-  // Marks it as stopped for good; stoppedFor() gives the seconds since, none while it may run.
+  // Marks it as stopped for good, and forgets its environment; stoppedFor() gives the seconds since, none while it may
+  // run.
   void markStopped() const;
   void unmarkStopped() const;
   [[nodiscard]] std::optional<std::int64_t> stoppedSeconds() const;
+  [[nodiscard]] std::uint64_t logBytes() const;
   void destroy() const;
 
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -75,8 +77,20 @@ class InstanceDirectory {
   [[nodiscard]] std::string err() const { return path_ + "/stderr.fifo"; }
 
  private:
+  [[nodiscard]] std::string keyFile() const;
+  [[nodiscard]] Status write(const InstanceSpec& spec) const;
   std::string path_;
 };
+
+// Logs of instances that are stopped for good.
+struct StoppedLogs {
+  std::string instance;
+  std::string tenantId;
+  std::int64_t seconds = 0;  // since it stopped
+  std::uint64_t bytes = 0;
+};
+// The instances whose logs are over `most` bytes of their tenant: the newest are kept.
+[[nodiscard]] std::vector<std::string> logsBeyond(std::vector<StoppedLogs> stopped, std::uint64_t most);
 
 // The ids under `instances`.
 [[nodiscard]] std::vector<std::string> listInstances(const std::string& instances);

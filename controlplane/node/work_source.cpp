@@ -4,10 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 
 #include "controlplane/node/exception_text.h"
-#include "sandbox/base/files.h"
+#include "controlplane/node/sealed_file.h"
 
 namespace cloister::node {
 namespace {
@@ -15,6 +16,10 @@ namespace {
 constexpr int kFirstPause = 500;
 constexpr int kLongestPause = 15'000;
 constexpr std::size_t kMaxWork = 64UL << 20U;
+
+std::string keyFile(const std::string& path) {
+  return std::filesystem::path(path).parent_path() / "state.key";
+}
 
 }  // namespace
 
@@ -38,7 +43,7 @@ std::vector<std::string> stopsOf(const std::set<std::string>& known, const model
 }
 
 std::optional<model::NodeWork> loadWork(const std::string& path) {
-  auto text = files::read(path, kMaxWork);
+  auto text = readSealed(path, kMaxWork, keyFile(path));
   if (!text) return std::nullopt;
   try {
     auto work = model::nodeWorkFromJson(text.value());
@@ -54,7 +59,7 @@ void storeWork(const std::string& path, const model::NodeWork& work) {
   if (!work.certified) return;
   model::NodeWork kept = work;
   kept.sessions.clear();
-  if (auto done = files::replace(path, model::toJson(kept), 0600); !done) {
+  if (auto done = writeSealed(path, model::toJson(kept), keyFile(path)); !done) {
     spdlog::error("work not kept: {}", done.error().message());
   }
 }

@@ -154,6 +154,9 @@ TEST_F(Directory, HoldsSpecFifosAndState) {
   ASSERT_TRUE(directory.prepare(spec).ok()) << "again, before the next attempt";
   EXPECT_EQ(directory.spec()->tenant.index, 5U);
   EXPECT_EQ(directory.spec()->instance.environment, spec.instance.environment);
+  const auto sealed = files::read(directory.path() + "/spec.json");
+  ASSERT_TRUE(sealed.ok());
+  EXPECT_EQ(sealed->find("SECRET"), std::string::npos) << "nothing of it lies there in the clear";
   struct stat status {};
   ASSERT_EQ(::stat(directory.path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0700U) << "the secrets are in there";
@@ -170,9 +173,42 @@ TEST_F(Directory, HoldsSpecFifosAndState) {
   EXPECT_FALSE(directory.stoppedSeconds().has_value());
   directory.markStopped();
   EXPECT_TRUE(directory.stoppedSeconds().has_value());
+  EXPECT_TRUE(directory.spec()->instance.environment.empty()) << "what it was given is gone with it";
+  EXPECT_EQ(directory.spec()->instance.tenantId, "tn-1") << "whose logs they are is not";
   EXPECT_EQ(listInstances(root_ + "/instances"), (std::vector<std::string>{"in-1"}));
   directory.destroy();
   EXPECT_FALSE(fs::exists(directory.path()));
+}
+
+TEST_F(Directory, ASpecOfAnEarlierVersionIsReadAndOneOfAnotherKeyIsNot) {
+  InstanceSpec spec;
+  spec.tenant.id = "tn-1";
+  spec.instance.id = "in-1";
+  spec.instance.tenantId = "tn-1";
+  const InstanceDirectory directory(root_ + "/instances", "in-1");
+  ASSERT_TRUE(directory.prepare(spec).ok());
+  model::NodeWork plain;
+  plain.nodeId = "local";
+  plain.tenants.push_back(spec.tenant);
+  plain.instances.push_back(spec.instance);
+  const auto file = directory.path() + "/spec.json";
+  const auto sealed = files::read(file);
+  ASSERT_TRUE(files::replace(file, model::toJson(plain), 0600).ok());
+  EXPECT_TRUE(directory.spec().has_value());
+  ASSERT_TRUE(files::replace(file, *sealed, 0600).ok());
+  EXPECT_TRUE(directory.spec().has_value());
+  ASSERT_TRUE(files::replace(root_ + "/state.key", std::string(32, 'k'), 0600).ok());
+  EXPECT_FALSE(directory.spec().has_value());
+}
+
+TEST(StoppedLogs, TheOldestOfATenantGoFirst) {
+  const std::vector<StoppedLogs> stopped = {{"in-1", "a", 300, 60},
+                                            {"in-2", "a", 100, 60},
+                                            {"in-3", "b", 900, 100},
+                                            {"in-4", "a", 200, 40},
+                                            {"in-5", "a", 400, 1}};
+  EXPECT_EQ(logsBeyond(stopped, 100), (std::vector<std::string>{"in-1", "in-5"}));
+  EXPECT_TRUE(logsBeyond(stopped, 1000).empty());
 }
 
 TEST_F(Directory, AFileInPlaceOfAFifoIsRefused) {
