@@ -195,9 +195,10 @@ struct Daemon::Parts {
                  config.metricsListen);
   }
 
-  [[nodiscard]] reconcile::Reconciler::Options reconcilerOptions() const {
+  [[nodiscard]] reconcile::Reconciler::Options reconcilerOptions() {
     reconcile::Reconciler::Options options;
     options.appsDomain = config.appsDomain;
+    options.hasImage = [this](const std::string& digest) { return blobs.has(digest); };
     return options;
   }
 

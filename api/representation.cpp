@@ -147,7 +147,9 @@ Json represent(const model::Build& build, const std::string& app) {
   out->set("operation", build.operationId);
   out->set("source_digest", build.sourceDigest);
   out->set("base_digest", build.baseDigest);
+  setIf(out, "tree_digest", build.treeDigest);
   setIf(out, "slug_digest", build.slugDigest);
+  setIf(out, "reused", build.reused);
   if (build.failure.failed()) out->set("failure", represent(build.failure));
   out->set("created_at", formatTime(build.createdAt));
   setIf(out, "finished_at", formatTime(build.finishedAt));

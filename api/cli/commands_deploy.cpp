@@ -15,6 +15,7 @@ struct DeployOptions {
   std::string directory = ".";
   AppChoice app;
   bool noWait = false;
+  bool noCache = false;
 };
 
 // One line that rewrites itself on a terminal, and only its last state elsewhere.
@@ -89,6 +90,7 @@ int deploy(Context& context, const DeployOptions& options) {
   const Query query = scoped(context);
   Query creating = query;
   creating.emplace_back("create", "true");
+  if (options.noCache) creating.emplace_back("no_cache", "true");
   Progress progress(err, archive.size);
   const Response accepted = context.api().upload({.method = "POST",
                                                   .path = appPath(app, "/deployments"),
@@ -128,6 +130,7 @@ void addDeployCommand(CLI::App& root, Context& context) {
                    "the source, with cloister.toml or a Procfile (default: the working directory)");
   verb->add_option("-a,--app", options->app.name, "the app, made if absent (default: the directory's name)");
   verb->add_flag("--no-wait", options->noWait, "return when the source is accepted; do not follow the build");
+  verb->add_flag("--no-cache", options->noCache, "run every build command again, whatever did not change");
   onRun(*verb, context, [&context, options] { return deploy(context, *options); });
 }
 

@@ -25,6 +25,7 @@ constexpr auto kLateOutput = std::chrono::seconds(2);
 
 struct Source {
   builds::Blob blob;
+  std::string tree;
   model::Manifest manifest;
 };
 
@@ -64,14 +65,19 @@ Source receive(const Services& services, Request& request, SourceQuota& quota) {
   request.bodyRead = true;
   const auto contents = builds::inspectArchive(writer.path());
   auto manifest = builds::manifestOf(contents.manifest, contents.procfile);
-  return {writer.commit(), std::move(manifest)};
+  return {writer.commit(), contents.treeDigest, std::move(manifest)};
+}
+
+model::Reuse reuseOf(const Request& request) {
+  return request.flag("no_cache") ? model::Reuse::nothing : model::Reuse::unchanged;
 }
 
 Answer release(const Services& services, const Request& request, const Source& source) {
   const auto& name = request.parameter("app");
   auto app = services.store.apps().find(request.tenant->id, name);
   if (!app) app = services.store.apps().create(request.tenant->id, name);
-  const auto operation = services.deployments.deploy(app->id, source.manifest, source.blob.digest, request.caller->id);
+  const auto operation = services.deployments.deploy(app->id, source.manifest, source.blob.digest, request.caller->id,
+                                                     {source.tree, reuseOf(request)});
   auto out = represent(operation);
   for (const auto& build : services.store.builds().list(app->id, {"", 1})) {
     if (build.operationId == operation.id) out->set("build", build.id);
@@ -136,9 +142,13 @@ Answer log(const Services& services, Request& request) {
       stream.write(chunk);
       continue;
     }
+    const auto current = services.store.builds().find(build.id);
+    if (offset == 0 && current && !current->reused.empty()) {
+      stream.write("Nothing has changed since build " + current->reused + ": its image is used again\n");
+      break;
+    }
     if (!follow) break;
     const auto now = std::chrono::steady_clock::now();
-    const auto current = services.store.builds().find(build.id);
     if (!current) break;
     if (ended(*current)) {
       if (finished == std::chrono::steady_clock::time_point{}) finished = now;

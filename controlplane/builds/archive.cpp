@@ -12,6 +12,7 @@
 
 #include "controlplane/builds/manifest.h"
 #include "controlplane/builds/source_links.h"
+#include "controlplane/builds/tree_digest.h"
 #include "sandbox/base/quantity.h"
 #include "sandbox/base/utf8.h"
 
@@ -105,6 +106,7 @@ class Inspection {
       throw ArchiveError("archive_unsafe_link", printable(link->name),
                          "links out of the tree: " + printable(link->target));
     }
+    contents_.treeDigest = tree_.finish();
     return std::move(contents_);
   }
 
@@ -129,6 +131,7 @@ class Inspection {
     contents_.unpackedBytes += overhead;
     // A hole-filled file would be large on disk only: what the header says counts, too.
     if (archive_entry_size(entry) > 0) checkSize(static_cast<std::uint64_t>(archive_entry_size(entry)));
+    tree_.begin(describe(entry, parts));
     const bool atRoot = parts.size() == 1;
     const bool plain = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == nullptr;
     if (atRoot && parts[0] == "cloister.toml") {
@@ -138,6 +141,28 @@ class Inspection {
     } else {
       consume(nullptr);
     }
+  }
+
+  static TreeEntry describe(archive_entry* entry, const std::vector<std::string_view>& parts) {
+    TreeEntry out{.path = joined(parts, parts.size()), .mode = archive_entry_perm(entry)};
+    if (archive_entry_size(entry) > 0) out.size = static_cast<std::uint64_t>(archive_entry_size(entry));
+    if (const char* target = archive_entry_hardlink(entry)) {
+      const auto to = safeComponents(target);
+      out.kind = TreeEntry::Kind::hardLink;
+      out.target = joined(to, to.size());
+    } else if (archive_entry_filetype(entry) == AE_IFLNK) {
+      out.kind = TreeEntry::Kind::symlink;
+      out.target = archive_entry_symlink(entry);
+    } else if (archive_entry_filetype(entry) == AE_IFDIR) {
+      out.kind = TreeEntry::Kind::directory;
+    }
+    return out;
+  }
+
+  static std::string joined(const std::vector<std::string_view>& parts, std::size_t count) {
+    std::string path;
+    for (std::size_t i = 0; i < count; ++i) path.append(parts[i]).append("/");
+    return path;
   }
 
   void checkParents(const std::vector<std::string_view>& parts, const std::string& name) const {
@@ -163,6 +188,7 @@ class Inspection {
       if (code != ARCHIVE_OK && code != ARCHIVE_WARN) badFormat(reader_);
       checkSize(size);
       contents_.unpackedBytes += size;
+      tree_.data(static_cast<std::uint64_t>(offset), {static_cast<const char*>(block), size});
       if (keep != nullptr && keep->size() <= kMaxManifestBytes) keep->append(static_cast<const char*>(block), size);
     }
   }
@@ -179,6 +205,7 @@ class Inspection {
   ArchiveLimits limits_;
   ArchiveContents contents_;
   SourceLinks links_;
+  TreeDigest tree_;
 };
 
 Reader makeReader() {

@@ -45,6 +45,7 @@ struct ArchiveContents {
   std::optional<std::string> procfile;  // Procfile at the root
   std::uint64_t entries = 0;
   std::uint64_t unpackedBytes = 0;
+  std::string treeDigest;  // tree_digest.h
 };
 
 [[nodiscard]] ArchiveContents inspectArchive(const std::string& path, const ArchiveLimits& limits = {});

@@ -83,6 +83,8 @@ struct Failure {
   [[nodiscard]] bool failed() const { return !code.empty(); }
 };
 
+// Whether a build may take over what an earlier one with the same inputs has made.
+enum class Reuse { unchanged, nothing };
 enum class BuildState { queued, running, succeeded, failed, cancelled };
 struct Build {
   std::string id;
@@ -90,8 +92,12 @@ struct Build {
   std::string appId;
   std::string operationId;
   std::string sourceDigest;
+  std::string treeDigest;  // of what the source unpacks to; empty: not known
   std::string baseDigest;
   std::string slugDigest;
+  std::map<std::string, std::string> environment;  // as the commands see it
+  Reuse reuse = Reuse::unchanged;
+  std::string reused;  // id of the build whose slug it took over
   Manifest manifest;
   BuildState state = BuildState::queued;
   Failure failure;

@@ -118,7 +118,8 @@ Deployments::Deployments(store::Store& store, Options options) : store_(store), 
 }
 
 model::Operation Deployments::deploy(const std::string& appId, const model::Manifest& manifest,
-                                     const std::string& sourceDigest, const std::string& createdBy) {
+                                     const std::string& sourceDigest, const std::string& createdBy,
+                                     const DeployOptions& how) {
   const auto base = options_.baseDigest ? options_.baseDigest(manifest.base) : std::string();
   if (base.empty())
     throw Invalid("base", "the base image \"" + manifest.base + "\" is not here yet", "base_unavailable");
@@ -139,6 +140,10 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
     build.operationId = operation.id;
     build.sourceDigest = sourceDigest;
     build.baseDigest = base;
+    build.treeDigest = how.treeDigest;
+    build.reuse = how.reuse;
+    build.environment = store_.apps().config(app.id);
+    build.environment["CLOISTER_APP"] = app.name;
     build.manifest = manifest;
     build = store_.builds().create(std::move(build), createdBy);
     store_.events().append(tenant.id, app.name, "build.queued", build.id);

@@ -18,6 +18,11 @@
 
 namespace cloister::reconcile {
 
+struct DeployOptions {
+  std::string treeDigest{};  // builds/tree_digest.h; without it nothing earlier is reused
+  model::Reuse reuse = model::Reuse::unchanged;
+};
+
 class Deployments {
  public:
   struct Options {
@@ -31,7 +36,7 @@ class Deployments {
   // Queues a build; its success becomes a release and a rollout. `sourceDigest` is a blob that is there. The app must
   // exist (Apps::create). Invalid "base_unavailable", Conflict "tenant_not_active", QuotaExceeded.
   model::Operation deploy(const std::string& appId, const model::Manifest& manifest, const std::string& sourceDigest,
-                          const std::string& createdBy);
+                          const std::string& createdBy, const DeployOptions& how = {});
   // `changes`: process type -> wanted instances. Invalid for a process that the current release does not have;
   // QuotaExceeded.
   model::Operation scale(const std::string& appId, const std::map<std::string, std::int64_t>& changes);

@@ -147,8 +147,7 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
     desired.sourceDigest = build.sourceDigest;
     desired.baseDigest = build.baseDigest;
     desired.commands = build.manifest.buildCommands;
-    desired.environment = store_.apps().config(build.appId);
-    desired.environment["CLOISTER_APP"] = apps[build.appId].name;
+    desired.environment = build.environment;
     desired.limits = buildLimits(limitsOf[build.tenantId]);
     desired.timeoutSeconds = limitsOf[build.tenantId].buildSeconds;
     desired.address = build.address;

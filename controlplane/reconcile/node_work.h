@@ -25,6 +25,8 @@ class NodeWorkService {
   // Takes a report in one transaction: instance states, build results (-> release and rollout, or the operation's
   // failure), events, posture. What is unknown here is ignored.
   void apply(const model::NodeStatus& status);
+  // Its slug is there: release and rollout, or the operation's failure.
+  void buildSucceeded(model::Build build);
 
  private:
   // Reports that did not decode: an event each, once.
@@ -32,7 +34,6 @@ class NodeWorkService {
   void takeKey(const model::Node& node, const std::string& key);
   void applyInstances(const model::Node& node, const model::NodeStatus& status);
   void applyBuild(const model::Node& node, const model::BuildReport& report);
-  void buildSucceeded(model::Build build);
   void buildFailed(model::Build build, const model::Failure& failure);
 
   store::Store& store_;

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "controlplane/reconcile/app_rollout.h"
+#include "controlplane/reconcile/call_profiles.h"
+#include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/placement.h"
 
 namespace cloister::reconcile {
@@ -91,15 +93,33 @@ void Reconciler::checkNodes(model::Micros now) {
   }
 }
 
+bool Reconciler::reuse(const model::Build& build, model::Micros now) {
+  if (build.reuse == model::Reuse::nothing || !options_.hasImage) return false;
+  // Its commands are to be seen.
+  if (buildCallList(store_, build.appId).others != model::OtherCalls::open) return false;
+  for (const auto& earlier : store_.builds().alike(build)) {
+    if (earlier.slugDigest.empty() || !options_.hasImage(earlier.slugDigest)) continue;
+    auto taken = build;
+    taken.slugDigest = earlier.slugDigest;
+    taken.reused = earlier.reused.empty() ? earlier.id : earlier.reused;
+    taken.finishedAt = now;
+    NodeWorkService(store_).buildSucceeded(std::move(taken));
+    return true;
+  }
+  return false;
+}
+
 void Reconciler::assignBuilds(model::Micros now) {
   auto builds = store_.builds().unfinished();
   if (builds.empty()) return;
-  std::set<std::string> busy;  // one build at a time and tenant: its share of the plan is for one
+  std::set<std::string> busy;     // one build at a time and tenant: its share of the plan is for one
+  std::set<std::string> waiting;  // apps with an earlier build that has not ended
   for (auto& build : builds) {
     if (build.state != model::BuildState::running) continue;
     const auto plan = store_.plans().get(store_.tenants().get(build.tenantId).plan);
     if (now - build.createdAt <= static_cast<model::Micros>(plan.limits.buildSeconds) * 1'000'000 + kBuildGrace) {
       busy.insert(build.tenantId);
+      waiting.insert(build.appId);
       continue;
     }
     build.state = model::BuildState::failed;
@@ -112,7 +132,12 @@ void Reconciler::assignBuilds(model::Micros now) {
   }
   const Placement placement(store_.nodes().list({"", 1'000'000}), store_.instances().all());
   for (auto& build : builds) {
-    if (build.state != model::BuildState::queued || busy.contains(build.tenantId)) continue;
+    if (build.state != model::BuildState::queued) continue;
+    // An app's builds end in the order in which they were asked for: the last one asked for is what is to run.
+    const bool first = !waiting.contains(build.appId);
+    if (first && reuse(build, now)) continue;
+    waiting.insert(build.appId);
+    if (busy.contains(build.tenantId)) continue;
     const auto tenant = store_.tenants().get(build.tenantId);
     const auto node = placement.choose();
     if (node.empty()) {

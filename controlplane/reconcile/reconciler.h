@@ -32,6 +32,8 @@ class Reconciler {
     model::Micros readyTimeout = 120'000'000;  // first start -> ready, in a rollout
     std::int64_t restartsToFail = 3;           // restarts without ever being ready, in a rollout
     model::Micros nodeTimeout = 30'000'000;
+    // Whether an image is still there; empty: none is, so nothing is reused.
+    std::function<bool(const std::string& digest)> hasImage{};
     model::Micros eventRetention = 30LL * 24 * 3600 * 1'000'000;
   };
   // `edge` makes the routes live and returns whether the edge has them now (edge::EdgeMap::apply); it may not throw.
@@ -51,6 +53,8 @@ class Reconciler {
   [[nodiscard]] const model::Manifest* manifestOf(const std::string& appId, std::int64_t release);
   void checkNodes(model::Micros now);
   void assignBuilds(model::Micros now);
+  // Ends a queued build with the slug of an earlier one of the same inputs; false when there is none.
+  [[nodiscard]] bool reuse(const model::Build& build, model::Micros now);
   void stepApp(World& world, const model::App& app, model::Micros now);
   void afterEdge(const World& world, model::Micros now);
   void finishRemovals();

@@ -299,7 +299,17 @@ constexpr const char* kNodeTokens = R"sql(
 ALTER TABLE tokens ADD COLUMN node TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas, kNodeTokens};
+// `inputs` is what a build was made of, as one digest: the same inputs make the same image.
+constexpr const char* kBuildInputs = R"sql(
+ALTER TABLE builds ADD COLUMN tree_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE builds ADD COLUMN environment TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE builds ADD COLUMN inputs TEXT NOT NULL DEFAULT '';
+ALTER TABLE builds ADD COLUMN no_reuse BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE builds ADD COLUMN reused TEXT NOT NULL DEFAULT '';
+CREATE INDEX builds_by_inputs ON builds (app_id, inputs, id);
+)sql";
+
+constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas, kNodeTokens, kBuildInputs};
 
 }  // namespace
 

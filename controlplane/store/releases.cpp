@@ -9,6 +9,14 @@
 namespace cloister::store {
 namespace {
 
+constexpr std::int64_t kMostAlike = 20;
+
+// In the order of readBuild().
+const std::string kBuildColumns =
+    "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
+    " failure_code, failure_detail, node_id, address, created_at, finished_at, tree_digest, environment, no_reuse,"
+    " reused FROM builds";
+
 model::Build readBuild(const Statement& row) {
   model::Build build;
   row.get(0, build.id);
@@ -26,6 +34,10 @@ model::Build readBuild(const Statement& row) {
   row.get(12, build.address);
   row.get(13, build.createdAt);
   row.get(14, build.finishedAt);
+  row.get(15, build.treeDigest);
+  build.environment = model::textMapFromJson(row.text(16));
+  build.reuse = row.integer(17) == 0 ? model::Reuse::unchanged : model::Reuse::nothing;
+  row.get(18, build.reused);
   return build;
 }
 
@@ -44,6 +56,16 @@ model::Release readRelease(const Statement& row) {
   return release;
 }
 
+// One digest for all that a build is made of; empty when that is not known.
+std::string inputsOf(const model::Build& build) {
+  if (build.treeDigest.empty()) return {};
+  std::string text = "build 1\n" + build.baseDigest + "\n" + build.treeDigest + "\n" + model::toJson(build.environment);
+  for (const auto& command : build.manifest.buildCommands) {
+    text += "\n" + std::to_string(command.size()) + ":" + command;
+  }
+  return sha256(text);
+}
+
 // Decimal text; what is none comes before the first version.
 std::int64_t versionBefore(const std::string& after) {
   if (after.empty()) return std::numeric_limits<std::int64_t>::max();
@@ -60,11 +82,12 @@ model::Build Builds::create(model::Build build, const std::string& createdBy) {
     build.state = model::BuildState::queued;
     build.createdAt = now();
     store_.database().run(
-        "INSERT INTO builds (id, tenant_id, app_id, operation_id, created_by, source_digest, base_digest, manifest, "
-        "state,"
-        " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO builds (id, tenant_id, app_id, operation_id, created_by, source_digest, base_digest, manifest,"
+        " state, created_at, tree_digest, environment, inputs, no_reuse)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         build.id, build.tenantId, build.appId, build.operationId, createdBy, build.sourceDigest, build.baseDigest,
-        model::toJson(build.manifest), std::string_view(model::name(build.state)), build.createdAt);
+        model::toJson(build.manifest), std::string_view(model::name(build.state)), build.createdAt, build.treeDigest,
+        model::toJson(build.environment), inputsOf(build), build.reuse == model::Reuse::nothing ? 1 : 0);
     return build;
   });
 }
@@ -78,9 +101,7 @@ std::string Builds::createdBy(const std::string& id) const {
 
 std::optional<model::Build> Builds::find(const std::string& id) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
-      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds WHERE id = ?1");
+  auto query = store_.database().prepare(kBuildColumns + " WHERE id = ?1");
   query.bind(id);
   if (!query.step()) return std::nullopt;
   return readBuild(query);
@@ -94,10 +115,8 @@ model::Build Builds::get(const std::string& id) const {
 
 std::vector<model::Build> Builds::list(const std::string& appId, const Page& page) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
-      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds"
-      " WHERE app_id = ?1 AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3");
+  auto query = store_.database().prepare(kBuildColumns +
+                                         " WHERE app_id = ?1 AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3");
   query.bind(appId, page.after, page.limit);
   std::vector<model::Build> builds;
   while (query.step()) builds.push_back(readBuild(query));
@@ -106,10 +125,19 @@ std::vector<model::Build> Builds::list(const std::string& appId, const Page& pag
 
 std::vector<model::Build> Builds::unfinished() const {
   const auto lock = store_.lock();
+  auto query = store_.database().prepare(kBuildColumns + " WHERE state IN ('queued', 'running') ORDER BY id");
+  std::vector<model::Build> builds;
+  while (query.step()) builds.push_back(readBuild(query));
+  return builds;
+}
+
+std::vector<model::Build> Builds::alike(const model::Build& build) const {
+  const auto inputs = inputsOf(build);
+  if (inputs.empty()) return {};
+  const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
-      " failure_code, failure_detail, node_id, address, created_at, finished_at FROM builds"
-      " WHERE state IN ('queued', 'running') ORDER BY id");
+      kBuildColumns + " WHERE app_id = ?1 AND inputs = ?2 AND state = 'succeeded' ORDER BY id DESC LIMIT ?3");
+  query.bind(build.appId, inputs, kMostAlike);
   std::vector<model::Build> builds;
   while (query.step()) builds.push_back(readBuild(query));
   return builds;
@@ -119,9 +147,9 @@ void Builds::update(const model::Build& build) {
   store_.transact([&] {
     store_.database().run(
         "UPDATE builds SET slug_digest = ?2, state = ?3, failure_code = ?4, failure_detail = ?5, node_id = ?6,"
-        " address = ?7, finished_at = ?8 WHERE id = ?1",
+        " address = ?7, finished_at = ?8, reused = ?9 WHERE id = ?1",
         build.id, build.slugDigest, std::string_view(model::name(build.state)), build.failure.code,
-        build.failure.detail, build.nodeId, build.address, build.finishedAt);
+        build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused);
   });
 }
 

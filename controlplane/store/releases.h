@@ -24,7 +24,9 @@ class Builds {
   [[nodiscard]] model::Build get(const std::string& id) const;                                          // or NotFound
   [[nodiscard]] std::vector<model::Build> list(const std::string& appId, const Page& page = {}) const;  // newest first
   [[nodiscard]] std::vector<model::Build> unfinished() const;  // queued or running, oldest first
-  void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt
+  // Those of its app that succeeded with the same inputs, newest first.
+  [[nodiscard]] std::vector<model::Build> alike(const model::Build& build) const;
+  void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt, reused
 
  private:
   Store& store_;

@@ -20,8 +20,8 @@ bool StoreError::referenced() const {
   return code_ == SQLITE_CONSTRAINT_FOREIGNKEY;
 }
 
-Statement::Statement(Database& database, sqlite3_stmt* handle, std::string_view sql)
-    : database_(&database), handle_(handle), sql_(sql) {}
+Statement::Statement(Database& database, sqlite3_stmt* handle)
+    : database_(&database), handle_(handle), sql_(sqlite3_sql(handle)) {}
 
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_), handle_(std::exchange(other.handle_, nullptr)), sql_(other.sql_) {}
@@ -96,13 +96,13 @@ Statement Database::prepare(std::string_view sql) {
   if (const auto found = idle_.find(sql); found != idle_.end() && !found->second.empty()) {
     sqlite3_stmt* handle = found->second.back();
     found->second.pop_back();
-    return {*this, handle, sql};
+    return {*this, handle};
   }
   sqlite3_stmt* handle = nullptr;
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                                       &handle, nullptr);
   if (code != SQLITE_OK) fail(code, sql);
-  return {*this, handle, sql};
+  return {*this, handle};
 }
 
 void Database::script(const std::string& sql) {

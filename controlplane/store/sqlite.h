@@ -74,7 +74,7 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Database& database, sqlite3_stmt* handle, std::string_view sql);
+  Statement(Database& database, sqlite3_stmt* handle);
   template <typename T>
   requires std::integral<T>
   void bindOne(int index, T value) { bindInteger(index, static_cast<std::int64_t>(value)); }
@@ -84,7 +84,7 @@ class Statement {
 
   Database* database_;
   sqlite3_stmt* handle_;
-  std::string_view sql_;  // literals and migration texts: they outlive the statement
+  std::string_view sql_;  // the handle's own text: it lives as long as the handle
 };
 
 class Database {
@@ -95,7 +95,6 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // `sql` must outlive the statement (a literal).
   [[nodiscard]] Statement prepare(std::string_view sql);
   template <typename... Values>
   void run(std::string_view sql, const Values&... values) {
@@ -115,7 +114,7 @@ class Database {
   void giveBack(std::string_view sql, sqlite3_stmt* handle);
 
   sqlite3* handle_ = nullptr;
-  std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  // keys are literals
+  std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  // keys are texts of handles, which live as long as the connection
 };
 
 // BEGIN IMMEDIATE ... COMMIT; rolls back when destroyed before commit().

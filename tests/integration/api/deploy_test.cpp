@@ -160,6 +160,31 @@ TEST_F(Deploy, OfARefusedUploadNothingIsKept) {
   EXPECT_EQ(kept(), before);
 }
 
+TEST_F(Deploy, AnUnchangedSourceIsNotBuiltAgain) {
+  ASSERT_EQ(upload().status, 202);
+  const auto first = takeBuild();
+  finishBuild(first.id);
+  runInstances();
+  const auto again = upload();
+  ASSERT_EQ(again.status, 202) << again.body;
+  const auto path = "/v1/apps/shop/builds/" + again.text("build");
+  const auto log = alice.send("GET", path + "/log?follow=true");
+  EXPECT_EQ(log.body, "Nothing has changed since build " + first.id + ": its image is used again\n");
+  const auto build = alice.send("GET", path);
+  EXPECT_EQ(build.text("state"), "succeeded");
+  EXPECT_EQ(build.text("reused"), first.id);
+  ASSERT_TRUE(node.await([](const auto& w) {
+                    return std::any_of(w.instances.begin(), w.instances.end(),
+                                       [](const auto& instance) { return instance.release == 2; });
+                  })
+                  .has_value());
+  EXPECT_TRUE(node.desired(-1)->builds.empty());
+  const auto anew =
+      alice.send("POST", "/v1/apps/shop/deployments?no_cache=true", source, {{"Content-Type", "application/gzip"}});
+  ASSERT_EQ(anew.status, 202) << anew.body;
+  EXPECT_EQ(takeBuild().id, anew.text("build"));
+}
+
 TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
   ASSERT_EQ(upload().status, 202);
   finishBuild(takeBuild().id);

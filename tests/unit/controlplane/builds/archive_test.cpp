@@ -22,6 +22,7 @@ struct Entry {
   std::string target;  // of a link
   std::string data;
   bool hard = false;
+  unsigned mode = 0644;
 };
 
 class Archive : public ::testing::Test {
@@ -43,7 +44,8 @@ class Archive : public ::testing::Test {
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, item.name.c_str());
       archive_entry_set_filetype(entry, item.type);
-      archive_entry_set_perm(entry, 0644);
+      archive_entry_set_perm(entry, item.mode);
+      archive_entry_set_mtime(entry, ++moment_, 0);
       archive_entry_set_size(entry, static_cast<la_int64_t>(item.data.size()));
       if (item.hard) {
         archive_entry_set_hardlink(entry, item.target.c_str());
@@ -68,6 +70,7 @@ class Archive : public ::testing::Test {
     return "";
   }
   fs::path directory_;
+  mutable time_t moment_ = 1'000'000'000;  // each entry's time is another
 };
 
 TEST_F(Archive, FindsTheManifestAtTheRootOnly) {
@@ -111,6 +114,44 @@ TEST_F(Archive, RefusesHostileEntries) {
        }) {
     EXPECT_EQ(refusal(make({entry})), code) << entry.name << " " << entry.target;
   }
+}
+
+TEST_F(Archive, OneDigestForOneTreeHoweverItWasPacked) {
+  const Entry directory{"./a/", AE_IFDIR, "", "", false, 0755};
+  const Entry run{"a/run", AE_IFREG, "", "echo", false, 0755};
+  const Entry link{"a/link", AE_IFLNK, "run", "", false};
+  const Entry hard{"hard", AE_IFREG, "a/run", "", true, 0755};
+  const auto of = [&](const std::vector<Entry>& entries, Packing packing = Packing::gzip) {
+    return inspectArchive(make(entries, packing)).treeDigest;
+  };
+  const auto tree = of({directory, run, link, hard});
+  ASSERT_EQ(tree.size(), 64U);
+  EXPECT_EQ(of({directory, run, link, hard}), tree) << "other times";
+  EXPECT_EQ(of({directory, run, link, hard}, Packing::plain), tree);
+  EXPECT_EQ(of({directory, directory, link, run, hard}), tree) << "another order, and a directory twice";
+
+  auto changed = run;
+  changed.data = "Echo";
+  EXPECT_NE(of({directory, changed, link, hard}), tree);
+  changed = run;
+  changed.mode = 0644;
+  EXPECT_NE(of({directory, changed, link, hard}), tree);
+  changed = run;
+  changed.name = "a/runs";
+  EXPECT_NE(of({directory, changed, link, hard}), tree);
+  changed = link;
+  changed.target = "../hard";
+  EXPECT_NE(of({directory, run, changed, hard}), tree);
+  EXPECT_NE(of({directory, run, link}), tree);
+  EXPECT_NE(of({directory, run, link, {"hard", AE_IFREG, "", "echo", false, 0755}}), tree);
+}
+
+TEST_F(Archive, ThePathThatComesTwiceIsTheLastOne) {
+  const Entry one{"file", AE_IFREG, "", "one", false};
+  const Entry two{"file", AE_IFREG, "", "two", false};
+  const auto onTop = inspectArchive(make({one, two})).treeDigest;
+  EXPECT_NE(onTop, inspectArchive(make({two, one})).treeDigest);
+  EXPECT_NE(onTop, inspectArchive(make({one})).treeDigest);
 }
 
 // Every link for itself stays inside; together they would climb.

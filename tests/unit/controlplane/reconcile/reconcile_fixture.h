@@ -126,7 +126,10 @@ class Reconcile : public ::testing::Test {
   FakeNode node_{service_};
   edge::Routes live_;
   bool edgeUp_ = true;
-  Reconciler reconciler_{store_, {}, [this](const edge::Routes& routes) {
+  std::set<std::string> goneImages_;
+  Reconciler reconciler_{store_,
+                         {.hasImage = [this](const std::string& digest) { return !goneImages_.contains(digest); }},
+                         [this](const edge::Routes& routes) {
                            if (edgeUp_) live_ = routes;
                            return edgeUp_;
                          }};
