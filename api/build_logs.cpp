@@ -85,4 +85,12 @@ void BuildLogs::dropOlderThan(std::int64_t seconds) {
   }
 }
 
+void BuildLogs::dropUnless(const std::function<bool(const std::string& build)>& known) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path().extension() != ".log" || known(entry.path().stem().string())) continue;
+    std::error_code error;
+    std::filesystem::remove(entry.path(), error);
+  }
+}
+
 }  // namespace cloister::api

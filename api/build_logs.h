@@ -1,11 +1,13 @@
 // BuildLogs: the output of builds, appended as nodes send it.
 //
-//   <directory>/<build id>.log    at most `limit` bytes and a line that says so; removed 30 days after its last byte
+//   <directory>/<build id>.log    at most `limit` bytes and a line that says so; removed with its build, or 30 days
+//   after its last byte
 //
 // Threads: any. Failures: std::runtime_error with operation, path and errno.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -23,6 +25,8 @@ class BuildLogs {
   // Keeps `most` bytes of the logs of these builds, which are named newest first; a log goes whole.
   void keep(const std::vector<std::string>& builds, std::uint64_t most);
   void dropOlderThan(std::int64_t seconds);
+  // Drops the logs of builds that `known` does not know.
+  void dropUnless(const std::function<bool(const std::string& build)>& known);
 
  private:
   [[nodiscard]] std::string path(const std::string& build) const { return directory_ + "/" + build + ".log"; }

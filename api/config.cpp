@@ -62,6 +62,7 @@ Config loadConfig(const std::string& path) {
       {"edge_connections", number(config.edgeConnections)},
       {"provider", text(config.provider)},
       {"region", text(config.region)},
+      {"layer_store", text(config.layerStore)},
       {"ledger", location(config.ledgerLocation)},
       {"log_level", text(config.logLevel)},
       {"max_source_bytes", number(config.maxSourceBytes)},

@@ -27,6 +27,7 @@ struct Config {
   std::string edgeSocket;             // empty: $RUN/edge/haproxy.sock
   std::string edgeMaps;               // empty: $STATE/edge
   unsigned edgeConnections = 0;       // that HAProxy takes at once; 0: edge::Shares' own
+  std::string layerStore;             // empty: $STATE/launcher/layers, where this host's launcher keeps images
   std::string ledgerLocation;         // a path, or "postgresql://..."; empty: $STATE/cloisterd/ledger.db
   std::string provider = "Cloister";  // the name on invoices
   std::string region = "local";       // FOCUS's RegionId
@@ -50,6 +51,7 @@ struct Config {
     return ledgerLocation.empty() ? directory() + "/ledger.db" : ledgerLocation;
   }
   [[nodiscard]] std::string blobs() const { return directory() + "/blobs"; }
+  [[nodiscard]] std::string layers() const { return layerStore.empty() ? state + "/launcher/layers" : layerStore; }
   [[nodiscard]] std::string bases() const { return directory() + "/bases"; }
   [[nodiscard]] std::string buildLogs() const { return directory() + "/builds"; }
   [[nodiscard]] std::string runDirectory() const { return run + "/cloisterd"; }

@@ -17,6 +17,7 @@
 #include "controlplane/edge/edge.h"
 #include "controlplane/reconcile/periodic.h"
 #include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/retention.h"
 #include "controlplane/reconcile/spending.h"
 #include "controlplane/store/quotas.h"
 #include "sandbox/base/files.h"
@@ -30,8 +31,10 @@ constexpr std::size_t kStreamsPerTenant = 48;
 constexpr int kBacklog = 512;
 constexpr auto kSpendingEvery = std::chrono::seconds(1);
 constexpr auto kMaintenanceEvery = std::chrono::minutes(10);
+constexpr auto kBlobSweepEvery = std::chrono::minutes(1);
 constexpr model::Micros kIdempotencyKept = 24LL * 3600 * 1'000'000;
-constexpr std::int64_t kUnusedBlobSeconds = 3600;
+// An upload is on disk before its row is in the store.
+constexpr std::int64_t kUnusedBlobSeconds = 120;
 constexpr auto kSourcesEvery = std::chrono::seconds(5);
 // Older ones are found by the maintenance.
 constexpr model::Micros kSourceKept = 3600LL * 1'000'000;
@@ -119,18 +122,33 @@ Router nodeRouter(const Services& services) {
   return router;
 }
 
+// Sources of ended builds, images that no release has any more, and second copies of those that the launcher has.
+void sweepBlobs(const Services& services) {
+  const auto lock = services.store.lock();  // no release may take up an image meanwhile
+  const auto bases = services.bases.digests();
+  auto keep = services.store.releases().digestsInUse();
+  keep.insert(keep.end(), bases.begin(), bases.end());
+  // What came since the oldest running build began may be its image.
+  auto seconds = kUnusedBlobSeconds;
+  for (const auto& build : services.store.builds().unfinished()) {
+    if (build.state != model::BuildState::running) continue;
+    seconds = std::max(seconds, (store::now() - build.createdAt) / 1'000'000);
+  }
+  const auto removed = services.blobs.removeUnused(keep, seconds) + services.blobs.removeShared(bases);
+  if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
+}
+
 // Removes what nothing refers to any more.
 void sweep(const Services& services) {
   services.store.idempotencyKeys().dropBefore(store::now() - kIdempotencyKept);
-  auto keep = services.store.releases().digestsInUse();
-  for (auto& digest : services.bases.digests()) keep.push_back(std::move(digest));
-  const auto removed = services.blobs.removeUnused(keep, kUnusedBlobSeconds);
-  if (removed > 0) spdlog::info("removed {} blobs that nothing uses", removed);
+  reconcile::retainAll(services.store);
   services.buildLogs.dropOlderThan(kBuildLogSeconds);
   for (const auto& tenant : services.store.tenants().list({"", 1'000'000})) {
     services.buildLogs.keep(store::Quotas(services.store).builds(tenant.id), store::kTenantQuotas.buildLogBytes);
   }
   if (const auto rows = store::Quotas(services.store).prune(); rows > 0) spdlog::info("dropped {} old records", rows);
+  services.buildLogs.dropUnless(
+      [&](const std::string& build) { return services.store.builds().find(build).has_value(); });
   forgetGoneTenants(services.store, services.exposition);
 }
 
@@ -148,6 +166,17 @@ void closeOrphanedRuns(store::Store& store, reconcile::Deployments& deployments)
   }
 }
 
+// Images that were there before their sizes were kept.
+void measureImages(store::Store& store, const builds::BlobStore& blobs) {
+  for (const auto& tenant : store.tenants().list({"", 1'000'000})) {
+    const auto sizes = store.images().of(tenant.id);
+    for (const auto& release : store.releases().images(tenant.id)) {
+      if (sizes.contains(release.slugDigest)) continue;
+      if (const auto size = blobs.size(release.slugDigest)) store.images().set(tenant.id, release.slugDigest, *size);
+    }
+  }
+}
+
 void announcePlans(store::Store& store, metering::Exposition& exposition) {
   for (const auto& tenant : store.tenants().list({"", 1'000'000})) exposition.setPlan(tenant.id, tenant.plan);
 }
@@ -162,7 +191,7 @@ struct Daemon::Parts {
         billing(openBilling(config.ledger())),
         signingKey(openSigningKey(config.signingKey())),
         exposition(std::make_shared<metering::Exposition>(*ledger)),
-        blobs(config.blobs()),
+        blobs(config.blobs(), config.layers()),
         bases(config.bases()),
         deployments(store, {[this](const std::string& name) { return bases.digest(name); }, 10}),
         nodeWork(store),
@@ -178,12 +207,14 @@ struct Daemon::Parts {
     store.idempotencyKeys().abandonAll();
     closeOrphanedRuns(store, deployments);
     announcePlans(store, *exposition);
+    measureImages(store, blobs);
     const Poco::Net::ServerSocket clientSocket(Poco::Net::SocketAddress(config.listen), kBacklog);
     metrics = std::make_unique<Metrics>(config.metricsListen, store, exposition);
     loop = std::make_unique<reconcile::Loop>(store, reconciler);
     spendingLoop =
         std::make_unique<reconcile::Periodic>("billing", kSpendingEvery, [this] { spending.step(store::now()); });
     streamRights = std::make_unique<reconcile::Periodic>("streams", StreamRights::kEvery, [this] { rights.sweep(); });
+    blobSweep = std::make_unique<reconcile::Periodic>("blobs", kBlobSweepEvery, [this] { sweepBlobs(services); });
     maintenance = std::make_unique<reconcile::Periodic>("maintenance", kMaintenanceEvery, [this] { sweep(services); });
     sources = std::make_unique<reconcile::Periodic>("sources", kSourcesEvery, [this] { dropEndedSources(services); });
     const auto served = [this](int status, double seconds) { metrics->served(status, seconds); };
@@ -238,6 +269,7 @@ struct Daemon::Parts {
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<reconcile::Loop> loop;
   std::unique_ptr<reconcile::Periodic> spendingLoop;
+  std::unique_ptr<reconcile::Periodic> blobSweep;
   std::unique_ptr<reconcile::Periodic> maintenance;
   std::unique_ptr<reconcile::Periodic> streamRights;
   std::unique_ptr<reconcile::Periodic> sources;

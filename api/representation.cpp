@@ -50,6 +50,8 @@ Json represent(const model::PlanLimits& limits) {
   out->set("cpu_burst_millis", limits.cpuBurstMillis);
   out->set("disk_bytes_per_second", limits.diskBytesPerSecond);
   out->set("disk_operations_per_second", limits.diskOperationsPerSecond);
+  out->set("releases", limits.releases);
+  out->set("image_disk_bytes", limits.imageDiskBytes);
   return out;
 }
 
@@ -156,7 +158,7 @@ Json represent(const model::Build& build, const std::string& app) {
   return out;
 }
 
-Json represent(const model::Release& release, const model::App& app) {
+Json represent(const model::Release& release, const model::App& app, std::uint64_t imageBytes) {
   auto out = newObject();
   out->set("version", release.version);
   out->set("app", app.name);
@@ -168,6 +170,8 @@ Json represent(const model::Release& release, const model::App& app) {
   out->set("created_by", release.createdBy);
   out->set("created_at", formatTime(release.createdAt));
   out->set("current", release.version == app.currentRelease);
+  out->set("image_kept", release.imageKept);
+  if (release.imageKept) out->set("image_bytes", imageBytes);
   return out;
 }
 

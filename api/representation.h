@@ -32,7 +32,7 @@ using Json = Poco::JSON::Object::Ptr;
 [[nodiscard]] Json represent(const model::NodeKey& key);
 [[nodiscard]] Json represent(const model::Operation& operation);
 [[nodiscard]] Json represent(const model::Build& build, const std::string& app);
-[[nodiscard]] Json represent(const model::Release& release, const model::App& app);
+[[nodiscard]] Json represent(const model::Release& release, const model::App& app, std::uint64_t imageBytes);
 [[nodiscard]] Json represent(const model::Instance& instance, const std::string& app, const std::string& node);
 [[nodiscard]] Json represent(const model::LogLine& line);
 [[nodiscard]] Json represent(const model::AuditEntry& entry, const std::string& tenantName);

@@ -70,10 +70,10 @@ std::string snakeCase(const std::string& text) {
 }
 
 std::string withApiNames(std::string text) {
-  static constexpr std::array<std::string_view, 12> kNames = {
-      "memoryHighBytes", "cpuBurstMillis",   "diskBytesPerSecond", "diskOperationsPerSecond", "memoryBytes",
-      "cpuMillis",       "diskBytes",        "buildMemoryBytes",   "buildDiskBytes",          "networkBitsPerSecond",
-      "buildSeconds",    "memoryByteSeconds"};
+  static constexpr std::array<std::string_view, 13> kNames = {
+      "imageDiskBytes",       "memoryHighBytes", "cpuBurstMillis",   "diskBytesPerSecond", "diskOperationsPerSecond",
+      "memoryBytes",          "cpuMillis",       "diskBytes",        "buildMemoryBytes",   "buildDiskBytes",
+      "networkBitsPerSecond", "buildSeconds",    "memoryByteSeconds"};
   for (const auto name : kNames) {
     for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
       text.replace(at, name.size(), snakeCase(std::string(name)));

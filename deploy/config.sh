@@ -43,7 +43,9 @@ make_directories() {
   own_directory 750 cloister:cloister "$state/cloisterd" "$state/node"
   own_directory 755 cloister:cloister "$state/edge"
   own_directory 755 root:root "$state/images" "$state/log" "$state/setup"
-  own_directory 700 root:root "$state/launcher"
+  # Images are read by the node and the control plane, and changed by nobody but the launcher.
+  own_directory 710 root:cloister "$state/launcher"
+  own_directory 750 root:cloister "$state/launcher/layers"
   own_directory 750 root:prometheus "$etc/prometheus" "$etc/prometheus/rules" "$state/prometheus"
   own_directory 750 prometheus:prometheus "$state/prometheus/data"
   own_directory 755 root:root "$run"

@@ -22,11 +22,9 @@ const std::vector<Column> kInstanceFields{{"INSTANCE", "id"},
                                           {"RESTARTS", "restarts", Unit::integer},
                                           {"SINCE", "changed_at", Unit::time},
                                           {"REASON", "reason"}};
-const std::vector<Column> kReleaseFields{{"VERSION", "version", Unit::integer},
-                                         {"CURRENT", "current"},
-                                         {"DESCRIPTION", "description"},
-                                         {"BY", "created_by"},
-                                         {"CREATED", "created_at", Unit::time}};
+const std::vector<Column> kReleaseFields{
+    {"VERSION", "version", Unit::integer}, {"CURRENT", "current"}, {"DESCRIPTION", "description"},
+    {"IMAGE", "image_bytes", Unit::bytes}, {"BY", "created_by"},   {"CREATED", "created_at", Unit::time}};
 
 struct AppOptions {
   AppChoice app;

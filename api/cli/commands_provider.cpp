@@ -24,7 +24,9 @@ const std::vector<Column> kPlanFields{{"PLAN", "name"},
                                       {"MEMORY HIGH", "limits.memory_high_bytes", Unit::bytes},
                                       {"CPU BURST", "limits.cpu_burst_millis", Unit::cpuMillis},
                                       {"DISK RATE", "limits.disk_bytes_per_second", Unit::bytes},
-                                      {"DISK OPS", "limits.disk_operations_per_second", Unit::integer}};
+                                      {"DISK OPS", "limits.disk_operations_per_second", Unit::integer},
+                                      {"RELEASES", "limits.releases", Unit::integer},
+                                      {"IMAGE DISK", "limits.image_disk_bytes", Unit::bytes}};
 const std::vector<Column> kTenantFields{
     {"TENANT", "name"}, {"ID", "id"}, {"PLAN", "plan"}, {"STATE", "state"}, {"CREATED", "created_at", Unit::time}};
 const std::vector<Column> kTokenFields{{"ID", "id"},
@@ -55,7 +57,7 @@ struct LimitOption {
   const char* description;
   Parse parse;
 };
-constexpr std::array<LimitOption, 15> kLimits{
+constexpr std::array<LimitOption, 17> kLimits{
     {{"--memory", "memory_bytes", "memory of all instances and builds together, as 512M or 2G", parseBytes},
      {"--cpu", "cpu_millis", "cores, as 0.5, 2 or 500m", parseCpu},
      {"--pids", "pids", "processes and threads", parseCount},
@@ -70,7 +72,9 @@ constexpr std::array<LimitOption, 15> kLimits{
      {"--memory-high", "memory_high_bytes", "memory beyond which the tenant is slowed, as 900M (0: none)", parseBytes},
      {"--cpu-burst", "cpu_burst_millis", "unused quota to spend at once, as 500m (0: none)", parseCpu},
      {"--disk-rate", "disk_bytes_per_second", "bytes a second read or written on a disk, as 50M (0: any)", parseBytes},
-     {"--disk-operations", "disk_operations_per_second", "reads or writes a second on a disk (0: any)", parseCount}}};
+     {"--disk-operations", "disk_operations_per_second", "reads or writes a second on a disk (0: any)", parseCount},
+     {"--releases", "releases", "releases of an app whose images are kept (default 10)", parseCount},
+     {"--image-disk", "image_disk_bytes", "disk of all images that are kept, as 5G (default 10G)", parseBytes}}};
 
 struct PlanOptions {
   std::string name;

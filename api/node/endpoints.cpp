@@ -214,6 +214,13 @@ Answer getBlob(const Services& services, Request& request) {
   return answer;
 }
 
+Answer hasBlob(const Services& services, const Request& request) {
+  const auto digest = digestOf(request);
+  // Our own copy may be one that nothing refers to and that goes soon; the launcher's is there because the node gave it.
+  if (!services.blobs.isShared(digest)) throw notFound("the blob " + digest);
+  return kNoContent;
+}
+
 Answer putBlob(const Services& services, Request& request) {
   const auto digest = digestOf(request);
   const auto limit = services.config.maxSlugBytes;
@@ -269,6 +276,8 @@ void addNodeEndpoints(Router& router, const Services& services) {
              [services](Request& request) { return usage(services, request); });
   router.add("GET", "/node/v1/blobs/{digest}", Access::node,
              [services](Request& request) { return getBlob(services, request); });
+  router.add("GET", "/node/v1/blobs/{digest}/present", Access::node,
+             [services](Request& request) { return hasBlob(services, request); });
   router.add("PUT", "/node/v1/blobs/{digest}", Access::node, Payload::stream,
              [services](Request& request) { return putBlob(services, request); });
   router.add("GET", "/node/v1/sessions/{id}", Access::node,

@@ -181,10 +181,11 @@ void addDeployments(Router& router, const Services& services) {
   router.add("GET", "/v1/apps/{app}/releases", Access::tenant, [services](Request& request) {
     const auto page = pageOf(request);
     const auto app = appOf(services, request);
+    auto sizes = services.store.images().of(app.tenantId);
     return answerPage(
         page, services.store.releases().list(app.id, page),
         [](const model::Release& release) { return std::to_string(release.version); },
-        [&](const model::Release& release) { return represent(release, app); });
+        [&](const model::Release& release) { return represent(release, app, sizes[release.slugDigest]); });
   });
 }
 

@@ -27,6 +27,8 @@ constexpr LimitField kLimits[] = {
     {"cpu_burst_millis", &model::PlanLimits::cpuBurstMillis, true},
     {"disk_bytes_per_second", &model::PlanLimits::diskBytesPerSecond, true},
     {"disk_operations_per_second", &model::PlanLimits::diskOperationsPerSecond, true},
+    {"releases", &model::PlanLimits::releases, true},
+    {"image_disk_bytes", &model::PlanLimits::imageDiskBytes, true},
 };
 
 enum class Absent { refused, kept };

@@ -5,12 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "sandbox/base/files.h"
@@ -44,7 +44,8 @@ TooLarge::TooLarge(std::uint64_t limit)
 DigestMismatch::DigestMismatch(const std::string& expected, const std::string& actual)
     : std::runtime_error("the bytes have digest " + actual + ", not " + expected) {}
 
-BlobStore::BlobStore(std::string directory) : directory_(std::move(directory)) {
+BlobStore::BlobStore(std::string directory, std::string shared)
+    : directory_(std::move(directory)), shared_(std::move(shared)) {
   if (sodium_init() < 0) throw BlobError("sodium_init", "", ENOSYS);
   if (const auto made = files::makeDirectories(directory_, 0750); !made) {
     throw BlobError("mkdir", directory_, made.error().code);
@@ -127,18 +128,33 @@ bool BlobStore::has(const std::string& digest) const {
   return size(digest).has_value();
 }
 
-std::optional<std::uint64_t> BlobStore::size(const std::string& digest) const {
-  if (!validDigest(digest)) return std::nullopt;
+bool BlobStore::isShared(const std::string& digest) const {
   std::error_code error;
-  const auto bytes = fs::file_size(directory_ + "/" + digest, error);
-  if (error) return std::nullopt;
+  return validDigest(digest) && !shared_.empty() && fs::is_regular_file(shared_ + "/" + digest, error);
+}
+
+std::string BlobStore::find(const std::string& digest) const {
+  if (!validDigest(digest)) return {};
+  for (const auto& directory : {directory_, shared_}) {
+    std::error_code error;
+    if (!directory.empty() && fs::is_regular_file(directory + "/" + digest, error)) return directory + "/" + digest;
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> BlobStore::size(const std::string& digest) const {
+  const auto file = find(digest);
+  std::error_code error;
+  const auto bytes = file.empty() ? 0 : fs::file_size(file, error);
+  if (file.empty() || error) return std::nullopt;
   return bytes;
 }
 
 std::string BlobStore::path(const std::string& digest) const {
   if (!validDigest(digest)) throw BlobError("open", digest, EINVAL);
-  if (!has(digest)) throw BlobError("open", digest, ENOENT);
-  return directory_ + "/" + digest;
+  auto file = find(digest);
+  if (file.empty()) throw BlobError("open", digest, ENOENT);
+  return file;
 }
 
 UniqueFd BlobStore::open(const std::string& digest) const {
@@ -170,14 +186,27 @@ std::vector<Blob> BlobStore::list() const {
   return blobs;
 }
 
-std::size_t BlobStore::removeUnused(const std::vector<std::string>& keep, std::int64_t seconds) {
+std::size_t BlobStore::removeShared(const std::vector<std::string>& keep) {
+  const std::set<std::string> kept(keep.begin(), keep.end());
   std::size_t removed = 0;
-  const auto limit = fs::file_time_type::clock::now() - std::chrono::seconds(seconds);
   for (const auto& blob : list()) {
-    if (std::find(keep.begin(), keep.end(), blob.digest) != keep.end()) continue;
-    std::error_code error;
-    const auto written = fs::last_write_time(directory_ + "/" + blob.digest, error);
-    if (error || written > limit) continue;
+    if (kept.contains(blob.digest) || !isShared(blob.digest)) continue;
+    remove(blob.digest);
+    ++removed;
+  }
+  return removed;
+}
+
+std::size_t BlobStore::removeUnused(const std::vector<std::string>& keep, std::int64_t seconds) {
+  const std::set<std::string> kept(keep.begin(), keep.end());
+  std::size_t removed = 0;
+  const auto limit = std::chrono::system_clock::now() - std::chrono::seconds(seconds);
+  for (const auto& blob : list()) {
+    if (kept.contains(blob.digest)) continue;
+    // The rename into place changes it, also when the bytes had come long before.
+    struct stat status {};
+    if (::stat((directory_ + "/" + blob.digest).c_str(), &status) != 0) continue;
+    if (std::chrono::system_clock::from_time_t(status.st_ctime) > limit) continue;
     remove(blob.digest);
     ++removed;
   }

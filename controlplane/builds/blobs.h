@@ -3,6 +3,8 @@
 //   <directory>/
 //   ├── <64 hexadecimal digits>     complete, durable, never changed, mode 0640
 //   └── .incoming-<chance>          being written; removed when the store is opened
+//   <shared>/<64 digits>            where the launcher of this host keeps the images it has, for reading: what is there
+//                                   needs no copy here
 //
 // Threads: any; a Writer belongs to one. Failures: BlobError with the errno; TooLarge behind the limit; DigestMismatch.
 #pragma once
@@ -57,7 +59,8 @@ struct Blob {
 
 class BlobStore {
  public:
-  explicit BlobStore(std::string directory);  // made when missing
+  // `directory` is made when missing; `shared` may be absent.
+  explicit BlobStore(std::string directory, std::string shared = {});
   ~BlobStore();
   BlobStore(const BlobStore&) = delete;
   BlobStore& operator=(const BlobStore&) = delete;
@@ -88,16 +91,20 @@ class BlobStore {
   // Reads `in` to its end. `limit` 0: none.
   Blob put(std::istream& in, std::uint64_t limit, const std::optional<std::string>& expected = {});
   [[nodiscard]] bool has(const std::string& digest) const;
+  [[nodiscard]] bool isShared(const std::string& digest) const;  // the launcher has it
   [[nodiscard]] std::optional<std::uint64_t> size(const std::string& digest) const;
   // Path of a blob that is there (for sendfile, an ifstream, inspectArchive); BlobError ENOENT otherwise, EINVAL for
   // what is no digest.
   [[nodiscard]] std::string path(const std::string& digest) const;
   [[nodiscard]] UniqueFd open(const std::string& digest) const;
-  void remove(const std::string& digest);  // absent is fine
+  void remove(const std::string& digest);  // our own copy; absent is fine
+  // Removes our own copies of what is in `shared`, but not of `keep`; how many.
+  std::size_t removeShared(const std::vector<std::string>& keep);
   // Removes a blob unless somebody holds it or `inUse` says that something refers to it. True: it is gone.
   bool discard(const std::string& digest, const std::function<bool()>& inUse);
-  [[nodiscard]] std::vector<Blob> list() const;
-  // Removes what is not in `keep` and older than `seconds` (what came in lately may not be referenced yet); how many.
+  [[nodiscard]] std::vector<Blob> list() const;  // our own
+  // Removes what is not in `keep` and came longer than `seconds` ago (what came lately may not be referenced yet); how
+  // many.
   std::size_t removeUnused(const std::vector<std::string>& keep, std::int64_t seconds);
 
  private:
@@ -105,7 +112,10 @@ class BlobStore {
     std::mutex mutex;
     std::map<std::string, std::size_t> count;  // by digest
   };
+  // Where it is; empty: nowhere.
+  [[nodiscard]] std::string find(const std::string& digest) const;
   std::string directory_;
+  std::string shared_;
   std::shared_ptr<Holds> holds_ = std::make_shared<Holds>();
 };
 

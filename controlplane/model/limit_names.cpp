@@ -21,6 +21,7 @@ constexpr std::array kLimits = {
     Limit{"networkBitsPerSecond", "network", Unit::rate},
     Limit{"buildMemoryBytes", "build-memory", Unit::bytes},
     Limit{"buildDiskBytes", "build-disk", Unit::bytes},
+    Limit{"imageDiskBytes", "image-disk", Unit::bytes},
     Limit{"buildSeconds", "build-time", Unit::seconds},
     Limit{"memoryHighBytes", "memory-high", Unit::bytes},
     Limit{"cpuBurstMillis", "cpu-burst", Unit::cpu},

@@ -32,7 +32,9 @@ struct PlanLimits {
   std::uint64_t memoryHighBytes = 0;     // beyond it a tenant is slowed and its caches go, before anything is killed
   std::uint64_t cpuBurstMillis = 0;      // what unused quota may be spent on top, in one period
   std::uint64_t diskBytesPerSecond = 0;  // each of reads and writes
-  std::uint64_t diskOperationsPerSecond = 0;  // likewise
+  std::uint64_t diskOperationsPerSecond = 0;    // likewise
+  std::uint64_t releases = 10;                  // of an app, whose images are kept
+  std::uint64_t imageDiskBytes = 10ULL << 30U;  // of all images that are kept
   friend bool operator==(const PlanLimits&, const PlanLimits&) = default;
 };
 
@@ -119,6 +121,7 @@ struct Release {
   std::string description;                    // "deploy", "config set A", "rollback to v3"
   std::string createdBy;
   Micros createdAt = 0;
+  bool imageKept = true;  // false: of this release there is its history alone
 };
 
 // What an app does with its own list of system calls, which lies within its class's (policy/model/call_profile.h).

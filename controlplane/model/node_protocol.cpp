@@ -64,6 +64,8 @@ void forEachLimit(Limits& limits, Visit visit) {
     visit("cpuBurstMillis", limits.cpuBurstMillis);
     visit("diskBytesPerSecond", limits.diskBytesPerSecond);
     visit("diskOperationsPerSecond", limits.diskOperationsPerSecond);
+    visit("releases", limits.releases);
+    visit("imageDiskBytes", limits.imageDiskBytes);
   }
 }
 

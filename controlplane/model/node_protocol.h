@@ -5,6 +5,8 @@
 //   POST /node/v1/status                       NodeStatus; 204
 //   POST /node/v1/usage                        metering batch (metering/batch_json.h); 200 {"acknowledged": sequence}.
 //                                              Seals in it that no key of the node signed are recorded and reported.
+//   GET  /node/v1/blobs/DIGEST/present         204 when the server reads it where the launcher keeps it,
+//                                              404 when it must be sent
 //   GET  /node/v1/blobs/DIGEST                 source archives and slugs; 200 with the bytes
 //   PUT  /node/v1/blobs/DIGEST                 a slug; 201, or 422 when the bytes are not DIGEST
 //   GET  /node/v1/sessions/ID                  WebSocket upgrade: the node's end of a Session
@@ -143,6 +145,7 @@ struct BuildReport {
   std::string slugDigest;
   Failure failure;
   std::vector<std::uint32_t> calls{};  // that its list lacked
+  std::uint64_t slugBytes = 0;
 };
 
 struct EventReport {

@@ -42,6 +42,7 @@ Object encode(const BuildReport& report) {
   out->set("id", report.id);
   out->set("state", std::string(name(report.state)));
   out->set("slugDigest", report.slugDigest);
+  out->set("slugBytes", report.slugBytes);
   out->set("failure", encode(report.failure));
   if (!report.calls.empty()) out->set("calls", json::array(report.calls));
   return out;
@@ -52,6 +53,7 @@ BuildReport decodeBuildReport(const Fields& in) {
   in.required("id", report.id);
   in.read("state", report.state, buildState);
   in.read("slugDigest", report.slugDigest);
+  in.read("slugBytes", report.slugBytes);
   if (const auto failure = in.child("failure")) {
     failure->read("code", report.failure.code);
     failure->read("detail", report.failure.detail);

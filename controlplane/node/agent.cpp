@@ -231,6 +231,8 @@ void Agent::collectGarbage() {
   }
   removeIdleTenants();
   auto named = namedBlobs_;
+  // The server may not have heard of these yet.
+  for (const auto& report : builds_->reports()) named.insert(report.slugDigest);
   for (const auto& [id, record] : records_) {
     if (!record->settled) named.insert(record->spec.instance.layers.begin(), record->spec.instance.layers.end());
   }

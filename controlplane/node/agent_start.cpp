@@ -42,8 +42,8 @@ Status Agent::openParts() {
   if (!meter) return meter.error();
   meter_ = std::move(meter).value();
   layers_ = std::make_unique<LayerCache>(
-      config_.layers(), [this](const std::string& digest, const BlobSink& sink) { server_.getBlob(digest, sink); },
-      launcher_);
+      config_.layers(), config_.layerStore,
+      [this](const std::string& digest, const BlobSink& sink) { server_.getBlob(digest, sink); }, launcher_);
   runtime_ = std::make_unique<Runtime>(launcher_, *layers_, *meter_);
   auto logs = LogPump::start();
   if (!logs) return logs.error();

@@ -186,7 +186,7 @@ model::BuildReport BuildJob::run() {
   report.calls = numbersOf(calls_);
   if (!report.failure.failed() && !cancelled_) report.failure = freeze();
   removeContainers();
-  if (!report.failure.failed() && !cancelled_) report.failure = publish(report.slugDigest);
+  if (!report.failure.failed() && !cancelled_) report.failure = publish(report);
   if (report.failure.failed()) {
     log_.add("Failed: " + report.failure.detail + "\n");
   } else if (!cancelled_) {
@@ -302,15 +302,18 @@ Failure BuildJob::freeze() {
   return {"build_internal", "freezing the slug: " + describe(ending) + ": " + utf8::shortened(said, 500)};
 }
 
-Failure BuildJob::publish(std::string& digest) {
-  digest = sha256OfFile(slug());
+Failure BuildJob::publish(model::BuildReport& report) {
+  const std::string digest = sha256OfFile(slug());
+  const auto bytes = fs::file_size(slug());
+  report.slugDigest = digest;
+  report.slugBytes = bytes;
   if (auto done = runtime_.layers().take(slug(), digest); !done) return internal(done.error());
-  log_.add("Storing " + std::to_string(fs::file_size(runtime_.layers().path(digest)) >> 10U) + " KiB\n");
+  log_.add("Storing " + std::to_string(bytes >> 10U) + " KiB\n");
   std::string why;
   for (int attempt = 0; attempt < kPublishTries && !cancelled_; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(std::chrono::seconds(1U << static_cast<unsigned>(attempt)));
     try {
-      server_.putBlob(digest, runtime_.layers().path(digest));
+      if (!server_.hasBlob(digest)) server_.putBlob(digest, runtime_.layers().path(digest));
       return {};
     } catch (const ServerRefused& error) {
       if (error.status() == kTooLarge) return {"build_too_large", "the slug is larger than the server takes"};

@@ -66,7 +66,7 @@ class BuildJob {
  private:
   [[nodiscard]] model::Failure runScript();
   [[nodiscard]] model::Failure freeze();
-  [[nodiscard]] model::Failure publish(std::string& digest);
+  [[nodiscard]] model::Failure publish(model::BuildReport& report);
   [[nodiscard]] model::Failure classify(const Ending& ending, const sandbox::Container& container,
                                         const StepFilter& filter);
   [[nodiscard]] launcher::LaunchRequest request(launcher::Confinement confinement) const;

@@ -36,6 +36,7 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
       take(table, file, "server", config.server);
       take(table, file, "token_file", config.tokenFile);
       take(table, file, "launcher_socket", config.launcherSocket);
+      take(table, file, "layer_store", config.layerStore);
       take(table, file, "tls_authority", config.tlsAuthority);
       take(table, file, "tls_certificate", config.tlsCertificate);
       take(table, file, "tls_key", config.tlsKey);
@@ -43,8 +44,8 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
       throw std::runtime_error(file + ": " + std::string(error.description()));
     }
   }
-  for (auto member :
-       {&Config::state, &Config::run, &Config::name, &Config::server, &Config::tokenFile, &Config::launcherSocket}) {
+  for (auto member : {&Config::state, &Config::run, &Config::name, &Config::server, &Config::tokenFile,
+                      &Config::launcherSocket, &Config::layerStore}) {
     if (!(flags.*member).empty()) config.*member = flags.*member;
   }
   orDefault(config.state, Poco::Environment::get("CLOISTER_STATE", "/var/lib/cloister"));
@@ -56,6 +57,7 @@ Config loadConfig(const std::string& file, ConfigFile presence, const Config& fl
   orDefault(config.server, "unix:" + config.run + "/cloisterd/node-api.sock");
   orDefault(config.tokenFile, config.directory() + "/token");
   orDefault(config.launcherSocket, config.run + "/launcher.sock");
+  orDefault(config.layerStore, config.state + "/launcher/layers");
   return config;
 }
 

@@ -6,7 +6,7 @@
 //     work.json                      the last certified NodeWork, sealed, replaced atomically
 //     spool.db                       metering (metering/spool.h)
 //     signing.key                    mode 0600: what this host seals its readings with (metering/base/seal.h)
-//     layers/<sha256>                erofs images; a ".part" beside is a download under way
+//     layers/<sha256>                an erofs image on its way to the launcher, which keeps the only copy
 //     instances/<instance id>/       mode 0700
 //       spec.json                    NodeWork with the one instance and its tenant, sealed; no environment once stopped
 //       attempt                      "ATTEMPT BOOTID STATE STARTED": the latest attempt (instance_directory.h)
@@ -33,6 +33,7 @@ struct Config {
       server;  // "unix:PATH", "http://host:port", "https://host:port"; default: unix:$RUN/cloisterd/node-api.sock
   std::string tokenFile;       // default: $STATE/node/token
   std::string launcherSocket;  // default: $RUN/launcher.sock
+  std::string layerStore;      // default: $STATE/launcher/layers; where the launcher keeps images, for reading
   std::string tlsAuthority;    // https: file of the certificates that are trusted
   std::string tlsCertificate;  // https: our own certificate and key, shown to the server
   std::string tlsKey;

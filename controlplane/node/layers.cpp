@@ -56,25 +56,25 @@ Status fetchBlob(const FetchBlob& fetch, const std::string& digest, const std::s
   return moveInto(part, path);
 }
 
-LayerCache::LayerCache(std::string directory, FetchBlob fetch, Launcher& launcher)
-    : directory_(std::move(directory)), fetch_(std::move(fetch)), launcher_(launcher) {}
+LayerCache::LayerCache(std::string directory, std::string store, FetchBlob fetch, Launcher& launcher)
+    : directory_(std::move(directory)), store_(std::move(store)), fetch_(std::move(fetch)), launcher_(launcher) {}
 
 Status LayerCache::ensure(const std::vector<std::string>& digests) {
   for (const auto& digest : digests) {
     if (!validDigest(digest)) return layerError("no digest", digest, EINVAL);
-    if (auto done = ensureOne(digest); !done) return done;
+    if (auto done = ensureOne(digest, ""); !done) return done;
   }
   return {};
 }
 
-Status LayerCache::ensureOne(const std::string& digest) {
+Status LayerCache::ensureOne(const std::string& digest, const std::string& file) {
   std::unique_lock lock(mutex_);
   settled_.wait(lock, [&] { return !busy_.contains(digest); });
   unnamedSince_.erase(digest);
   if (mounted_.contains(digest)) return {};
   busy_.insert(digest);
   lock.unlock();
-  Status done = fetchAndMount(digest);
+  Status done = file.empty() ? fetchAndMount(digest) : hand(digest, file);
   lock.lock();
   busy_.erase(digest);
   if (done) mounted_.insert(digest);
@@ -83,16 +83,22 @@ Status LayerCache::ensureOne(const std::string& digest) {
 }
 
 Status LayerCache::fetchAndMount(const std::string& digest) {
-  const std::string file = path(digest);
+  const std::string file = directory_ + "/" + digest;
   std::error_code code;
   if (!fs::exists(file, code)) {
+    auto there = launcher_.mountLayer(digest, -1);
+    if (there || there.error().code != ENOENT) return there;
     if (auto done = fetchBlob(fetch_, digest, file); !done) return done;
   }
+  auto done = hand(digest, file);
+  if (done || done.error().code == EBADMSG) fs::remove(file, code);
+  return done;
+}
+
+Status LayerCache::hand(const std::string& digest, const std::string& file) {
   auto fd = files::openAt(AT_FDCWD, file, O_RDONLY | O_NOFOLLOW);
   if (!fd) return fd.error();
-  auto done = launcher_.mountLayer(digest, fd->get());
-  if (!done && done.error().code == EBADMSG) fs::remove(file, code);
-  return done;
+  return launcher_.mountLayer(digest, fd->get());
 }
 
 void LayerCache::forgetMounts() {
@@ -101,18 +107,26 @@ void LayerCache::forgetMounts() {
 }
 
 Status LayerCache::take(const std::string& file, const std::string& digest) {
-  auto fd = files::openAt(AT_FDCWD, file, O_RDONLY | O_NOFOLLOW);
-  if (!fd) return fd.error();
-  if (auto done = streams::sync(fd->get()); !done) return done;
-  return moveInto(file, path(digest));
+  if (auto done = ensureOne(digest, file); !done) return done;
+  std::error_code code;
+  fs::remove(file, code);
+  return {};
+}
+
+std::set<std::string> LayerCache::onDisk() const {
+  std::set<std::string> digests;
+  for (const auto& directory : {directory_, store_}) {
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(directory, code)) {
+      if (const auto name = entry.path().filename().string(); validDigest(name)) digests.insert(name);
+    }
+  }
+  return digests;
 }
 
 std::vector<std::string> LayerCache::collect(const std::set<std::string>& named, Clock::time_point now) {
   std::vector<std::string> deleted;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(directory_, code)) {
-    const std::string digest = entry.path().filename().string();
-    if (!validDigest(digest)) continue;
+  for (const auto& digest : onDisk()) {
     std::unique_lock lock(mutex_);
     if (named.contains(digest) || busy_.contains(digest)) {
       unnamedSince_.erase(digest);
@@ -124,7 +138,8 @@ std::vector<std::string> LayerCache::collect(const std::set<std::string>& named,
     lock.unlock();
     const auto released = launcher_.releaseLayer(digest);
     const bool gone = released.ok() || released.error().code == ENOENT;
-    if (gone) fs::remove(entry.path(), code);
+    std::error_code code;
+    if (gone) fs::remove(directory_ + "/" + digest, code);
     lock.lock();
     busy_.erase(digest);
     if (gone) {

@@ -1,7 +1,9 @@
-// LayerCache: erofs images by digest, downloaded once, verified, and made known to the launcher once in its life.
+// LayerCache: erofs images by digest, downloaded once, verified, handed to the launcher, and mounted once in its life.
+// The launcher's copy, which only root can change, is the host's only one.
 //
-//   <directory>/<sha256>          complete: hashed while it came, synced, renamed
+//   <directory>/<sha256>          on its way to the launcher: hashed while it came, synced, renamed
 //   <directory>/<sha256>.part     a download under way; begun anew after a restart
+//   <store>/<sha256>              the launcher's copies, for reading (sandbox/rootfs/layers.h)
 //
 // Threads: any; a digest that is being fetched or mounted makes others that want it wait.
 // Failures: Error{stage "layers", ...}, or the launcher's own. A file that the launcher finds damaged (EBADMSG) is
@@ -32,26 +34,31 @@ using FetchBlob = std::function<void(const std::string& digest, const BlobSink& 
 class LayerCache {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::minutes kKeepUnnamed{10};
+  static constexpr std::chrono::minutes kKeepUnnamed{2};
 
-  LayerCache(std::string directory, FetchBlob fetch, Launcher& launcher);
+  LayerCache(std::string directory, std::string store, FetchBlob fetch, Launcher& launcher);
 
-  // Each of `digests` is on disk and mounted afterwards.
+  // The launcher has each of `digests`, mounted, afterwards.
   [[nodiscard]] Status ensure(const std::vector<std::string>& digests);
   // The launcher began a new life: everything is to be mounted again.
   void forgetMounts();
-  // Moves a finished image in.
+  // Gives a finished image to the launcher; `file` is gone afterwards.
   [[nodiscard]] Status take(const std::string& file, const std::string& digest);
   // Releases and deletes what has not been in `named` for kKeepUnnamed. Returns what it deleted.
   std::vector<std::string> collect(const std::set<std::string>& named, Clock::time_point now);
 
-  [[nodiscard]] std::string path(const std::string& digest) const { return directory_ + "/" + digest; }
+  // The launcher's copy.
+  [[nodiscard]] std::string path(const std::string& digest) const { return store_ + "/" + digest; }
 
  private:
-  [[nodiscard]] Status ensureOne(const std::string& digest);
+  // `file` empty: from the server, unless it is here.
+  [[nodiscard]] Status ensureOne(const std::string& digest, const std::string& file);
   [[nodiscard]] Status fetchAndMount(const std::string& digest);
+  [[nodiscard]] Status hand(const std::string& digest, const std::string& file);
+  [[nodiscard]] std::set<std::string> onDisk() const;
 
   std::string directory_;
+  std::string store_;
   FetchBlob fetch_;
   Launcher& launcher_;
   std::mutex mutex_;

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   app.add_option("--server", flags.server, "unix:PATH, http://... or https://...");
   app.add_option("--token-file", flags.tokenFile, "file with this node's token");
   app.add_option("--launcher-socket", flags.launcherSocket, "socket of cloister-launcher");
+  app.add_option("--layer-store", flags.layerStore, "directory where cloister-launcher keeps images");
   std::string level = "info";
   app.add_option("--log-level", level, "trace, debug, info, warn, error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));

@@ -147,6 +147,10 @@ void Server::getBlob(const std::string& digest, const std::function<void(std::st
   }
 }
 
+bool Server::hasBlob(const std::string& digest) const {
+  return call(HTTPRequest::HTTP_GET, "/node/v1/blobs/" + digest + "/present", "", "", kCallSeconds).status == 204;
+}
+
 void Server::putBlob(const std::string& digest, const std::string& path) const {
   const std::string target = "/node/v1/blobs/" + digest;
   std::ifstream file(path, std::ios::binary);

@@ -50,6 +50,8 @@ class Server {
   void postBuildLog(const std::string& build, std::string_view chunk) const;
   // Calls `sink` with the bytes as they come.
   void getBlob(const std::string& digest, const std::function<void(std::string_view)>& sink) const;
+  // Whether the server reads it where the launcher keeps it, so that it need not be sent.
+  [[nodiscard]] bool hasBlob(const std::string& digest) const;
   void putBlob(const std::string& digest, const std::string& path) const;
   [[nodiscard]] std::unique_ptr<Poco::Net::WebSocket> joinSession(const std::string& session) const;
 

@@ -5,6 +5,7 @@
 #include "controlplane/reconcile/call_profiles.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/placement.h"
+#include "controlplane/reconcile/retention.h"
 #include "controlplane/reconcile/rollout.h"
 #include "policy/model/call_profile.h"
 #include "sandbox/base/utf8.h"
@@ -107,6 +108,15 @@ model::Release latestBefore(store::Store& store, const model::App& app) {
   throw Conflict("nothing_to_roll_back", "release", "app \"" + app.name + "\" has no release before the current one");
 }
 
+void requireImage(store::Store& store, const model::Tenant& tenant, const model::Release& release) {
+  if (release.imageKept) return;
+  const auto limits = store.plans().get(tenant.plan).limits;
+  throw Conflict("image_dropped", "release",
+                 "the image of v" + std::to_string(release.version) + " is no longer kept: plan \"" + tenant.plan +
+                     "\" keeps those of an app's last " + std::to_string(limits.releases) +
+                     " releases, as far as its image disk goes");
+}
+
 }  // namespace
 
 Deployments::Deployments(store::Store& store, Options options) : store_(store), options_(std::move(options)) {
@@ -145,6 +155,9 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
     build.environment = store_.apps().config(app.id);
     build.environment["CLOISTER_APP"] = app.name;
     build.manifest = manifest;
+    if (build.reuse == model::Reuse::nothing || store_.builds().alike(build).empty()) {
+      checkImageDisk(store_, tenant, app.id);
+    }
     build = store_.builds().create(std::move(build), createdBy);
     store_.events().append(tenant.id, app.name, "build.queued", build.id);
     return operation;
@@ -243,6 +256,7 @@ model::Operation Deployments::rollback(const std::string& appId, std::optional<s
     const auto app = store_.apps().byId(appId);
     const auto tenant = activeTenant(store_, app);
     const auto target = version ? store_.releases().get(app.id, *version) : latestBefore(store_, app);
+    requireImage(store_, tenant, target);
     checkFormations(store_, tenant, app.id, target.manifest, app.formation, "release");
     store_.apps().setConfig(app.id, target.config);
     for (const auto& [name, value] : target.config) store_.secrets().unset(app.id, name);

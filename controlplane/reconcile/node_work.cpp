@@ -7,6 +7,7 @@
 
 #include "controlplane/reconcile/call_profiles.h"
 #include "controlplane/reconcile/quota.h"
+#include "controlplane/reconcile/retention.h"
 #include "controlplane/reconcile/rollout.h"
 #include "sandbox/base/identity.h"
 
@@ -17,8 +18,6 @@ using model::InstanceState;
 
 // Liveness is written at most this often; the node timeout is several times longer.
 constexpr model::Micros kSeenResolution = 5'000'000;
-// Releases of an app whose layers a node keeps at hand, for a quick rollback.
-constexpr std::size_t kKeptReleases = 3;
 
 model::DesiredTenant desiredTenant(const model::Tenant& tenant, const model::PlanLimits& limits) {
   return {tenant.id, tenant.name, tenant.index, tenant.state, tenant.plan, limits};
@@ -118,11 +117,10 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   std::map<std::string, model::App> apps;
   std::set<std::string> keep;
   for (auto& app : store_.apps().all()) {
-    for (const auto& release : store_.releases().list(app.id, {"", kKeptReleases})) {
-      keep.insert({release.slugDigest, release.baseDigest});
-    }
     apps.emplace(app.id, std::move(app));
   }
+  // Every image that is kept: on a host with the control plane the node's launcher has the one copy of it.
+  for (auto& digest : store_.releases().digestsInUse()) keep.insert(std::move(digest));
   std::map<std::pair<std::string, std::int64_t>, model::Release> releases;
   std::map<std::string, std::map<std::string, std::string>> secrets;
   std::map<std::string, model::CallList> lists;
@@ -246,6 +244,13 @@ void NodeWorkService::applyBuild(const model::Node& node, const model::BuildRepo
     store_.operations().setProgress(build->operationId, "building");
   } else if (report.state == model::BuildState::succeeded && validDigest(report.slugDigest)) {
     build->slugDigest = report.slugDigest;
+    const auto tenant = store_.tenants().get(build->tenantId);
+    try {
+      admitImage(store_, tenant, report.slugDigest, report.slugBytes);
+    } catch (const store::QuotaExceeded& refusal) {
+      retain(store_, tenant);
+      return buildFailed(std::move(*build), {"image_disk_full", refusal.what()});
+    }
     buildSucceeded(std::move(*build));
   } else if (report.state != model::BuildState::queued) {
     auto failure = report.failure;

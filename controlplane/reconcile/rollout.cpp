@@ -1,5 +1,7 @@
 #include "controlplane/reconcile/rollout.h"
 
+#include "controlplane/reconcile/retention.h"
+
 namespace cloister::reconcile {
 
 model::Release beginRelease(store::Store& store, const model::App& app, model::Release next,
@@ -23,6 +25,7 @@ model::Release beginRelease(store::Store& store, const model::App& app, model::R
     store.apps().setCurrentRelease(app.id, release.version);
     store.rollouts().begin({operationId, app.id, release.version, previous});
     store.operations().setProgress(operationId, "rolling out " + version);
+    retain(store, store.tenants().get(app.tenantId));
     store.events().append(app.tenantId, app.name, "release.created", version + ": " + release.description);
     store.bumpRevision();
     return release;

@@ -309,7 +309,22 @@ ALTER TABLE builds ADD COLUMN reused TEXT NOT NULL DEFAULT '';
 CREATE INDEX builds_by_inputs ON builds (app_id, inputs, id);
 )sql";
 
-constexpr std::array kSteps = {kFirst, kFinerLimits, kCallProfiles, kBilling, kNodeKeys, kAlerts, kQuotas, kNodeTokens, kBuildInputs};
+// Images of before have no size yet; cloisterd measures what it has when it starts.
+constexpr const char* kImages = R"sql(
+ALTER TABLE plans ADD COLUMN releases BIGINT NOT NULL DEFAULT 10;
+ALTER TABLE plans ADD COLUMN image_disk_bytes BIGINT NOT NULL DEFAULT 10737418240;
+ALTER TABLE releases ADD COLUMN image_dropped BIGINT NOT NULL DEFAULT 0;
+
+CREATE TABLE images (
+  tenant_id TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  digest    TEXT NOT NULL,
+  bytes     BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, digest)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst,  kFinerLimits, kCallProfiles, kBilling, kNodeKeys,
+                               kAlerts, kQuotas,      kNodeTokens,   kBuildInputs, kImages};
 
 }  // namespace
 

@@ -53,6 +53,7 @@ model::Release readRelease(const Statement& row) {
   row.get(7, release.description);
   row.get(8, release.createdBy);
   row.get(9, release.createdAt);
+  release.imageKept = row.integer(10) == 0;
   return release;
 }
 
@@ -136,7 +137,9 @@ std::vector<model::Build> Builds::alike(const model::Build& build) const {
   if (inputs.empty()) return {};
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      kBuildColumns + " WHERE app_id = ?1 AND inputs = ?2 AND state = 'succeeded' ORDER BY id DESC LIMIT ?3");
+      kBuildColumns +
+      " WHERE app_id = ?1 AND inputs = ?2 AND state = 'succeeded' AND slug_digest IN (SELECT slug_digest FROM releases"
+      " WHERE app_id = ?1 AND image_dropped = 0) ORDER BY id DESC LIMIT ?3");
   query.bind(build.appId, inputs, kMostAlike);
   std::vector<model::Build> builds;
   while (query.step()) builds.push_back(readBuild(query));
@@ -150,6 +153,47 @@ void Builds::update(const model::Build& build) {
         " address = ?7, finished_at = ?8, reused = ?9 WHERE id = ?1",
         build.id, build.slugDigest, std::string_view(model::name(build.state)), build.failure.code,
         build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused);
+  });
+}
+
+void Builds::forget(const std::string& appId, std::int64_t most) {
+  store_.transact([&] {
+    store_.database().run(
+        "DELETE FROM builds WHERE app_id = ?1 AND state NOT IN ('queued', 'running')"
+        " AND id NOT IN (SELECT id FROM builds WHERE app_id = ?1 ORDER BY id DESC LIMIT ?2)"
+        " AND id NOT IN (SELECT build_id FROM releases WHERE app_id = ?1 AND image_dropped = 0)",
+        appId, most);
+  });
+}
+
+std::vector<ReleaseImage> Releases::images(const std::string& tenantId) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare(
+      "SELECT r.app_id, r.version, r.slug_digest FROM releases r JOIN apps a ON a.id = r.app_id"
+      " WHERE a.tenant_id = ?1 AND r.image_dropped = 0 ORDER BY r.created_at DESC, r.version DESC");
+  query.bind(tenantId);
+  std::vector<ReleaseImage> images;
+  while (query.step()) {
+    auto& image = images.emplace_back();
+    query.get(0, image.appId);
+    query.get(1, image.version);
+    query.get(2, image.slugDigest);
+  }
+  return images;
+}
+
+void Releases::dropImage(const std::string& appId, std::int64_t version) {
+  store_.transact([&] {
+    store_.database().run("UPDATE releases SET image_dropped = 1 WHERE app_id = ?1 AND version = ?2", appId, version);
+  });
+}
+
+void Releases::forget(const std::string& appId, std::int64_t most) {
+  store_.transact([&] {
+    store_.database().run(
+        "DELETE FROM releases WHERE app_id = ?1 AND image_dropped = 1"
+        " AND version <= (SELECT MAX(version) FROM releases WHERE app_id = ?1) - ?2",
+        appId, most);
   });
 }
 
@@ -172,9 +216,8 @@ model::Release Releases::create(model::Release release) {
 std::optional<model::Release> Releases::find(const std::string& appId, std::int64_t version) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by, "
-      "created_at"
-      " FROM releases WHERE app_id = ?1 AND version = ?2");
+      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
+      " created_at, image_dropped FROM releases WHERE app_id = ?1 AND version = ?2");
   query.bind(appId, version);
   if (!query.step()) return std::nullopt;
   return readRelease(query);
@@ -189,9 +232,8 @@ model::Release Releases::get(const std::string& appId, std::int64_t version) con
 std::vector<model::Release> Releases::list(const std::string& appId, const Page& page) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by, "
-      "created_at"
-      " FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
+      "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
+      " created_at, image_dropped FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
   query.bind(appId, versionBefore(page.after), page.limit);
   std::vector<model::Release> releases;
   while (query.step()) releases.push_back(readRelease(query));
@@ -201,7 +243,8 @@ std::vector<model::Release> Releases::list(const std::string& appId, const Page&
 std::vector<std::string> Releases::digestsInUse() const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT slug_digest FROM releases UNION SELECT base_digest FROM releases"
+      "SELECT slug_digest FROM releases WHERE image_dropped = 0"
+      " UNION SELECT base_digest FROM releases WHERE image_dropped = 0"
       " UNION SELECT source_digest FROM builds WHERE state IN ('queued', 'running')"
       " UNION SELECT base_digest FROM builds WHERE state IN ('queued', 'running')");
   std::vector<std::string> digests;

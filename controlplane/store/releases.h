@@ -3,6 +3,7 @@
 // Threads: any; each call takes the store's lock. Failures: Refusal for what the caller did, StoreError for the rest.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,12 +25,22 @@ class Builds {
   [[nodiscard]] model::Build get(const std::string& id) const;                                          // or NotFound
   [[nodiscard]] std::vector<model::Build> list(const std::string& appId, const Page& page = {}) const;  // newest first
   [[nodiscard]] std::vector<model::Build> unfinished() const;  // queued or running, oldest first
-  // Those of its app that succeeded with the same inputs, newest first.
+  // Those of its app that succeeded with the same inputs and whose image a release has, newest first.
   [[nodiscard]] std::vector<model::Build> alike(const model::Build& build) const;
   void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt, reused
 
+  // Deletes the rows of ended builds beyond the newest `most`, but not those that a kept image comes from.
+  void forget(const std::string& appId, std::int64_t most);
+
  private:
   Store& store_;
+};
+
+// A release that has its image.
+struct ReleaseImage {
+  std::string appId;
+  std::int64_t version = 0;
+  std::string slugDigest;
 };
 
 class Releases {
@@ -41,7 +52,12 @@ class Releases {
   [[nodiscard]] model::Release get(const std::string& appId, std::int64_t version) const;  // or NotFound
   // Newest first; Page::after is the version as decimal text.
   [[nodiscard]] std::vector<model::Release> list(const std::string& appId, const Page& page = {}) const;
-  // Every digest that a release or an unfinished build needs: the blobs that must not be removed.
+  // Of all apps of the tenant, newest first.
+  [[nodiscard]] std::vector<ReleaseImage> images(const std::string& tenantId) const;
+  void dropImage(const std::string& appId, std::int64_t version);
+  // Deletes the rows of releases without an image beyond the newest `most` releases.
+  void forget(const std::string& appId, std::int64_t most);
+  // Every digest that a release with its image or an unfinished build needs: the blobs that must not be removed.
   [[nodiscard]] std::vector<std::string> digestsInUse() const;
 
  private:

@@ -30,6 +30,7 @@
 #include "controlplane/store/billing_events.h"
 #include "controlplane/store/call_profiles.h"
 #include "controlplane/store/errors.h"
+#include "controlplane/store/images.h"
 #include "controlplane/store/instances.h"
 #include "controlplane/store/operations.h"
 #include "controlplane/store/releases.h"
@@ -93,6 +94,7 @@ class Store {
   [[nodiscard]] Domains domains() { return Domains(*this); }
   [[nodiscard]] Builds builds() { return Builds(*this); }
   [[nodiscard]] Releases releases() { return Releases(*this); }
+  [[nodiscard]] Images images() { return Images(*this); }
   [[nodiscard]] Instances instances() { return Instances(*this); }
   [[nodiscard]] Addresses addresses() { return Addresses(*this); }
   [[nodiscard]] Nodes nodes() { return Nodes(*this); }

@@ -214,7 +214,7 @@ struct TenantGroups {
 
 // Descriptor with the request: the erofs image. The launcher copies it into a store of its own while hashing, refuses
 // if the bytes are not `digest` (EBADMSG), and mounts its copy read-only, nosuid, nodev. What it has already needs no
-// bytes.
+// bytes: layerMount without a descriptor mounts that, or answers ENOENT.
 struct LayerRequest {
   std::string digest;
 };

@@ -245,7 +245,8 @@ Status LauncherClient::removeTenant(TenantIndex tenant) {
 }
 
 Status LauncherClient::mountLayer(const std::string& digest, int file) {
-  auto answer = connections_->ask(launcher::encode(launcher::Verb::layerMount, launcher::LayerRequest{digest}), {file});
+  const auto request = launcher::encode(launcher::Verb::layerMount, launcher::LayerRequest{digest});
+  auto answer = file < 0 ? connections_->ask(request, {}) : connections_->ask(request, {file});
   return answer ? Status() : Status(answer.error());
 }
 

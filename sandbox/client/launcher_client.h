@@ -65,6 +65,7 @@ class LauncherClient {
   [[nodiscard]] Status remove(const std::string& instance);
   [[nodiscard]] Result<TenantHandle> putTenant(const launcher::TenantPutRequest& request);
   [[nodiscard]] Status removeTenant(TenantIndex tenant);
+  // `file` -1: one that the launcher has already; ENOENT when it has not.
   [[nodiscard]] Status mountLayer(const std::string& digest, int file);
   [[nodiscard]] Status releaseLayer(const std::string& digest);
   [[nodiscard]] Result<std::vector<Container>> recover();

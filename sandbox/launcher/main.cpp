@@ -141,7 +141,7 @@ int serve(const Options& options) {
   using namespace cloister;
   auto groups = cgroups::Tree::open(options.cgroupRoot, options.store);
   if (!groups) return complain(groups.error());
-  auto layers = rootfs::Layers::open(options.store, options.run);
+  auto layers = rootfs::Layers::open(options.store, options.run, options.allowedGroup);
   if (!layers) return complain(layers.error());
   auto uppers = rootfs::Uppers::open({(*layers)->mnt(), options.pool, options.uppers});
   if (!uppers) return complain(uppers.error());

@@ -215,9 +215,10 @@ Server::Reaction Server::react(seqpacket::Message& message, int session) {
     }
     case Verb::layerMount: {
       LayerRequest request;
-      if (!exact(request, 1) || message.descriptors.size() != 1) return Answer{};
+      if (!exact(request, 1)) return Answer{};
       if (auto good = check(request); !good) return answerOf(good);
       if (busy(request.digest)) return Later{};
+      if (message.descriptors.empty()) return answerOf(parts_.layers->ensure(request.digest));
       return begun(request.digest, Claim::alone,
                    mountLayer(*parts_.layers, request.digest, message.descriptors.front().get()));
     }

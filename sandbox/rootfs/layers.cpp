@@ -20,6 +20,7 @@ namespace cloister::rootfs {
 namespace {
 
 constexpr std::string_view kStage = "layer";
+constexpr mode_t kImageMode = 0440;
 constexpr std::uint64_t kLayerAttributes = mounts::kReadOnly | mounts::kNoSuid | mounts::kNoDev;
 
 std::string hexadecimal(const unsigned char* bytes, std::size_t size) {
@@ -60,11 +61,31 @@ Status writeIdMaps(pid_t pid, TenantIndex tenant) {
   return files::writeControl(process::procPath(pid, "gid_map"), map);
 }
 
-Layers::Layers(std::string store, std::string mnt) : store_(std::move(store)), mnt_(std::move(mnt)) {
+Layers::Layers(std::string store, std::string mnt, gid_t readers)
+    : store_(std::move(store)), mnt_(std::move(mnt)), readers_(readers) {
   stage_ = mnt_ + "/stage";
 }
 
-Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std::string& run) {
+Status Layers::shareStore() const {
+  auto directory = files::openDirectory(store_);
+  if (!directory) return directory.error();
+  const auto share = [&](const char* name, mode_t mode) -> Status {
+    if (::fchownat(directory->get(), name, 0, readers_, AT_SYMLINK_NOFOLLOW) != 0) {
+      return errnoError(kStage, "chown", store_ + "/" + name);
+    }
+    if (::fchmodat(directory->get(), name, mode, 0) != 0) return errnoError(kStage, "chmod", store_ + "/" + name);
+    return {};
+  };
+  auto names = files::names(store_);
+  if (!names) return names.error();
+  for (const auto& name : *names) {
+    if (!validDigest(name)) continue;
+    if (auto done = share(name.c_str(), kImageMode); !done) return done;
+  }
+  return share(".", 0750);
+}
+
+Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std::string& run, gid_t readers) {
   const std::string mnt = run + "/mnt";
   if (auto made = files::makeDirectories(store, 0700); !made) return made.error();
   if (auto made = files::makeDirectories(mnt, 0711); !made) return made.error();
@@ -79,7 +100,9 @@ Result<std::unique_ptr<Layers>> Layers::open(const std::string& store, const std
     // A child steps through these as root of its own user namespace, a stranger here: search permission is all it gets.
     if (auto made = files::makeDirectories(mnt + part, 0711); !made) return made.error();
   }
-  return std::unique_ptr<Layers>(new Layers(store, mnt));
+  std::unique_ptr<Layers> layers(new Layers(store, mnt, readers));
+  if (auto done = layers->shareStore(); !done) return done.error();
+  return layers;
 }
 
 Status Layers::mount(const std::string& digest, int file) {
@@ -91,7 +114,7 @@ Status Layers::mount(const std::string& digest, int file) {
 Status Layers::fetch(const std::string& digest, int file) const {
   const std::string temporary = store_ + "/." + digest + ".new";
   ::unlink(temporary.c_str());
-  auto copy = files::openAt(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, 0400);
+  auto copy = files::openAt(AT_FDCWD, temporary, O_RDWR | O_CREAT | O_EXCL, files::Resolve::anywhere, kImageMode);
   if (!copy) return copy.error();
   auto actual = copyHashed(file, copy->get());
   Status done;
@@ -101,6 +124,8 @@ Status Layers::fetch(const std::string& digest, int file) const {
     done = Error{std::string(kStage), "verify", digest, EBADMSG};
   } else if (auto good = checkErofs(copy->get(), digest); !good) {
     done = good;
+  } else if (::fchown(copy->get(), 0, readers_) != 0) {
+    done = errnoError(kStage, "chown", temporary);
   } else if (::fsync(copy->get()) != 0) {
     done = errnoError(kStage, "fsync", temporary);
   } else if (::rename(temporary.c_str(), (store_ + "/" + digest).c_str()) != 0) {

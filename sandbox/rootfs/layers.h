@@ -2,7 +2,8 @@
 // id-mapped clone.
 //
 // On disk, and in the launcher's own mount namespace (so that nothing is left when it ends):
-//   <store>/<digest>          root's own copy of the image: the bytes that were hashed are the bytes that are mounted
+//   <store>/<digest>          root's own copy of the image: the bytes that were hashed are the bytes that are mounted.
+//                             The host's only one: a group may read it, and nobody but root can change it
 //   <run>/mnt/                tmpfs
 //           layers/<digest>/  the mounted image
 //           stage/            where a child lays its tree out, in its own mount namespace
@@ -11,6 +12,8 @@
 // Threads: not shared. Failures: Error{stage "layer", operation, path, errno}; a failed mount leaves nothing behind.
 // Preconditions: root in the first user namespace, in a mount namespace of its own (privatise()).
 #pragma once
+
+#include <sys/types.h>
 
 #include <map>
 #include <memory>
@@ -26,7 +29,9 @@ namespace cloister::rootfs {
 class Layers {
  public:
   // Leaves the caller's mount namespace for a private one and prepares `<run>/mnt` in it.
-  [[nodiscard]] static Result<std::unique_ptr<Layers>> open(const std::string& store, const std::string& run);
+  // Members of `readers` may list and read the store.
+  [[nodiscard]] static Result<std::unique_ptr<Layers>> open(const std::string& store, const std::string& run,
+                                                            gid_t readers = 0);
 
   // Copies the image behind `file` into the store while hashing it, refuses other bytes with EBADMSG, mounts it.
   // Idempotent.
@@ -48,13 +53,15 @@ class Layers {
   [[nodiscard]] const std::string& mnt() const { return mnt_; }
 
  private:
-  Layers(std::string store, std::string mnt);
+  Layers(std::string store, std::string mnt, gid_t readers);
+  [[nodiscard]] Status shareStore() const;
   [[nodiscard]] Result<int> tenantNamespace(TenantIndex tenant);
   [[nodiscard]] Status mountImage(const std::string& digest);
 
   std::string store_;
   std::string mnt_;
   std::string stage_;
+  gid_t readers_;
   std::map<TenantIndex, UniqueFd> userns_;
 };
 

@@ -185,6 +185,24 @@ TEST_F(Deploy, AnUnchangedSourceIsNotBuiltAgain) {
   EXPECT_EQ(takeBuild().id, anew.text("build"));
 }
 
+TEST_F(Deploy, AnImageThatWillNotFitIsRefusedBeforeTheBuild) {
+  ASSERT_EQ(upload().status, 202);
+  const auto build = takeBuild();
+  const auto slug = node.putBlob("slug");
+  EXPECT_EQ(node.send("GET", "/node/v1/blobs/" + slug + "/present").status, 404) << "no launcher has it";
+  model::BuildReport report{build.id, model::BuildState::succeeded, slug, {}};
+  report.slugBytes = 6ULL << 30U;
+  ASSERT_EQ(node.report(*node.desired(-1), model::InstanceState::pending, {report}).status, 204);
+  runInstances();
+  const auto releases = alice.send("GET", "/v1/apps/shop/releases").json()->getArray("items");
+  EXPECT_EQ(releases->getObject(0)->getValue<std::uint64_t>("image_bytes"), 6ULL << 30U);
+  const auto refused =
+      alice.send("POST", "/v1/apps/shop/deployments?no_cache=true", source, {{"Content-Type", "application/gzip"}});
+  EXPECT_EQ(refused.status, 403) << refused.body;
+  EXPECT_EQ(refused.text("code"), "quota_exceeded");
+  EXPECT_EQ(upload().status, 202) << "the same image again takes no room";
+}
+
 TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
   ASSERT_EQ(upload().status, 202);
   finishBuild(takeBuild().id);

@@ -172,6 +172,14 @@ TEST_F(LauncherTest, BytesThatAreNotTheirDigestAreRefused) {
   EXPECT_EQ(mounted.error().code, EBADMSG);
 }
 
+TEST_F(LauncherTest, ALayerThatItHasNeedsNoBytes) {
+  const std::string digest = makeLayer("slug", "mkdir $ROOT/app; echo slug > $ROOT/app/who");
+  EXPECT_TRUE(client_->mountLayer(digest, -1).ok());
+  const Status absent = client_->mountLayer(std::string(64, 'b'), -1);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, ENOENT);
+}
+
 struct ForeignImage {
   const char* name;
   const char* change;  // of a good image in $IMAGE

@@ -121,8 +121,10 @@ void NodeTest::startNode() {
   const std::string server = "unix:" + path("node-api.sock");
   const std::string token = path("token");
   const std::string socket = path("run") + "/launcher.sock";
+  const std::string store = path("store");
   ::execl(CLOISTER_NODE, "cloister-node", "--state", state.c_str(), "--server", server.c_str(), "--token-file",
-          token.c_str(), "--launcher-socket", socket.c_str(), "--name", "test", "--log-level", "debug", nullptr);
+          token.c_str(), "--launcher-socket", socket.c_str(), "--layer-store", store.c_str(), "--name", "test",
+          "--log-level", "debug", nullptr);
   ::_exit(91);
 }
 

@@ -1,5 +1,6 @@
 // cloister-node with the real launcher: life cycle, restarts of every part, builds, sessions, usage.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -145,6 +146,14 @@ TEST_F(NodeTest, BuildsASlugAndRunsIt) {
   EXPECT_NE(log.find("$ id -u\n0\n$ cat file.txt > made.txt\n"), std::string::npos) << log;
   EXPECT_NE(log.find("\nnamed\ntwice\n"), std::string::npos) << log;
   EXPECT_TRUE(containers().empty());
+  // One copy on the host: root's, which the node may read.
+  EXPECT_TRUE(std::filesystem::is_empty(path("state/node/layers")));
+  struct stat kept {};
+  ASSERT_EQ(::stat(path("store/" + report->slugDigest).c_str(), &kept), 0);
+  EXPECT_EQ(kept.st_uid, 0U);
+  EXPECT_EQ(kept.st_mode & 07777U, 0440U);
+  EXPECT_EQ(report->slugBytes, static_cast<std::uint64_t>(kept.st_size));
+  EXPECT_EQ(server_->blob(report->slugDigest)->size(), report->slugBytes);
   wanted.builds.clear();
   auto app = instance("in-slug", "cat made.txt; id -u; ls -l /app; sleep 1000", 10);
   app.layers = {report->slugDigest, base_};

@@ -106,5 +106,30 @@ TEST_F(Blobs, RemovesWhatACrashLeftAndWhatNobodyNeeds) {
   EXPECT_EQ(blobs.removeUnused({}, -1), 1U);
 }
 
+TEST_F(Blobs, WhatTheLauncherHasNeedsNoCopyHere) {
+  const std::string shared = directory_ + "-shared";
+  fs::create_directories(shared);
+  BlobStore blobs(directory_, shared);
+  std::istringstream in("hello");
+  blobs.put(in, 0);
+  EXPECT_EQ(blobs.removeShared({}), 0U);
+  std::ofstream(shared + "/" + kHello) << "hello";
+  EXPECT_EQ(blobs.removeShared({kHello}), 0U) << "asked to keep it";
+  EXPECT_EQ(blobs.removeShared({}), 1U);
+  EXPECT_EQ(files(), 0U);
+  EXPECT_TRUE(blobs.has(kHello));
+  EXPECT_TRUE(blobs.isShared(kHello));
+  EXPECT_FALSE(blobs.isShared("../" + kHello));
+  EXPECT_EQ(blobs.size(kHello), 5U);
+  EXPECT_EQ(blobs.path(kHello), shared + "/" + kHello);
+  EXPECT_TRUE(blobs.open(kHello).valid());
+  EXPECT_TRUE(blobs.list().empty());
+  blobs.remove(kHello);
+  EXPECT_EQ(blobs.removeUnused({}, -1), 0U);
+  EXPECT_TRUE(blobs.has(kHello)) << "what is the launcher's is not ours to remove";
+  fs::remove_all(shared);
+  EXPECT_FALSE(blobs.has(kHello));
+}
+
 }  // namespace
 }  // namespace cloister::builds

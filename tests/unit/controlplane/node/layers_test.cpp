@@ -30,34 +30,45 @@ class Layers : public TemporaryDirectory {
       sink(bytes.substr(bytes.size() / 2));
     };
   }
+  void SetUp() override {
+    fs::create_directory(store_);
+    launcher_.store = store_;
+  }
+  // What lies in the cache's own directory beside the launcher's store.
+  [[nodiscard]] std::size_t own() const {
+    const fs::directory_iterator entries(root_);
+    return static_cast<std::size_t>(std::distance(begin(entries), end(entries))) - 1;
+  }
+  const std::string store_ = root_ + "/store";
   FakeLauncher launcher_;
   int fetched_ = 0;
 };
 
 TEST_F(Layers, FetchesAndMountsOnce) {
   const std::string digest = digestOf("image");
-  LayerCache cache(root_, serving("image"), launcher_);
+  LayerCache cache(root_, store_, serving("image"), launcher_);
   ASSERT_TRUE(cache.ensure({digest}).ok());
   ASSERT_TRUE(cache.ensure({digest}).ok());
   EXPECT_EQ(fetched_, 1);
   EXPECT_EQ(launcher_.mounted.size(), 1U);
   EXPECT_EQ(files::read(cache.path(digest)).value(), "image");
+  EXPECT_EQ(own(), 0U) << "the launcher has the only copy";
   cache.forgetMounts();
   ASSERT_TRUE(cache.ensure({digest}).ok());
   EXPECT_EQ(fetched_, 1) << "a launcher that restarted needs the mount, not the bytes";
   EXPECT_EQ(launcher_.mounted.size(), 2U);
-  LayerCache nextLife(root_, serving("image"), launcher_);
+  LayerCache nextLife(root_, store_, serving("image"), launcher_);
   ASSERT_TRUE(nextLife.ensure({digest}).ok());
   EXPECT_EQ(fetched_, 1);
 }
 
 TEST_F(Layers, OtherBytesAreNeverKept) {
   const std::string digest = digestOf("image");
-  LayerCache cache(root_, serving("imagE"), launcher_);
+  LayerCache cache(root_, store_, serving("imagE"), launcher_);
   const auto done = cache.ensure({digest});
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().code, EBADMSG);
-  EXPECT_TRUE(fs::is_empty(root_));
+  EXPECT_EQ(own(), 0U);
   EXPECT_TRUE(launcher_.mounted.empty());
 }
 
@@ -65,7 +76,7 @@ TEST_F(Layers, ABrokenDownloadIsBegunAnew) {
   const std::string digest = digestOf("image");
   bool breaks = true;
   LayerCache cache(
-      root_,
+      root_, store_,
       [&](const std::string&, const BlobSink& sink) {
         sink("ima");
         if (breaks) throw std::runtime_error("connection lost");
@@ -79,8 +90,23 @@ TEST_F(Layers, ABrokenDownloadIsBegunAnew) {
   EXPECT_EQ(files::read(cache.path(digest)).value(), "image");
 }
 
+TEST_F(Layers, AFinishedImageIsGivenAway) {
+  const std::string digest = digestOf("image");
+  write("slug", "image");
+  LayerCache cache(root_, store_, serving("never"), launcher_);
+  ASSERT_TRUE(cache.take(root_ + "/slug", digest).ok());
+  EXPECT_EQ(files::read(cache.path(digest)).value(), "image");
+  EXPECT_EQ(own(), 0U);
+  ASSERT_TRUE(cache.ensure({digest}).ok());
+  write("slug", "image");
+  ASSERT_TRUE(cache.take(root_ + "/slug", digest).ok()) << "the same bytes once more";
+  EXPECT_EQ(own(), 0U);
+  EXPECT_EQ(launcher_.mounted.size(), 1U);
+  EXPECT_EQ(fetched_, 0);
+}
+
 TEST_F(Layers, NoDigestNoPath) {
-  LayerCache cache(root_, serving("x"), launcher_);
+  LayerCache cache(root_, store_, serving("x"), launcher_);
   for (const std::string bad : {"", "..", "../../etc/passwd", "ABCDEF", "zz"}) {
     const auto done = cache.ensure({bad});
     ASSERT_FALSE(done.ok()) << bad;
@@ -92,7 +118,7 @@ TEST_F(Layers, NoDigestNoPath) {
 TEST_F(Layers, AFileThatTheLauncherFindsDamagedIsFetchedAgain) {
   const std::string digest = digestOf("image");
   write(digest, "rotten");
-  LayerCache cache(root_, serving("image"), launcher_);
+  LayerCache cache(root_, store_, serving("image"), launcher_);
   launcher_.mountError = EBADMSG;
   ASSERT_FALSE(cache.ensure({digest}).ok());
   launcher_.mountError = 0;
@@ -102,7 +128,7 @@ TEST_F(Layers, AFileThatTheLauncherFindsDamagedIsFetchedAgain) {
 
 TEST_F(Layers, CollectsOnlyWhatStayedUnnamedForAWhile) {
   const std::string digest = digestOf("image");
-  LayerCache cache(root_, serving("image"), launcher_);
+  LayerCache cache(root_, store_, serving("image"), launcher_);
   ASSERT_TRUE(cache.ensure({digest}).ok());
   const auto start = LayerCache::Clock::now();
   EXPECT_TRUE(cache.collect({}, start).empty());

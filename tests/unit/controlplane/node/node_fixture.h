@@ -46,19 +46,27 @@ class FakeLauncher : public Launcher {
     return UniqueFd(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
   Status removeTenant(TenantIndex) override { return {}; }
-  Status mountLayer(const std::string& digest, int) override {
+  // Keeps what it is given in `store`, as the real one does.
+  Status mountLayer(const std::string& digest, int file) override {
+    if (mountError != 0) return Error{"fake", "mount", digest, mountError};
+    const auto kept = store + "/" + digest;
+    if (file < 0 && !std::filesystem::exists(kept)) return Error{"fake", "find", digest, ENOENT};
+    if (file >= 0 && !store.empty()) std::filesystem::copy_file("/proc/self/fd/" + std::to_string(file), kept);
     mounted.push_back(digest);
-    return mountError == 0 ? Status() : Status(Error{"fake", "mount", digest, mountError});
+    return {};
   }
   Status releaseLayer(const std::string& digest) override {
     released.push_back(digest);
-    return releaseError == 0 ? Status() : Status(Error{"fake", "release", digest, releaseError});
+    if (releaseError != 0) return Error{"fake", "release", digest, releaseError};
+    std::filesystem::remove(store + "/" + digest);
+    return {};
   }
   Result<std::vector<sandbox::Container>> recover() override { return std::vector<sandbox::Container>(); }
   Result<std::vector<launcher::NetworkUsage>> networkUsage() override { return std::vector<launcher::NetworkUsage>(); }
   Result<std::vector<launcher::PostureCheck>> posture() override { return std::vector<launcher::PostureCheck>(); }
   Result<std::vector<launcher::Denial>> denials(std::uint64_t) override { return std::vector<launcher::Denial>(); }
 
+  std::string store;
   std::vector<std::string> mounted;
   std::vector<std::string> released;
   std::vector<launcher::TenantPutRequest> puts;

@@ -81,7 +81,8 @@ class RuntimeTest : public testing::Test {
     auto opened = MeterLoop::open(launcher.scratch.file("spool.db"), "nd-1", "boot", metering::hostKey(), launcher);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     meter = std::move(opened).value();
-    layers = std::make_unique<LayerCache>(launcher.scratch.file("layers"), FetchBlob(), launcher);
+    layers = std::make_unique<LayerCache>(launcher.scratch.file("layers"), launcher.scratch.file("store"), FetchBlob(),
+                                          launcher);
     runtime = std::make_unique<Runtime>(launcher, *layers, *meter);
   }
   std::uint64_t cpu() { return sumOf(Meter::cpu); }

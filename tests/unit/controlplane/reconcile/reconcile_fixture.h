@@ -52,6 +52,7 @@ class FakeNode {
     for (const auto& build : work.builds) {
       if (holdBuilds) continue;
       model::BuildReport report{build.id, model::BuildState::succeeded, slugOf(build.id), buildFailure};
+      report.slugBytes = slugBytes;
       if (buildFailure.failed()) report.state = model::BuildState::failed;
       status.builds.push_back(report);
     }
@@ -62,6 +63,7 @@ class FakeNode {
   std::set<std::int64_t> slow;
   std::int64_t restarts = 3;
   model::Failure buildFailure;
+  std::uint64_t slugBytes = 0;
   bool holdBuilds = false;
   std::set<std::string> ids;
   std::size_t highest = 0;

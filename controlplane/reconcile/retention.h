@@ -1,0 +1,32 @@
+// Retention: which releases keep their image, and what of a tenant's image disk that takes.
+//
+// A release that serves, is being rolled out or is what a rollout falls back on always keeps it. Of the others the plan
+// keeps the newest: so many of each app, and as far as they fit into the tenant's image disk beside the first. What is
+// dropped stays dropped, and its history with it for a while; its bytes go when no other release has them. So a
+// tenant's images never take more than the plan says, however often it deploys.
+// Threads: any; each call is one transaction. Failures: store::QuotaExceeded, store::StoreError.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "controlplane/store/store.h"
+
+namespace cloister::reconcile {
+
+struct ImageUse {
+  std::uint64_t needed = 0;  // bytes of images that cannot be dropped
+  std::uint64_t kept = 0;    // these and what the plan keeps beside them
+};
+
+// Drops what the plan does not keep.
+ImageUse retain(store::Store& store, const model::Tenant& tenant);
+// The same for every tenant.
+void retainAll(store::Store& store);
+
+// QuotaExceeded when there is no room for an image as large as the app's last one beside those that are needed.
+void checkImageDisk(store::Store& store, const model::Tenant& tenant, const std::string& appId);
+// The same for an image that is there; it is the tenant's from now on.
+void admitImage(store::Store& store, const model::Tenant& tenant, const std::string& digest, std::uint64_t bytes);
+
+}  // namespace cloister::reconcile
