@@ -171,8 +171,10 @@ void measureImages(store::Store& store, const builds::BlobStore& blobs) {
   for (const auto& tenant : store.tenants().list({"", 1'000'000})) {
     const auto sizes = store.images().of(tenant.id);
     for (const auto& release : store.releases().images(tenant.id)) {
-      if (sizes.contains(release.slugDigest)) continue;
-      if (const auto size = blobs.size(release.slugDigest)) store.images().set(tenant.id, release.slugDigest, *size);
+      for (const auto& digest : release.digests) {
+        if (sizes.contains(digest)) continue;
+        if (const auto size = blobs.size(digest)) store.images().set(tenant.id, digest, *size);
+      }
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "api/writes.h"
 #include "controlplane/builds/archive.h"
 #include "controlplane/builds/manifest.h"
+#include "controlplane/builds/steps.h"
 #include "sandbox/base/identity.h"
 
 namespace cloister::api {
@@ -26,6 +27,7 @@ constexpr auto kLateOutput = std::chrono::seconds(2);
 struct Source {
   builds::Blob blob;
   std::string tree;
+  std::vector<model::BuildStep> steps{};
   model::Manifest manifest;
 };
 
@@ -65,7 +67,8 @@ Source receive(const Services& services, Request& request, SourceQuota& quota) {
   request.bodyRead = true;
   const auto contents = builds::inspectArchive(writer.path());
   auto manifest = builds::manifestOf(contents.manifest, contents.procfile);
-  return {writer.commit(), contents.treeDigest, std::move(manifest)};
+  auto steps = builds::planSteps(manifest, writer.path(), services.blobs);
+  return {writer.commit(), contents.treeDigest, std::move(steps), std::move(manifest)};
 }
 
 model::Reuse reuseOf(const Request& request) {
@@ -77,7 +80,7 @@ Answer release(const Services& services, const Request& request, const Source& s
   auto app = services.store.apps().find(request.tenant->id, name);
   if (!app) app = services.store.apps().create(request.tenant->id, name);
   const auto operation = services.deployments.deploy(app->id, source.manifest, source.blob.digest, request.caller->id,
-                                                     {source.tree, reuseOf(request)});
+                                                     {source.tree, reuseOf(request), source.steps});
   auto out = represent(operation);
   for (const auto& build : services.store.builds().list(app->id, {"", 1})) {
     if (build.operationId == operation.id) out->set("build", build.id);
@@ -160,6 +163,12 @@ Answer log(const Services& services, Request& request) {
   return stream.finish();
 }
 
+std::uint64_t bytesOf(const model::Release& release, std::map<std::string, std::uint64_t>& sizes) {
+  auto bytes = sizes[release.slugDigest];
+  for (const auto& layer : release.layers) bytes += sizes[layer];
+  return bytes;
+}
+
 }  // namespace
 
 void addDeployments(Router& router, const Services& services) {
@@ -185,7 +194,7 @@ void addDeployments(Router& router, const Services& services) {
     return answerPage(
         page, services.store.releases().list(app.id, page),
         [](const model::Release& release) { return std::to_string(release.version); },
-        [&](const model::Release& release) { return represent(release, app, sizes[release.slugDigest]); });
+        [&](const model::Release& release) { return represent(release, app, bytesOf(release, sizes)); });
   });
 }
 

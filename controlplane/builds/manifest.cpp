@@ -20,6 +20,8 @@ constexpr std::size_t kMaxCommandBytes = 8UL * 1024;
 constexpr std::size_t kMaxProcesses = 20;
 constexpr std::size_t kMaxWritable = 32;
 constexpr std::size_t kMaxPathBytes = 1024;
+constexpr std::size_t kMaxPatterns = 100;
+constexpr std::size_t kMaxPattern = 1024;
 constexpr std::uint64_t kMinMemory = 16ULL << 20U;
 constexpr std::uint64_t kMaxSize = 1ULL << 50U;
 
@@ -74,16 +76,48 @@ void addProcess(model::Manifest& manifest, const std::string& name, const std::s
   if (!manifest.processes.emplace(name, command).second) throw ManifestError(field, "is there twice");
 }
 
+// "a/b", without what changes nothing: "./" before and "/" behind.
+std::string filePattern(std::string text, const std::string& field) {
+  while (text.starts_with("./")) text.erase(0, 2);
+  while (text.ends_with('/') && text.size() > 1) text.pop_back();
+  if (text.empty() || text.size() > kMaxPattern) throw ManifestError(field, "must name a file or a directory");
+  if (text.front() == '/') throw ManifestError(field, "\"" + text + "\" must be relative to the source's root");
+  if (text.find('\0') != std::string::npos) throw ManifestError(field, "must not have a NUL character");
+  const auto whole = "/" + text + "/";
+  if (whole.find("/../") != std::string::npos || whole.find("/./") != std::string::npos ||
+      whole.find("//") != std::string::npos) {
+    throw ManifestError(field, "\"" + text + "\" must have no \"..\", \".\" or \"//\"");
+  }
+  return text;
+}
+
+// { run = "npm ci", files = ["package.json", "package-lock.json"] }
+std::string readStep(const toml::table& table, model::Manifest& manifest, std::size_t index, const std::string& field) {
+  allowKeys(table, field + ".", {"run", "files"});
+  const auto* run = table.get("run");
+  if (run == nullptr) throw ManifestError(field + ".run", "is missing");
+  const auto* files = table.get("files");
+  if (files == nullptr) return textOf(*run, field + ".run");
+  const auto* list = files->as_array();
+  if (list == nullptr || list->size() > kMaxPatterns) {
+    throw ManifestError(field + ".files", "must be a list of at most 100 files or directories");
+  }
+  auto& patterns = manifest.buildFiles[index];
+  for (const auto& item : *list) patterns.push_back(filePattern(textOf(item, field + ".files"), field + ".files"));
+  return textOf(*run, field + ".run");
+}
+
 void readBuild(const toml::table& table, model::Manifest& manifest) {
   allowKeys(table, "build.", {"commands"});
   const auto* node = table.get("commands");
   if (node == nullptr) return;
   const auto* list = node->as_array();
-  if (list == nullptr) throw ManifestError("build.commands", "must be a list of strings");
+  if (list == nullptr) throw ManifestError("build.commands", "must be a list of commands");
   if (list->size() > kMaxCommands) throw ManifestError("build.commands", "has more than 100 commands");
   for (std::size_t i = 0; i < list->size(); ++i) {
     const auto field = "build.commands[" + std::to_string(i) + "]";
-    auto command = textOf(*list->get(i), field);
+    const auto* table = list->get(i)->as_table();
+    auto command = table == nullptr ? textOf(*list->get(i), field) : readStep(*table, manifest, i, field);
     checkCommand(command, field);
     manifest.buildCommands.push_back(std::move(command));
   }

@@ -8,6 +8,9 @@ std::string toJson(const Manifest& manifest) {
   auto out = json::object();
   out->set("base", manifest.base);
   out->set("buildCommands", json::array(manifest.buildCommands));
+  auto files = json::object();
+  for (const auto& [command, list] : manifest.buildFiles) files->set(std::to_string(command), json::array(list));
+  out->set("buildFiles", files);
   out->set("processes", json::objectOf(manifest.processes));
   out->set("healthPath", manifest.healthPath);
   out->set("memoryBytes", manifest.memoryBytes);
@@ -43,6 +46,12 @@ Manifest manifestFromJson(const std::string& text) {
   Manifest manifest;
   in.read("base", manifest.base);
   in.read("buildCommands", manifest.buildCommands);
+  if (const auto files = in.child("buildFiles")) {
+    for (std::size_t i = 0; i < manifest.buildCommands.size(); ++i) {
+      const auto name = std::to_string(i);
+      if (files->has(name.c_str())) files->read(name.c_str(), manifest.buildFiles[i]);
+    }
+  }
   in.read("processes", manifest.processes);
   in.read("healthPath", manifest.healthPath);
   in.read("memoryBytes", manifest.memoryBytes);
@@ -52,6 +61,30 @@ Manifest manifestFromJson(const std::string& text) {
   in.read("immutable", manifest.immutable);
   in.read("writable", manifest.writable);
   return manifest;
+}
+
+std::string toJson(const std::vector<BuildStep>& steps) {
+  auto out = json::object();
+  out->set("steps", json::array(steps, [](const BuildStep& step) {
+             auto item = json::object();
+             item->set("commands", step.commands);
+             item->set("sourceDigest", step.sourceDigest);
+             item->set("treeDigest", step.treeDigest);
+             return item;
+           }));
+  return json::text(out);
+}
+
+std::vector<BuildStep> buildStepsFromJson(const std::string& text) {
+  std::vector<BuildStep> steps;
+  json::Fields::parse(text).readList("steps", steps, [](const json::Fields& in) {
+    BuildStep step;
+    in.read("commands", step.commands);
+    in.read("sourceDigest", step.sourceDigest);
+    in.read("treeDigest", step.treeDigest);
+    return step;
+  });
+  return steps;
 }
 
 std::map<std::string, std::string> textMapFromJson(const std::string& text) {

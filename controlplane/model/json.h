@@ -17,6 +17,8 @@ namespace cloister::model {
 [[nodiscard]] std::string toJson(const std::map<std::string, std::int64_t>&);
 [[nodiscard]] std::string toJson(const std::vector<PostureCheck>&);
 
+[[nodiscard]] std::string toJson(const std::vector<BuildStep>&);
+[[nodiscard]] std::vector<BuildStep> buildStepsFromJson(const std::string&);
 [[nodiscard]] Manifest manifestFromJson(const std::string&);
 [[nodiscard]] std::map<std::string, std::string> textMapFromJson(const std::string&);
 [[nodiscard]] std::map<std::string, std::int64_t> countMapFromJson(const std::string&);

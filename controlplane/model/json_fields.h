@@ -41,6 +41,7 @@ class Fields {
     return {root.extract<Poco::JSON::Object::Ptr>(), ""};
   }
 
+  [[nodiscard]] bool has(const char* field) const { return object_->has(field); }
   void required(const char* field, std::string& value) const {
     read(field, value);
     if (value.empty()) fail(field, "is required");

@@ -69,6 +69,7 @@ struct App {
 struct Manifest {
   std::string base = "debian-12";
   std::vector<std::string> buildCommands;
+  std::map<std::size_t, std::vector<std::string>> buildFiles;  // by command: all of the source that it reads
   std::map<std::string, std::string> processes;  // process type -> command line for /bin/sh -c
   std::string healthPath;                        // empty: the port accepting is enough
   std::uint64_t memoryBytes = 0;                 // per instance; 0: the default share of the plan
@@ -87,6 +88,13 @@ struct Failure {
 
 // Whether a build may take over what an earlier one with the same inputs has made.
 enum class Reuse { unchanged, nothing };
+// Commands of a build that see only some of the source, and leave a layer that can be used again (builds/steps.h).
+struct BuildStep {
+  std::uint32_t commands = 0;
+  std::string sourceDigest;  // an archive of the files that come with it; empty: none
+  std::string treeDigest;    // of what that unpacks to
+};
+
 enum class BuildState { queued, running, succeeded, failed, cancelled };
 struct Build {
   std::string id;
@@ -99,6 +107,8 @@ struct Build {
   std::string slugDigest;
   std::map<std::string, std::string> environment;  // as the commands see it
   Reuse reuse = Reuse::unchanged;
+  std::vector<BuildStep> steps;      // the first of its commands
+  std::vector<std::string> layers;   // that they left, topmost first
   std::string reused;  // id of the build whose slug it took over
   Manifest manifest;
   BuildState state = BuildState::queued;
@@ -116,6 +126,7 @@ struct Release {
   std::string buildId;
   std::string baseDigest;
   std::string slugDigest;
+  std::vector<std::string> layers;  // between slug and base, topmost first
   Manifest manifest;
   std::map<std::string, std::string> config;  // environment; secrets are kept apart, encrypted
   std::string description;                    // "deploy", "config set A", "rollback to v3"

@@ -159,6 +159,15 @@ Object encode(const DesiredBuild& build) {
   out->set("sourceDigest", build.sourceDigest);
   out->set("baseDigest", build.baseDigest);
   out->set("commands", json::array(build.commands));
+  out->set("doneCommands", build.doneCommands);
+  out->set("layers", json::array(build.layers));
+  out->set("steps", json::array(build.steps, [](const DesiredStep& step) {
+             auto item = json::object();
+             item->set("index", step.index);
+             item->set("commands", step.commands);
+             item->set("sourceDigest", step.sourceDigest);
+             return item;
+           }));
   out->set("environment", json::objectOf(build.environment));
   out->set("limits", encodeLimits(build.limits));
   out->set("timeoutSeconds", build.timeoutSeconds);
@@ -175,6 +184,15 @@ DesiredBuild decodeBuild(const Fields& in) {
   in.required("sourceDigest", build.sourceDigest);
   in.required("baseDigest", build.baseDigest);
   in.read("commands", build.commands);
+  in.read("doneCommands", build.doneCommands);
+  in.read("layers", build.layers);
+  in.readList("steps", build.steps, [](const Fields& item) {
+    DesiredStep step;
+    item.read("index", step.index);
+    item.read("commands", step.commands);
+    item.read("sourceDigest", step.sourceDigest);
+    return step;
+  });
   in.read("environment", build.environment);
   decodeLimits(in, build.limits);
   in.read("timeoutSeconds", build.timeoutSeconds);

@@ -76,13 +76,23 @@ struct DesiredInstance {
   bool draining = false;  // out of the edge map; SIGTERM follows when desired becomes stop
 };
 
+// Commands that run before all others, in a container with only these files, and leave a layer.
+struct DesiredStep {
+  std::uint32_t index = 0;     // among the build's steps
+  std::uint32_t commands = 0;  // how many
+  std::string sourceDigest;    // of an archive of the files; empty: none come
+};
+
 struct DesiredBuild {
   std::string id;
   std::string tenantId;
   std::string appId;
   std::string sourceDigest;
   std::string baseDigest;
-  std::vector<std::string> commands;
+  std::vector<std::string> commands;  // all, also those that are done
+  std::uint32_t doneCommands = 0;     // what they made is in `layers`
+  std::vector<std::string> layers;    // over the base, topmost first
+  std::vector<DesiredStep> steps;     // with the commands that follow; the rest see the whole source
   std::map<std::string, std::string> environment;
   InstanceLimits limits;
   std::uint64_t timeoutSeconds = 0;
@@ -139,6 +149,13 @@ struct InstanceReport {
   std::vector<std::uint32_t> calls{};  // that its list lacked
 };
 
+// What a step left.
+struct BuiltLayer {
+  std::uint32_t step = 0;
+  std::string digest;
+  std::uint64_t bytes = 0;
+};
+
 struct BuildReport {
   std::string id;
   BuildState state = BuildState::queued;
@@ -146,6 +163,7 @@ struct BuildReport {
   Failure failure;
   std::vector<std::uint32_t> calls{};  // that its list lacked
   std::uint64_t slugBytes = 0;
+  std::vector<BuiltLayer> layers{};  // of all steps that are done, topmost first; also of a build that failed
 };
 
 struct EventReport {

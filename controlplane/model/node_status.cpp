@@ -43,6 +43,13 @@ Object encode(const BuildReport& report) {
   out->set("state", std::string(name(report.state)));
   out->set("slugDigest", report.slugDigest);
   out->set("slugBytes", report.slugBytes);
+  out->set("layers", json::array(report.layers, [](const BuiltLayer& layer) {
+             auto item = json::object();
+             item->set("step", layer.step);
+             item->set("digest", layer.digest);
+             item->set("bytes", layer.bytes);
+             return item;
+           }));
   out->set("failure", encode(report.failure));
   if (!report.calls.empty()) out->set("calls", json::array(report.calls));
   return out;
@@ -54,6 +61,13 @@ BuildReport decodeBuildReport(const Fields& in) {
   in.read("state", report.state, buildState);
   in.read("slugDigest", report.slugDigest);
   in.read("slugBytes", report.slugBytes);
+  in.readList("layers", report.layers, [](const Fields& item) {
+    BuiltLayer layer;
+    item.read("step", layer.step);
+    item.required("digest", layer.digest);
+    item.read("bytes", layer.bytes);
+    return layer;
+  });
   if (const auto failure = in.child("failure")) {
     failure->read("code", report.failure.code);
     failure->read("detail", report.failure.detail);

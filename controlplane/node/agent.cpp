@@ -134,7 +134,10 @@ void Agent::apply(const model::NodeWork& work) {
   if (certified_) namedBlobs_.clear();
   namedBlobs_.insert(work.keepBlobs.begin(), work.keepBlobs.end());
   for (const auto& instance : work.instances) namedBlobs_.insert(instance.layers.begin(), instance.layers.end());
-  for (const auto& build : work.builds) namedBlobs_.insert(build.baseDigest);
+  for (const auto& build : work.builds) {
+    namedBlobs_.insert(build.baseDigest);
+    namedBlobs_.insert(build.layers.begin(), build.layers.end());
+  }
   if (certified_) removeUnknown();
 }
 
@@ -232,7 +235,10 @@ void Agent::collectGarbage() {
   removeIdleTenants();
   auto named = namedBlobs_;
   // The server may not have heard of these yet.
-  for (const auto& report : builds_->reports()) named.insert(report.slugDigest);
+  for (const auto& report : builds_->reports()) {
+    named.insert(report.slugDigest);
+    for (const auto& layer : report.layers) named.insert(layer.digest);
+  }
   for (const auto& [id, record] : records_) {
     if (!record->settled) named.insert(record->spec.instance.layers.begin(), record->spec.instance.layers.end());
   }

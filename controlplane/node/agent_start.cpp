@@ -96,7 +96,8 @@ Metered Agent::meteredUnknown(const sandbox::Container& container, const std::op
     if (tenant.index == container.launched.tenant) whose.tenantId = tenant.id;
   }
   for (const auto& build : cached->builds) {
-    if (container.launched.instance != build.id && container.launched.instance != build.id + "-fz") continue;
+    const auto& name = container.launched.instance;
+    if (name != build.id && !name.starts_with(build.id + "-")) continue;  // its steps and their freezing too
     whose = {build.tenantId, build.appId, build.id, build.limits.memoryBytes};
   }
   return whose;

@@ -42,6 +42,7 @@ constexpr int kTooLarge = 413;
 constexpr const char* kNotFrozen =
     "--exclude-regex=^(tmp|var/lib/apt/lists|var/cache/apt/archives/partial)/."
     "|^var/cache/apt/(archives/)?[^/]*[.](bin|deb)$";
+constexpr const char* kFreezing = "-fz";  // behind the name of the container whose upper it is
 
 Failure internal(const Error& error) {
   return {"build_internal", error.message()};
@@ -146,47 +147,50 @@ BuildJob::BuildJob(BuildTask task, std::string directory, Runtime& runtime, cons
       cancelled_(cancelled),
       log_(server, task_.build.id) {}
 
+BuildJob::~BuildJob() {
+  for (const auto& digest : pinned_) runtime_.layers().unpin(digest);
+}
+
+void BuildJob::pin(const std::string& digest) {
+  pinned_.push_back(digest);
+  runtime_.layers().pin(digest);
+}
+
 Metered BuildJob::metered() const {
   return {task_.build.tenantId, task_.build.appId, task_.build.id, task_.build.limits.memoryBytes};
 }
 
-launcher::LaunchRequest BuildJob::request(launcher::Confinement confinement) const {
+launcher::LaunchRequest BuildJob::request(const std::string& container, launcher::Confinement confinement) const {
   launcher::LaunchRequest request;
-  request.instance = task_.build.id;
+  request.instance = container;
   request.tenant = task_.tenant.index;
   request.confinement = confinement;
-  request.layers = {task_.build.baseDigest};
+  request.layers = layers_;
   request.hostname = "build";
   request.workingDirectory = "/";
   request.limits = launcherLimits(task_.build.limits);
   return request;
 }
 
-void BuildJob::removeContainers() {
-  for (const auto& id : {freezeId(), task_.build.id}) {
+void BuildJob::removeContainers(const std::string& container) {
+  for (const auto& id : {container + kFreezing, container}) {
     if (auto done = runtime_.finish(id); !done) spdlog::warn("build {}: {}", id, done.error().message());
   }
 }
 
 model::BuildReport BuildJob::run() {
   model::BuildReport report;
-  removeContainers();  // of an earlier try that a kill of the node cut short
+  // What an earlier try left, which a kill of the node cut short.
+  removeContainers(task_.build.id);
+  for (const auto& step : task_.build.steps) removeContainers(stepId(step.index));
   std::error_code code;
   fs::remove_all(directory_, code);
   if (auto made = files::makeDirectories(directory_, 0700); !made) {
     report.failure = internal(made.error());
     return report;
   }
-  const FetchBlob fetch = [this](const std::string& digest, const BlobSink& sink) { server_.getBlob(digest, sink); };
-  if (auto got = fetchBlob(fetch, task_.build.sourceDigest, directory_ + "/source"); !got) {
-    report.failure = {"build_source_missing", got.error().message()};
-    return report;
-  }
-  report.failure = runScript();
+  report.failure = runAll(report);
   report.calls = numbersOf(calls_);
-  if (!report.failure.failed() && !cancelled_) report.failure = freeze();
-  removeContainers();
-  if (!report.failure.failed() && !cancelled_) report.failure = publish(report);
   if (report.failure.failed()) {
     log_.add("Failed: " + report.failure.detail + "\n");
   } else if (!cancelled_) {
@@ -194,6 +198,62 @@ model::BuildReport BuildJob::run() {
   }
   log_.finish();
   return report;
+}
+
+Failure BuildJob::runAll(model::BuildReport& report) {
+  const auto& build = task_.build;
+  left_ = std::chrono::seconds(build.timeoutSeconds == 0 ? kDefaultSeconds : build.timeoutSeconds);
+  layers_ = build.layers;
+  layers_.push_back(build.baseDigest);
+  for (const auto& digest : layers_) pin(digest);
+  for (std::size_t i = 0; i < build.layers.size(); ++i) {
+    auto& layer = report.layers.emplace_back();
+    layer.step = static_cast<std::uint32_t>(build.layers.size() - 1 - i);
+    layer.digest = build.layers[i];
+    if (auto done = runtime_.layers().ensure({layer.digest}); !done) return internal(done.error());
+    std::error_code code;
+    if (const auto bytes = fs::file_size(runtime_.layers().path(layer.digest), code); !code) layer.bytes = bytes;
+  }
+  BuildPart part;
+  part.first = build.doneCommands;
+  part.stepped = part.first > 0 || !build.steps.empty();
+  if (part.first > 0) {
+    log_.add("The first " + std::to_string(part.first) + " of " + std::to_string(build.commands.size()) +
+             " commands have not changed: what they made is used again\n");
+  }
+  for (const auto& step : build.steps) {
+    part.count = std::min<std::size_t>(step.commands, build.commands.size() - part.first);
+    part.source = !step.sourceDigest.empty();
+    model::BuiltLayer layer;
+    layer.step = step.index;
+    if (auto failure = make(part, stepId(step.index), step.sourceDigest, layer); failure.failed()) return failure;
+    if (cancelled_) return {};
+    layers_.insert(layers_.begin(), layer.digest);
+    report.layers.insert(report.layers.begin(), layer);
+    part.first += part.count;
+  }
+  part.count = build.commands.size() - part.first;
+  part.source = true;
+  model::BuiltLayer slug;
+  auto failure = make(part, build.id, build.sourceDigest, slug);
+  report.slugDigest = slug.digest;
+  report.slugBytes = slug.bytes;
+  return failure;
+}
+
+Failure BuildJob::make(const BuildPart& part, const std::string& container, const std::string& source,
+                       model::BuiltLayer& image) {
+  if (part.source) {
+    const FetchBlob fetch = [this](const std::string& digest, const BlobSink& sink) { server_.getBlob(digest, sink); };
+    if (auto got = fetchBlob(fetch, source, directory_ + "/source"); !got) {
+      return {"build_source_missing", got.error().message()};
+    }
+  }
+  auto failure = runScript(part, container);
+  if (!failure.failed() && !cancelled_) failure = freeze(container);
+  removeContainers(container);
+  if (!failure.failed() && !cancelled_) failure = publish(image);
+  return failure;
 }
 
 Failure BuildJob::classify(const Ending& ending, const sandbox::Container& container, const StepFilter& filter) {
@@ -218,11 +278,11 @@ Failure BuildJob::classify(const Ending& ending, const sandbox::Container& conta
   return {"build_failed", how};
 }
 
-Failure BuildJob::runScript() {
+Failure BuildJob::runScript(const BuildPart& part, const std::string& container) {
   const std::string nonce = Poco::UUIDGenerator::defaultGenerator().createRandom().toString();
-  const auto script = buildScript(task_.build.commands, nonce);
+  const auto script = buildScript(task_.build.commands, nonce, part);
   if (!script) return {"build_failed", "a build command contains a NUL byte"};
-  auto source = files::openAt(AT_FDCWD, directory_ + "/source", O_RDONLY);
+  auto source = files::openAt(AT_FDCWD, part.source ? directory_ + "/source" : "/dev/null", O_RDONLY);
   if (!source) return internal(source.error());
   auto status = streams::createFile(directory_ + "/status", 0600);
   if (!status) return internal(status.error());
@@ -231,7 +291,7 @@ Failure BuildJob::runScript() {
   if (!output) return internal(output.error());
   if (auto done = streams::openToAll(*output); !done) return internal(done.error());
 
-  launcher::LaunchRequest launch = request(launcher::Confinement::build);
+  launcher::LaunchRequest launch = request(container, launcher::Confinement::build);
   launch.argv = {"/bin/sh", "-euc", *script};
   launch.environment = buildEnvironment(task_.build);
   launch.address = task_.build.address;
@@ -244,13 +304,14 @@ Failure BuildJob::runScript() {
 
   StepFilter filter(task_.build.commands, nonce);
   const std::uint64_t seconds = task_.build.timeoutSeconds == 0 ? kDefaultSeconds : task_.build.timeoutSeconds;
-  const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+  const auto begun = Clock::now();
   const End end = follow(
-      *started, output->reader.get(), deadline, cancelled_,
+      *started, output->reader.get(), begun + left_, cancelled_,
       [&](std::string_view bytes) { log_.add(filter.feed(bytes)); }, [&] { log_.pump(); });
   log_.add(filter.end());
+  left_ -= std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
   if (end != End::ended) {
-    runtime_.kill(task_.build.id);
+    runtime_.kill(container);
     awaitEnd(*started);
   }
   if (end == End::cancelled) return {"build_cancelled", "cancelled"};
@@ -258,12 +319,13 @@ Failure BuildJob::runScript() {
     return {"build_timeout", filter.failureOf("") + " within " + std::to_string(seconds) + " s"};
   }
   const std::string said = readStatus(directory_ + "/status");
-  calls_ = parseCalls(said);
+  calls_ |= parseCalls(said);
   return classify(runtime_.ending(*started, parseStatus(said)), *started, filter);
 }
 
-Failure BuildJob::freeze() {
+Failure BuildJob::freeze(const std::string& container) {
   log_.add("Freezing\n");
+  const std::string freezing = container + kFreezing;
   auto image = streams::createFile(slug(), 0666);  // the container's root is another user; the directory is 0700
   if (!image) return internal(image.error());
   auto status = streams::createFile(directory_ + "/status", 0600);
@@ -273,9 +335,9 @@ Failure BuildJob::freeze() {
   auto output = streams::makePipe(streams::Blocking::yes);
   if (!output) return internal(output.error());
 
-  launcher::LaunchRequest launch = request(launcher::Confinement::freeze);
-  launch.instance = freezeId();
-  launch.freezeOf = task_.build.id;
+  launcher::LaunchRequest launch = request(freezing, launcher::Confinement::freeze);
+  launch.layers = {task_.build.baseDigest};
+  launch.freezeOf = container;
   launch.argv = {"/usr/bin/mkfs.erofs", "--quiet",     "-zlz4", "-C16384", kImageUuid, kNotFrozen,
                  "/proc/self/fd/3",     "/upper/upper"};
   launch.environment = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", kImageTimes};
@@ -291,7 +353,7 @@ Failure BuildJob::freeze() {
       [&](std::string_view bytes) { said += bytes.substr(0, kChunk - std::min(kChunk, said.size())); },
       [&] { log_.pump(); });
   if (end != End::ended) {
-    runtime_.kill(freezeId());
+    runtime_.kill(freezing);
     awaitEnd(*started);
     if (end == End::cancelled) return {"build_cancelled", "cancelled"};
     return {"build_timeout", "freezing the slug took too long"};
@@ -302,13 +364,13 @@ Failure BuildJob::freeze() {
   return {"build_internal", "freezing the slug: " + describe(ending) + ": " + utf8::shortened(said, 500)};
 }
 
-Failure BuildJob::publish(model::BuildReport& report) {
+Failure BuildJob::publish(model::BuiltLayer& image) {
   const std::string digest = sha256OfFile(slug());
-  const auto bytes = fs::file_size(slug());
-  report.slugDigest = digest;
-  report.slugBytes = bytes;
+  image.digest = digest;
+  image.bytes = fs::file_size(slug());
+  pin(digest);
   if (auto done = runtime_.layers().take(slug(), digest); !done) return internal(done.error());
-  log_.add("Storing " + std::to_string(bytes >> 10U) + " KiB\n");
+  log_.add("Storing " + std::to_string(image.bytes >> 10U) + " KiB\n");
   std::string why;
   for (int attempt = 0; attempt < kPublishTries && !cancelled_; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(std::chrono::seconds(1U << static_cast<unsigned>(attempt)));

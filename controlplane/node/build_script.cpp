@@ -32,26 +32,29 @@ std::string shellQuoted(std::string_view text) {
   return quoted + "'";
 }
 
-std::optional<std::string> buildScript(const std::vector<std::string>& commands, const std::string& nonce) {
+std::optional<std::string> buildScript(const std::vector<std::string>& commands, const std::string& nonce,
+                                       const BuildPart& part) {
   std::string script = "step() { printf '\\036%s:%s\\n' " + shellQuoted(nonce) + " \"$1\"; }\n";
   script +=
-      "step 0\n"
       "mkdir -p /app \"$HOME\"\n"
       "[ \"$HOME\" = / ] || chown root:root \"$HOME\"\n"  // pip and others use no cache in a stranger's home
-      "cd /app\n"
-      "tar -xozf - -C /app\n"
-      "exec </dev/null\n";
-  int number = 0;
-  for (const auto& command : commands) {
+      "cd /app\n";
+  if (part.source) script += "step 0\ntar -xozf - -C /app\n";
+  script += "exec </dev/null\n";
+  for (std::size_t i = part.first; i < part.first + part.count; ++i) {
+    const auto& command = commands.at(i);
     if (command.find('\0') != std::string::npos) return std::nullopt;
-    script += "step " + std::to_string(++number) + "\n/bin/sh -ec " + shellQuoted(command) + "\n";
+    script += "step " + std::to_string(i + 1) + "\n/bin/sh -ec " + shellQuoted(command) + "\n";
   }
   // What a build names /root itself, its home elsewhere, is the app's too.
-  script += "step " + std::to_string(number + 1) +
+  const std::string give = part.stepped
+                               ? "find \"$directory\" '(' ! -user app -o ! -group app ')' -exec chown -h app:app '{}' +"
+                               : "chown -Rh app:app \"$directory\"";
+  script += "step " + std::to_string(commands.size() + 1) +
             "\n"
             "for directory in /app /root \"$HOME\"; do\n"
-            "  [ ! -d \"$directory\" ] || [ \"$directory\" = / ] || chown -Rh app:app \"$directory\"\n"
-            "done\n";
+            "  [ ! -d \"$directory\" ] || [ \"$directory\" = / ] || " +
+            give + "\ndone\n";
   return script;
 }
 

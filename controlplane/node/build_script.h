@@ -1,7 +1,8 @@
 // What runs inside a build container, and how the node knows how far it came.
 //
-// The script unpacks the source archive from its stdin into /app, runs each command in a shell of its own (so a
-// broken one cannot swallow the next), and gives /app and the home directory to the app's user. Before each step it
+// The script unpacks the archive from its stdin into /app, runs each command in a shell of its own (so a broken one
+// cannot swallow the next), and gives /app and the home directory to the app's user: in a build of steps only what is
+// not the user's yet, for a file whose owner is set again is a file copied out of the layer below. Before each step it
 // prints a mark, kMarkStart + nonce + ":" + step + newline; StepFilter takes the marks out of the output and puts "$
 // command" in their place. A build that forges marks deceives only its own log. Threads and failures: pure values;
 // buildScript() refuses a command with a NUL byte (empty optional).
@@ -17,8 +18,15 @@
 namespace cloister::node {
 
 [[nodiscard]] std::string shellQuoted(std::string_view text);
-[[nodiscard]] std::optional<std::string> buildScript(const std::vector<std::string>& commands,
-                                                     const std::string& nonce);
+// What one container of a build does: commands that follow each other, and the files that come before them.
+struct BuildPart {
+  std::size_t first = 0;
+  std::size_t count = 0;
+  bool source = true;    // an archive comes in
+  bool stepped = false;  // the build has more parts: what came before is in the layers below
+};
+[[nodiscard]] std::optional<std::string> buildScript(const std::vector<std::string>& commands, const std::string& nonce,
+                                                     const BuildPart& part);
 [[nodiscard]] std::vector<std::string> buildEnvironment(const model::DesiredBuild& build);
 
 class StepFilter {

@@ -1,8 +1,9 @@
 // Builds: runs the node's DesiredBuilds, at most kAtOnce at a time, and keeps their results until the server dropped
 // them.
 //
-// A build: source fetched -> build container runs the script -> freeze container makes its upper an erofs image ->
-// the image gets its digest for a name, goes into the layer cache and to the server -> both containers are removed. A
+// A build: files fetched -> build container runs the script -> freeze container makes its upper an erofs image -> the
+// image gets its digest for a name, goes to the launcher and to the server -> both containers are removed. That happens
+// once for each of its steps, each on the layers of those before, and then for the rest, whose image is the slug. A
 // build that was interrupted begins again; one that ended has left result.json and is only reported.
 // Threads: apply(), reports() by the main loop; one thread a build. `changed` is called from those threads. Failures:
 // each becomes the build's own failure code: build_failed, build_timeout, build_out_of_memory, build_disk_full,
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -61,26 +63,37 @@ class BuildJob {
  public:
   BuildJob(BuildTask task, std::string directory, Runtime& runtime, const Server& server,
            const std::atomic<bool>& cancelled);
+  ~BuildJob();
+  BuildJob(const BuildJob&) = delete;
+  BuildJob& operator=(const BuildJob&) = delete;
   [[nodiscard]] model::BuildReport run();
 
  private:
-  [[nodiscard]] model::Failure runScript();
-  [[nodiscard]] model::Failure freeze();
-  [[nodiscard]] model::Failure publish(model::BuildReport& report);
+  [[nodiscard]] model::Failure runAll(model::BuildReport& report);
+  // One part of it from its files to its image; `image` names that.
+  [[nodiscard]] model::Failure make(const BuildPart& part, const std::string& container, const std::string& source,
+                                    model::BuiltLayer& image);
+  [[nodiscard]] model::Failure runScript(const BuildPart& part, const std::string& container);
+  [[nodiscard]] model::Failure freeze(const std::string& container);
+  [[nodiscard]] model::Failure publish(model::BuiltLayer& image);
   [[nodiscard]] model::Failure classify(const Ending& ending, const sandbox::Container& container,
                                         const StepFilter& filter);
-  [[nodiscard]] launcher::LaunchRequest request(launcher::Confinement confinement) const;
+  [[nodiscard]] launcher::LaunchRequest request(const std::string& container, launcher::Confinement confinement) const;
   [[nodiscard]] Metered metered() const;
-  [[nodiscard]] std::string freezeId() const { return task_.build.id + "-fz"; }
+  [[nodiscard]] std::string stepId(std::uint32_t step) const { return task_.build.id + "-s" + std::to_string(step); }
+  void pin(const std::string& digest);
   [[nodiscard]] std::string slug() const { return directory_ + "/slug"; }
-  void removeContainers();
+  void removeContainers(const std::string& container);
 
   BuildTask task_;
   std::string directory_;
   Runtime& runtime_;
   const Server& server_;
   const std::atomic<bool>& cancelled_;
-  CallSet calls_;  // that the build's list lacked
+  std::vector<std::string> layers_;  // that the next part stands on, topmost first
+  std::vector<std::string> pinned_;
+  std::chrono::milliseconds left_{};  // of the build's time
+  CallSet calls_;                     // that the build's list lacked
   BuildLog log_;
 };
 

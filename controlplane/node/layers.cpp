@@ -113,6 +113,16 @@ Status LayerCache::take(const std::string& file, const std::string& digest) {
   return {};
 }
 
+void LayerCache::pin(const std::string& digest) {
+  const std::lock_guard lock(mutex_);
+  pinned_.insert(digest);
+}
+
+void LayerCache::unpin(const std::string& digest) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = pinned_.find(digest); found != pinned_.end()) pinned_.erase(found);
+}
+
 std::set<std::string> LayerCache::onDisk() const {
   std::set<std::string> digests;
   for (const auto& directory : {directory_, store_}) {
@@ -128,7 +138,7 @@ std::vector<std::string> LayerCache::collect(const std::set<std::string>& named,
   std::vector<std::string> deleted;
   for (const auto& digest : onDisk()) {
     std::unique_lock lock(mutex_);
-    if (named.contains(digest) || busy_.contains(digest)) {
+    if (named.contains(digest) || busy_.contains(digest) || pinned_.contains(digest)) {
       unnamedSince_.erase(digest);
       continue;
     }

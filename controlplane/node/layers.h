@@ -44,6 +44,9 @@ class LayerCache {
   void forgetMounts();
   // Gives a finished image to the launcher; `file` is gone afterwards.
   [[nodiscard]] Status take(const std::string& file, const std::string& digest);
+  // A build's layers, which no work names before it has been told of them, stay until they are unpinned as often.
+  void pin(const std::string& digest);
+  void unpin(const std::string& digest);
   // Releases and deletes what has not been in `named` for kKeepUnnamed. Returns what it deleted.
   std::vector<std::string> collect(const std::set<std::string>& named, Clock::time_point now);
 
@@ -65,6 +68,7 @@ class LayerCache {
   std::condition_variable settled_;
   std::set<std::string> busy_;
   std::set<std::string> mounted_;
+  std::multiset<std::string> pinned_;
   std::map<std::string, Clock::time_point> unnamedSince_;
 };
 

@@ -152,6 +152,7 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
     build.baseDigest = base;
     build.treeDigest = how.treeDigest;
     build.reuse = how.reuse;
+    build.steps = how.steps;
     build.environment = store_.apps().config(app.id);
     build.environment["CLOISTER_APP"] = app.name;
     build.manifest = manifest;

@@ -21,6 +21,7 @@ namespace cloister::reconcile {
 struct DeployOptions {
   std::string treeDigest{};  // builds/tree_digest.h; without it nothing earlier is reused
   model::Reuse reuse = model::Reuse::unchanged;
+  std::vector<model::BuildStep> steps{};  // builds/steps.h
 };
 
 class Deployments {

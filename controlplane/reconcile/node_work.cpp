@@ -83,7 +83,9 @@ model::DesiredInstance desiredInstance(const store::InstanceRecord& record, cons
   desired.environment["CLOISTER_RELEASE"] = "v" + std::to_string(instance.release);
   desired.environment["CLOISTER_PROCESS"] = instance.process;
   desired.environment["CLOISTER_INSTANCE"] = instance.id;
-  desired.layers = {release.slugDigest, release.baseDigest};
+  desired.layers = {release.slugDigest};
+  desired.layers.insert(desired.layers.end(), release.layers.begin(), release.layers.end());
+  desired.layers.push_back(release.baseDigest);
   desired.limits = record.limits;
   desired.address = instance.address;
   desired.port = instance.port;
@@ -96,6 +98,21 @@ model::DesiredInstance desiredInstance(const store::InstanceRecord& record, cons
 }
 
 NodeWorkService::NodeWorkService(store::Store& store) : store_(store) {}
+
+// Begins behind the last step whose layer is there.
+void NodeWorkService::addSteps(const model::Build& build, model::DesiredBuild& desired) {
+  const bool anew = build.reuse == model::Reuse::nothing || desired.callList.others != model::OtherCalls::open;
+  if (!anew) desired.layers = store_.buildLayers().find(build);
+  for (std::uint32_t i = 0; i < build.steps.size(); ++i) {
+    const auto& step = build.steps[i];
+    if (i < desired.layers.size()) {
+      desired.doneCommands += step.commands;
+    } else {
+      desired.steps.push_back({i, step.commands, step.sourceDigest});
+    }
+  }
+  std::reverse(desired.layers.begin(), desired.layers.end());
+}
 
 model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   const auto lock = store_.lock();  // one moment's view
@@ -150,6 +167,7 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
     desired.timeoutSeconds = limitsOf[build.tenantId].buildSeconds;
     desired.address = build.address;
     desired.callList = buildCallList(store_, build.appId);
+    addSteps(build, desired);
     keep.insert({build.sourceDigest, build.baseDigest});
     work.builds.push_back(std::move(desired));
   }
@@ -240,13 +258,17 @@ void NodeWorkService::applyBuild(const model::Node& node, const model::BuildRepo
   auto build = store_.builds().find(report.id);
   if (!build || build->nodeId != node.id || build->state != model::BuildState::running) return;
   if (!report.calls.empty()) takeCalls(store_, store_.apps().byId(build->appId), Caller::build, report.calls);
+  takeLayers(*build, report);
   if (report.state == model::BuildState::running) {
     store_.operations().setProgress(build->operationId, "building");
   } else if (report.state == model::BuildState::succeeded && validDigest(report.slugDigest)) {
     build->slugDigest = report.slugDigest;
+    for (const auto& layer : report.layers) build->layers.push_back(layer.digest);
     const auto tenant = store_.tenants().get(build->tenantId);
     try {
-      admitImage(store_, tenant, report.slugDigest, report.slugBytes);
+      std::map<std::string, std::uint64_t> images{{report.slugDigest, report.slugBytes}};
+      for (const auto& layer : report.layers) images.emplace(layer.digest, layer.bytes);
+      admitImages(store_, tenant, images);
     } catch (const store::QuotaExceeded& refusal) {
       retain(store_, tenant);
       return buildFailed(std::move(*build), {"image_disk_full", refusal.what()});
@@ -257,6 +279,15 @@ void NodeWorkService::applyBuild(const model::Node& node, const model::BuildRepo
     if (failure.detail.empty()) failure.detail = "the node gave no reason";
     failure.code = knownCode(failure.code);
     buildFailed(std::move(*build), failure);
+  }
+}
+
+void NodeWorkService::takeLayers(const model::Build& build, const model::BuildReport& report) {
+  const auto inputs = store::BuildLayers::inputsOf(build);
+  for (const auto& layer : report.layers) {
+    if (layer.step >= inputs.size() || !validDigest(layer.digest)) continue;
+    store_.images().set(build.tenantId, layer.digest, layer.bytes);
+    store_.buildLayers().put(build.appId, {inputs[layer.step], layer.digest});
   }
 }
 
@@ -281,6 +312,7 @@ void NodeWorkService::buildSucceeded(model::Build build) {
   release.buildId = build.id;
   release.baseDigest = build.baseDigest;
   release.slugDigest = build.slugDigest;
+  release.layers = build.layers;
   release.manifest = build.manifest;
   release.config = store_.apps().config(app.id);
   release.description = "deploy";

@@ -33,6 +33,8 @@ class NodeWorkService {
   void takeRefused(const model::Node& node, const model::NodeStatus& status);
   void takeKey(const model::Node& node, const std::string& key);
   void applyInstances(const model::Node& node, const model::NodeStatus& status);
+  void addSteps(const model::Build& build, model::DesiredBuild& desired);
+  void takeLayers(const model::Build& build, const model::BuildReport& report);
   void applyBuild(const model::Node& node, const model::BuildReport& report);
   void buildFailed(model::Build build, const model::Failure& failure);
 

@@ -98,9 +98,12 @@ bool Reconciler::reuse(const model::Build& build, model::Micros now) {
   // Its commands are to be seen.
   if (buildCallList(store_, build.appId).others != model::OtherCalls::open) return false;
   for (const auto& earlier : store_.builds().alike(build)) {
-    if (earlier.slugDigest.empty() || !options_.hasImage(earlier.slugDigest)) continue;
+    auto image = earlier.layers;
+    image.push_back(earlier.slugDigest);
+    if (!std::all_of(image.begin(), image.end(), options_.hasImage)) continue;
     auto taken = build;
     taken.slugDigest = earlier.slugDigest;
+    taken.layers = earlier.layers;
     taken.reused = earlier.reused.empty() ? earlier.id : earlier.reused;
     taken.finishedAt = now;
     NodeWorkService(store_).buildSucceeded(std::move(taken));
@@ -149,6 +152,11 @@ void Reconciler::assignBuilds(model::Micros now) {
     } catch (const store::Refusal& refusal) {
       store_.operations().setProgress(build.operationId, refusal.what());
       continue;
+    }
+    // A layer that was lost is made again.
+    for (const auto& layer : store_.buildLayers().of(build.appId)) {
+      const bool lost = options_.hasImage && !options_.hasImage(layer.digest);
+      if (lost) store_.buildLayers().erase(build.appId, layer.inputs);
     }
     build.nodeId = node;
     build.state = model::BuildState::running;

@@ -11,6 +11,7 @@ namespace {
 // Rows of releases without an image, and of builds, that an app keeps for whoever asks what happened.
 constexpr std::int64_t kReleaseHistory = 100;
 constexpr std::int64_t kBuildHistory = 50;
+constexpr std::size_t kMostLayers = 24;  // of an app, for its next builds
 
 using Version = std::pair<std::string, std::int64_t>;  // app, release
 
@@ -18,11 +19,15 @@ using Version = std::pair<std::string, std::int64_t>;  // app, release
 class Sum {
  public:
   explicit Sum(std::map<std::string, std::uint64_t> sizes) : sizes_(std::move(sizes)) {}
-  [[nodiscard]] std::uint64_t more(const std::string& digest) const {
-    return digests_.contains(digest) ? 0 : sizeOf(digest);
+  [[nodiscard]] std::uint64_t more(const std::vector<std::string>& digests) const {
+    std::uint64_t bytes = 0;
+    for (const auto& digest : digests) bytes += digests_.contains(digest) ? 0 : sizeOf(digest);
+    return bytes;
   }
-  void add(const std::string& digest) {
-    if (digests_.insert(digest).second) bytes_ += sizeOf(digest);
+  void add(const std::vector<std::string>& digests) {
+    for (const auto& digest : digests) {
+      if (digests_.insert(digest).second) bytes_ += sizeOf(digest);
+    }
   }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] bool has(const std::string& digest) const { return digests_.contains(digest); }
@@ -61,9 +66,24 @@ Sum sumOfNeeded(store::Store& store, const model::Tenant& tenant) {
   const auto needed = neededReleases(store, appsOf(store, tenant));
   Sum sum(store.images().of(tenant.id));
   for (const auto& release : store.releases().images(tenant.id)) {
-    if (needed.contains({release.appId, release.version})) sum.add(release.slugDigest);
+    if (needed.contains({release.appId, release.version})) sum.add(release.digests);
   }
   return sum;
+}
+
+// Layers that no release has: what fits beside those, used last first. True: some went.
+bool dropLayers(store::Store& store, const model::App& app, const model::PlanLimits& limits, Sum& sum) {
+  std::size_t count = 0;
+  bool dropped = false;
+  for (const auto& layer : store.buildLayers().of(app.id)) {
+    if (++count <= kMostLayers && sum.bytes() + sum.more({layer.digest}) <= limits.imageDiskBytes) {
+      sum.add({layer.digest});
+    } else if (!sum.has(layer.digest)) {
+      store.buildLayers().erase(app.id, layer.inputs);
+      dropped = true;
+    }
+  }
+  return dropped;
 }
 
 void refuseOver(store::Store& store, const model::Tenant& tenant, std::uint64_t needed, std::uint64_t asked) {
@@ -88,15 +108,16 @@ ImageUse retain(store::Store& store, const model::Tenant& tenant) {
     for (const auto& release : store.releases().images(tenant.id)) {
       const auto count = ++counts[release.appId];
       if (needed.contains({release.appId, release.version})) continue;
-      const auto more = sum.more(release.slugDigest);
+      const auto more = sum.more(release.digests);
       full = full || (more > 0 && sum.bytes() + more > limits.imageDiskBytes);
       if (count <= limits.releases && !(full && more > 0)) {
-        sum.add(release.slugDigest);
+        sum.add(release.digests);
         continue;
       }
       store.releases().dropImage(release.appId, release.version);
       dropped = true;
     }
+    for (const auto& app : apps) dropped = dropLayers(store, app, limits, sum) || dropped;
     use.kept = sum.bytes();
     for (const auto& [digest, bytes] : sum.sizes()) {
       if (!sum.has(digest)) store.images().erase(tenant.id, digest);
@@ -119,18 +140,23 @@ void checkImageDisk(store::Store& store, const model::Tenant& tenant, const std:
   std::uint64_t asked = 0;
   for (const auto& release : store.releases().images(tenant.id)) {
     if (release.appId != appId) continue;
-    const auto size = sum.sizes().find(release.slugDigest);
+    const auto size = sum.sizes().find(release.digests.front());
     if (size != sum.sizes().end()) asked = size->second;
     break;
   }
   refuseOver(store, tenant, sum.bytes(), asked);
 }
 
-void admitImage(store::Store& store, const model::Tenant& tenant, const std::string& digest, std::uint64_t bytes) {
+void admitImages(store::Store& store, const model::Tenant& tenant,
+                 const std::map<std::string, std::uint64_t>& images) {
   store.transact([&] {
-    store.images().set(tenant.id, digest, bytes);
+    std::vector<std::string> digests;
+    for (const auto& [digest, bytes] : images) {
+      store.images().set(tenant.id, digest, bytes);
+      digests.push_back(digest);
+    }
     const Sum sum = sumOfNeeded(store, tenant);
-    refuseOver(store, tenant, sum.bytes(), sum.more(digest));
+    refuseOver(store, tenant, sum.bytes(), sum.more(digests));
   });
 }
 

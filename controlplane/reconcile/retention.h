@@ -4,10 +4,12 @@
 // keeps the newest: so many of each app, and as far as they fit into the tenant's image disk beside the first. What is
 // dropped stays dropped, and its history with it for a while; its bytes go when no other release has them. So a
 // tenant's images never take more than the plan says, however often it deploys.
+// Layers for the next builds take what is left; those used longest ago go first.
 // Threads: any; each call is one transaction. Failures: store::QuotaExceeded, store::StoreError.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "controlplane/store/store.h"
@@ -26,7 +28,7 @@ void retainAll(store::Store& store);
 
 // QuotaExceeded when there is no room for an image as large as the app's last one beside those that are needed.
 void checkImageDisk(store::Store& store, const model::Tenant& tenant, const std::string& appId);
-// The same for an image that is there; it is the tenant's from now on.
-void admitImage(store::Store& store, const model::Tenant& tenant, const std::string& digest, std::uint64_t bytes);
+// The same for a slug and layers that are there; they are the tenant's from now on.
+void admitImages(store::Store& store, const model::Tenant& tenant, const std::map<std::string, std::uint64_t>& images);
 
 }  // namespace cloister::reconcile

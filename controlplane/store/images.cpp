@@ -1,5 +1,6 @@
 #include "controlplane/store/images.h"
 
+#include "controlplane/model/json.h"
 #include "controlplane/store/store.h"
 
 namespace cloister::store {
@@ -25,6 +26,56 @@ std::map<std::string, std::uint64_t> Images::of(const std::string& tenantId) con
 void Images::erase(const std::string& tenantId, const std::string& digest) {
   store_.transact(
       [&] { store_.database().run("DELETE FROM images WHERE tenant_id = ?1 AND digest = ?2", tenantId, digest); });
+}
+
+std::vector<std::string> BuildLayers::inputsOf(const model::Build& build) {
+  const auto framed = [](const std::string& text) { return "\n" + std::to_string(text.size()) + ":" + text; };
+  std::vector<std::string> keys;
+  std::string text = "layer 1" + framed(build.baseDigest) + framed(model::toJson(build.environment));
+  std::size_t command = 0;
+  for (const auto& step : build.steps) {
+    text += framed(step.treeDigest);
+    for (std::uint32_t i = 0; i < step.commands; ++i) text += framed(build.manifest.buildCommands.at(command++));
+    keys.push_back(sha256(text));
+    text = keys.back();
+  }
+  return keys;
+}
+
+std::vector<std::string> BuildLayers::find(const model::Build& build) const {
+  const auto lock = store_.lock();
+  std::vector<std::string> digests;
+  for (const auto& inputs : inputsOf(build)) {
+    auto query = store_.database().prepare("SELECT digest FROM build_layers WHERE app_id = ?1 AND inputs = ?2");
+    query.bind(build.appId, inputs);
+    if (!query.step()) break;
+    digests.push_back(query.text(0));
+  }
+  return digests;
+}
+
+std::vector<BuildLayers::Layer> BuildLayers::of(const std::string& appId) const {
+  const auto lock = store_.lock();
+  auto query =
+      store_.database().prepare("SELECT inputs, digest FROM build_layers WHERE app_id = ?1 ORDER BY used_at DESC");
+  query.bind(appId);
+  std::vector<Layer> layers;
+  while (query.step()) layers.push_back({query.text(0), query.text(1)});
+  return layers;
+}
+
+void BuildLayers::put(const std::string& appId, const Layer& layer) {
+  store_.transact([&] {
+    store_.database().run("INSERT INTO build_layers (app_id, inputs, digest, used_at) VALUES (?1, ?2, ?3, ?4)"
+                          " ON CONFLICT (app_id, inputs) DO UPDATE SET digest = excluded.digest,"
+                          " used_at = excluded.used_at",
+                          appId, layer.inputs, layer.digest, now());
+  });
+}
+
+void BuildLayers::erase(const std::string& appId, const std::string& inputs) {
+  store_.transact(
+      [&] { store_.database().run("DELETE FROM build_layers WHERE app_id = ?1 AND inputs = ?2", appId, inputs); });
 }
 
 }  // namespace cloister::store

@@ -323,8 +323,23 @@ CREATE TABLE images (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst,  kFinerLimits, kCallProfiles, kBilling, kNodeKeys,
-                               kAlerts, kQuotas,      kNodeTokens,   kBuildInputs, kImages};
+// Digests of layers stand in one text, topmost first, a blank between two.
+constexpr const char* kBuildLayers = R"sql(
+ALTER TABLE builds ADD COLUMN steps TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE builds ADD COLUMN layers TEXT NOT NULL DEFAULT '';
+ALTER TABLE releases ADD COLUMN layers TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE build_layers (
+  app_id  TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+  inputs  TEXT NOT NULL,
+  digest  TEXT NOT NULL,
+  used_at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, inputs)
+);
+)sql";
+
+constexpr std::array kSteps = {kFirst,  kFinerLimits, kCallProfiles, kBilling, kNodeKeys,   kAlerts,
+                               kQuotas, kNodeTokens,  kBuildInputs,  kImages,  kBuildLayers};
 
 }  // namespace
 

@@ -1,7 +1,10 @@
 #include "controlplane/store/releases.h"
 
 #include <charconv>
+#include <iterator>
 #include <limits>
+#include <set>
+#include <sstream>
 
 #include "controlplane/model/json.h"
 #include "controlplane/store/store.h"
@@ -11,11 +14,22 @@ namespace {
 
 constexpr std::int64_t kMostAlike = 20;
 
+std::vector<std::string> wordsOf(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::string textOf(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
 // In the order of readBuild().
 const std::string kBuildColumns =
     "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
     " failure_code, failure_detail, node_id, address, created_at, finished_at, tree_digest, environment, no_reuse,"
-    " reused FROM builds";
+    " reused, steps, layers FROM builds";
 
 model::Build readBuild(const Statement& row) {
   model::Build build;
@@ -38,6 +52,8 @@ model::Build readBuild(const Statement& row) {
   build.environment = model::textMapFromJson(row.text(16));
   build.reuse = row.integer(17) == 0 ? model::Reuse::unchanged : model::Reuse::nothing;
   row.get(18, build.reused);
+  build.steps = model::buildStepsFromJson(row.text(19));
+  build.layers = wordsOf(row.text(20));
   return build;
 }
 
@@ -54,16 +70,20 @@ model::Release readRelease(const Statement& row) {
   row.get(8, release.createdBy);
   row.get(9, release.createdAt);
   release.imageKept = row.integer(10) == 0;
+  release.layers = wordsOf(row.text(11));
   return release;
+}
+
+std::string framed(const std::string& text) {
+  return "\n" + std::to_string(text.size()) + ":" + text;
 }
 
 // One digest for all that a build is made of; empty when that is not known.
 std::string inputsOf(const model::Build& build) {
   if (build.treeDigest.empty()) return {};
   std::string text = "build 1\n" + build.baseDigest + "\n" + build.treeDigest + "\n" + model::toJson(build.environment);
-  for (const auto& command : build.manifest.buildCommands) {
-    text += "\n" + std::to_string(command.size()) + ":" + command;
-  }
+  for (const auto& command : build.manifest.buildCommands) text += framed(command);
+  for (const auto& step : build.steps) text += framed(std::to_string(step.commands) + " " + step.treeDigest);
   return sha256(text);
 }
 
@@ -84,11 +104,12 @@ model::Build Builds::create(model::Build build, const std::string& createdBy) {
     build.createdAt = now();
     store_.database().run(
         "INSERT INTO builds (id, tenant_id, app_id, operation_id, created_by, source_digest, base_digest, manifest,"
-        " state, created_at, tree_digest, environment, inputs, no_reuse)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        " state, created_at, tree_digest, environment, inputs, no_reuse, steps)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         build.id, build.tenantId, build.appId, build.operationId, createdBy, build.sourceDigest, build.baseDigest,
         model::toJson(build.manifest), std::string_view(model::name(build.state)), build.createdAt, build.treeDigest,
-        model::toJson(build.environment), inputsOf(build), build.reuse == model::Reuse::nothing ? 1 : 0);
+        model::toJson(build.environment), inputsOf(build), build.reuse == model::Reuse::nothing ? 1 : 0,
+        model::toJson(build.steps));
     return build;
   });
 }
@@ -150,9 +171,10 @@ void Builds::update(const model::Build& build) {
   store_.transact([&] {
     store_.database().run(
         "UPDATE builds SET slug_digest = ?2, state = ?3, failure_code = ?4, failure_detail = ?5, node_id = ?6,"
-        " address = ?7, finished_at = ?8, reused = ?9 WHERE id = ?1",
+        " address = ?7, finished_at = ?8, reused = ?9, layers = ?10 WHERE id = ?1",
         build.id, build.slugDigest, std::string_view(model::name(build.state)), build.failure.code,
-        build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused);
+        build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused,
+        textOf(build.layers));
   });
 }
 
@@ -169,7 +191,7 @@ void Builds::forget(const std::string& appId, std::int64_t most) {
 std::vector<ReleaseImage> Releases::images(const std::string& tenantId) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT r.app_id, r.version, r.slug_digest FROM releases r JOIN apps a ON a.id = r.app_id"
+      "SELECT r.app_id, r.version, r.slug_digest, r.layers FROM releases r JOIN apps a ON a.id = r.app_id"
       " WHERE a.tenant_id = ?1 AND r.image_dropped = 0 ORDER BY r.created_at DESC, r.version DESC");
   query.bind(tenantId);
   std::vector<ReleaseImage> images;
@@ -177,7 +199,8 @@ std::vector<ReleaseImage> Releases::images(const std::string& tenantId) const {
     auto& image = images.emplace_back();
     query.get(0, image.appId);
     query.get(1, image.version);
-    query.get(2, image.slugDigest);
+    image.digests = wordsOf(query.text(3));
+    image.digests.insert(image.digests.begin(), query.text(2));
   }
   return images;
 }
@@ -205,10 +228,10 @@ model::Release Releases::create(model::Release release) {
     release.createdAt = now();
     store_.database().run(
         "INSERT INTO releases (app_id, version, build_id, base_digest, slug_digest, manifest, config, description,"
-        " created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        " created_by, created_at, layers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         release.appId, release.version, release.buildId, release.baseDigest, release.slugDigest,
         model::toJson(release.manifest), model::toJson(release.config), release.description, release.createdBy,
-        release.createdAt);
+        release.createdAt, textOf(release.layers));
     return release;
   });
 }
@@ -217,7 +240,7 @@ std::optional<model::Release> Releases::find(const std::string& appId, std::int6
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
-      " created_at, image_dropped FROM releases WHERE app_id = ?1 AND version = ?2");
+      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version = ?2");
   query.bind(appId, version);
   if (!query.step()) return std::nullopt;
   return readRelease(query);
@@ -233,7 +256,7 @@ std::vector<model::Release> Releases::list(const std::string& appId, const Page&
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
-      " created_at, image_dropped FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
+      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
   query.bind(appId, versionBefore(page.after), page.limit);
   std::vector<model::Release> releases;
   while (query.step()) releases.push_back(readRelease(query));
@@ -243,13 +266,18 @@ std::vector<model::Release> Releases::list(const std::string& appId, const Page&
 std::vector<std::string> Releases::digestsInUse() const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT slug_digest FROM releases WHERE image_dropped = 0"
-      " UNION SELECT base_digest FROM releases WHERE image_dropped = 0"
-      " UNION SELECT source_digest FROM builds WHERE state IN ('queued', 'running')"
-      " UNION SELECT base_digest FROM builds WHERE state IN ('queued', 'running')");
-  std::vector<std::string> digests;
-  while (query.step()) digests.push_back(query.text(0));
-  return digests;
+      "SELECT slug_digest || ' ' || base_digest || ' ' || layers FROM releases WHERE image_dropped = 0"
+      " UNION SELECT source_digest || ' ' || base_digest FROM builds WHERE state IN ('queued', 'running')"
+      " UNION SELECT digest FROM build_layers");
+  std::set<std::string> digests;
+  while (query.step()) {
+    for (auto& digest : wordsOf(query.text(0))) digests.insert(std::move(digest));
+  }
+  for (const auto& build : store_.builds().unfinished()) {
+    for (const auto& step : build.steps) digests.insert(step.sourceDigest);
+  }
+  digests.erase("");
+  return {digests.begin(), digests.end()};
 }
 
 }  // namespace cloister::store

@@ -27,7 +27,7 @@ class Builds {
   [[nodiscard]] std::vector<model::Build> unfinished() const;  // queued or running, oldest first
   // Those of its app that succeeded with the same inputs and whose image a release has, newest first.
   [[nodiscard]] std::vector<model::Build> alike(const model::Build& build) const;
-  void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt, reused
+  void update(const model::Build& build);  // state, failure, slugDigest, nodeId, address, finishedAt, reused, layers
 
   // Deletes the rows of ended builds beyond the newest `most`, but not those that a kept image comes from.
   void forget(const std::string& appId, std::int64_t most);
@@ -40,7 +40,7 @@ class Builds {
 struct ReleaseImage {
   std::string appId;
   std::int64_t version = 0;
-  std::string slugDigest;
+  std::vector<std::string> digests;  // slug and layers, topmost first; not the base
 };
 
 class Releases {

@@ -95,6 +95,7 @@ class Store {
   [[nodiscard]] Builds builds() { return Builds(*this); }
   [[nodiscard]] Releases releases() { return Releases(*this); }
   [[nodiscard]] Images images() { return Images(*this); }
+  [[nodiscard]] BuildLayers buildLayers() { return BuildLayers(*this); }
   [[nodiscard]] Instances instances() { return Instances(*this); }
   [[nodiscard]] Addresses addresses() { return Addresses(*this); }
   [[nodiscard]] Nodes nodes() { return Nodes(*this); }

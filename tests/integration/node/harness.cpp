@@ -41,7 +41,7 @@ void shell(const std::string& command) {
 constexpr const char* kBaseScript = R"(
 mkdir -p $ROOT/bin $ROOT/usr/bin $ROOT/etc $ROOT/proc $ROOT/dev $ROOT/sys $ROOT/tmp $ROOT/app $ROOT/root
 cp /bin/busybox $ROOT/bin/
-for a in sh cat id ls dd sleep echo mkdir kill ps wc head env httpd tar gzip gunzip chown touch printf tty true false seq stty rm
+for a in sh cat id ls dd sleep echo mkdir kill ps wc head env httpd tar gzip gunzip chown touch printf tty true false seq stty rm find test
 do ln -s busybox $ROOT/bin/$a; done
 chmod 1777 $ROOT/tmp
 printf 'root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/app:/bin/sh\n' > $ROOT/etc/passwd
@@ -205,6 +205,14 @@ model::DesiredBuild NodeTest::build(const std::string& id, std::vector<std::stri
   build.timeoutSeconds = 30;
   build.address = subnetOf(kTenant) + host;
   return build;
+}
+
+std::string NodeTest::sourceOf(const std::string& script, const std::string& directory) const {
+  const std::string archive = path(directory + ".tar.gz");
+  shell("cd " + directory_ + "; " + script + "; tar -czf " + archive + " -C " + directory + " .");
+  const auto digest = node::sha256OfFile(archive);
+  server_->addBlob(digest, readWhole(archive));
+  return digest;
 }
 
 model::Session NodeTest::session(const std::string& id, model::SessionKind kind) const {

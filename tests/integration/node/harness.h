@@ -33,6 +33,8 @@ class NodeTest : public ::testing::Test {
   [[nodiscard]] model::DesiredBuild build(const std::string& id, std::vector<std::string> commands,
                                           std::uint32_t host) const;
   [[nodiscard]] model::Session session(const std::string& id, model::SessionKind kind) const;
+  // Runs `script` in an empty directory, packs `directory` of it and gives it to the server; its digest.
+  [[nodiscard]] std::string sourceOf(const std::string& script, const std::string& directory) const;
   // Lines of an instance's log, of one stream.
   [[nodiscard]] std::vector<std::string> logLines(const std::string& id, const std::string& stream) const;
   // Names of the containers' groups that exist.

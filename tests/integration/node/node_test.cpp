@@ -168,6 +168,69 @@ TEST_F(NodeTest, BuildsASlugAndRunsIt) {
   EXPECT_EQ(lines[2], "1000");
 }
 
+TEST_F(NodeTest, ABuildOfStepsLeavesALayerEachAndTheNextOneBeginsThere) {
+  const auto part = sourceOf("mkdir -p part; echo 1 > part/lock", "part");
+  auto wanted = work();
+  auto first = build("bd-steps", {"echo tools > /tools; ls /app | wc -l > /seen", "cat lock > made; ls > listed",
+                                  "cat file.txt made > all; cat /tools /seen listed"},
+                     20);
+  first.steps = {{0, 1, ""}, {1, 1, part}};
+  wanted.builds.push_back(first);
+  server_->want(wanted);
+  const auto report = server_->awaitBuild("bd-steps", 60);
+  ASSERT_TRUE(report.has_value());
+  ASSERT_EQ(report->state, BuildState::succeeded) << report->failure.detail << "\n" << server_->buildLog("bd-steps");
+  const std::string log = server_->buildLog("bd-steps");
+  EXPECT_NE(log.find("tools\n0\nlisted\nlock\nmade\n"), std::string::npos)
+      << "each saw what it names and what came before it\n" << log;
+  ASSERT_EQ(report->layers.size(), 2U);
+  EXPECT_EQ(report->layers[0].step, 1U);
+  EXPECT_GT(report->layers[0].bytes, 0U);
+  EXPECT_TRUE(server_->blob(report->layers[0].digest).has_value());
+  EXPECT_TRUE(containers().empty());
+
+  wanted.builds.clear();
+  auto second = build("bd-next", {"exit 1", "exit 1", "cat file.txt made > all; ls -l made; cat /tools"}, 21);
+  second.doneCommands = 2;
+  second.layers = {report->layers[0].digest, report->layers[1].digest};
+  wanted.builds.push_back(second);
+  server_->want(wanted);
+  const auto next = server_->awaitBuild("bd-next", 60);
+  ASSERT_TRUE(next.has_value());
+  ASSERT_EQ(next->state, BuildState::succeeded) << next->failure.detail << "\n" << server_->buildLog("bd-next");
+  EXPECT_NE(server_->buildLog("bd-next").find("The first 2 of 3 commands have not changed"), std::string::npos);
+  ASSERT_EQ(next->layers.size(), 2U);
+  EXPECT_EQ(next->layers[0].bytes, report->layers[0].bytes);
+
+  wanted.builds.clear();
+  auto app = instance("in-steps", "cat all; ls -l made all; echo mine >> made; sleep 1000", 10);
+  app.layers = {next->slugDigest, report->layers[0].digest, report->layers[1].digest, base_};
+  wanted.instances.push_back(app);
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-steps", InstanceState::running, 30).has_value());
+  pause(500);
+  const auto lines = logLines("in-steps", "stdout");
+  ASSERT_GE(lines.size(), 4U);
+  EXPECT_EQ(lines[0], "from-source");
+  EXPECT_EQ(lines[1], "1");
+  for (const std::size_t line : {2U, 3U}) {
+    EXPECT_NE(lines[line].find(" app "), std::string::npos) << "what any step made is the app's: " << lines[line];
+  }
+}
+
+TEST_F(NodeTest, AStepThatFailsNamesItsCommand) {
+  auto wanted = work();
+  auto failing = build("bd-step", {"true", "exit 3", "true"}, 20);
+  failing.steps = {{0, 1, ""}, {1, 1, ""}};
+  wanted.builds.push_back(failing);
+  server_->want(wanted);
+  const auto report = server_->awaitBuild("bd-step", 60);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->failure.detail, "command 2 `exit 3` exited with 3");
+  EXPECT_EQ(report->layers.size(), 1U) << "what the first one made is there for the next build";
+  EXPECT_TRUE(containers().empty());
+}
+
 TEST_F(NodeTest, SaysHowABuildFailed) {
   struct Case {
     std::string id;

@@ -136,6 +136,11 @@ TEST_F(Layers, CollectsOnlyWhatStayedUnnamedForAWhile) {
   EXPECT_TRUE(cache.collect({digest}, start + LayerCache::kKeepUnnamed * 2).empty())
       << "named again: the clock restarts";
   EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 3).empty());
+  cache.pin(digest);
+  EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 5 / 2).empty());
+  EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 7 / 2).empty()) << "pinned";
+  cache.unpin(digest);
+  EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 3).empty());
   launcher_.releaseError = EBUSY;
   EXPECT_TRUE(cache.collect({}, start + LayerCache::kKeepUnnamed * 4).empty()) << "in use: kept";
   EXPECT_TRUE(fs::exists(cache.path(digest)));

@@ -246,10 +246,18 @@ TEST(HealthAnswer, JudgesTheFirstBytes) {
 
 TEST(BuildScript, QuotesWhatIsGivenAndRefusesNul) {
   EXPECT_EQ(shellQuoted("it's"), "'it'\\''s'");
-  EXPECT_FALSE(buildScript({std::string("a\0b", 3)}, "n").has_value());
-  const auto script = buildScript({"echo 'x' && false", "make"}, "n");
+  EXPECT_FALSE(buildScript({std::string("a\0b", 3)}, "n", {.count = 1}).has_value());
+  const auto script = buildScript({"echo 'x' && false", "make"}, "n", {.count = 2});
   ASSERT_TRUE(script.has_value());
   EXPECT_NE(script->find("/bin/sh -ec 'echo '\\''x'\\'' && false'\n"), std::string::npos);
+  EXPECT_NE(script->find("tar -xozf"), std::string::npos);
+  EXPECT_NE(script->find("step 3\nchown -Rh app:app /app\n"), std::string::npos);
+  const auto second = buildScript({"one", "two", "three"}, "n", {.first = 1, .count = 1, .source = false, .stepped = true});
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->find("tar"), std::string::npos);
+  EXPECT_EQ(second->find("'one'"), std::string::npos);
+  EXPECT_EQ(second->find("'three'"), std::string::npos);
+  EXPECT_NE(second->find("step 2\n/bin/sh -ec 'two'\nstep 4\nfind /app "), std::string::npos) << *second;
 }
 
 TEST(BuildScript, HasTheAppsHomeAndGivesItToTheApp) {

@@ -115,5 +115,120 @@ TEST_F(BuildReuse, ABuildWhoseCallsAreLearnedRuns) {
   EXPECT_EQ(newest().reused, "");
 }
 
+class BuildSteps : public Reconcile {
+ protected:
+  // Two steps of a command each, and one command behind them.
+  model::Operation deploySteps(const std::string& files, const std::string& tree,
+                               model::Reuse reuse = model::Reuse::unchanged) {
+    auto wanted = manifest();
+    wanted.buildCommands = {first_, "npm ci", "make"};
+    const model::BuildStep packages{1, "", store::sha256("")};
+    const model::BuildStep npm{1, kSource, store::sha256(files)};
+    return deployments_.deploy(app_.id, wanted, kSource, "tk-1", {store::sha256(tree), reuse, {packages, npm}});
+  }
+  [[nodiscard]] model::Release current() {
+    return store_.releases().get(app_.id, store_.apps().byId(app_.id).currentRelease);
+  }
+  std::string first_ = "apt-get update";
+};
+
+TEST_F(BuildSteps, BeginWhereSomethingHasChanged) {
+  deploySteps("lock 1", "tree 1");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 0U);
+  const auto one = current();
+  ASSERT_EQ(one.layers.size(), 2U);
+  const auto running = service_.work("one").instances.at(0).layers;
+  EXPECT_EQ(running, (std::vector<std::string>{one.slugDigest, one.layers[0], one.layers[1], kBase}));
+
+  deploySteps("lock 1", "tree 2");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 2U) << "only what is no step runs";
+  EXPECT_EQ(current().layers, one.layers);
+  EXPECT_NE(current().slugDigest, one.slugDigest);
+
+  deploySteps("lock 2", "tree 3");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 1U);
+  EXPECT_EQ(current().layers[1], one.layers[1]);
+  EXPECT_NE(current().layers[0], one.layers[0]);
+
+  first_ = "apt-get update && apt-get install -y git";
+  deploySteps("lock 2", "tree 3");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 0U) << "a step stands on those before it";
+
+  // All of it again: nothing runs, and the release has the layers too.
+  const auto four = current();
+  node_.holdBuilds = true;
+  deploySteps("lock 2", "tree 3");
+  settle();
+  EXPECT_EQ(current().version, 5);
+  EXPECT_EQ(current().layers, four.layers);
+}
+
+TEST_F(BuildSteps, ConfigurationAndBaseAreInputsToo) {
+  deploySteps("lock", "tree 1");
+  settle();
+  deployments_.setConfig(app_.id, {{"REGISTRY", "elsewhere"}}, "tk-1");
+  settle();
+  deploySteps("lock", "tree 2");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 0U);
+}
+
+TEST_F(BuildSteps, LayersOfAFailedBuildSpareTheNextOne) {
+  node_.buildFailure = {"build_failed", "make exited with 2"};
+  deploySteps("lock", "tree 1");
+  settle();
+  EXPECT_EQ(store_.apps().byId(app_.id).currentRelease, 0);
+  node_.buildFailure = {};
+  deploySteps("lock", "tree 2");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 2U);
+  EXPECT_EQ(current().layers.size(), 2U);
+}
+
+TEST_F(BuildSteps, NothingIsReusedWhenAskedOrWhenALayerIsLost) {
+  deploySteps("lock", "tree 1");
+  settle();
+  const auto one = current();
+  deploySteps("lock", "tree 2", model::Reuse::nothing);
+  settle();
+  EXPECT_EQ(node_.doneCommands, 0U);
+  EXPECT_NE(current().layers, one.layers);
+  goneImages_.insert(current().layers[0]);
+  deploySteps("lock", "tree 3");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 1U);
+}
+
+TEST_F(BuildSteps, LayersCountAndTheOldestGoFirst) {
+  auto limits = store_.plans().get("small").limits;
+  limits.releases = 1;
+  limits.imageDiskBytes = 65;
+  store_.plans().update("small", limits);
+  node_.slugBytes = 1;
+  node_.layerBytes = 10;
+  std::uint64_t most = 0;
+  for (int i = 0; i < 6; ++i) {
+    deploySteps("lock " + std::to_string(i), "tree " + std::to_string(i));
+    settle();
+    std::uint64_t stored = 0;
+    for (const auto& [digest, bytes] : store_.images().of(tenant_.id)) stored += bytes;
+    most = std::max(most, stored);
+    EXPECT_EQ(node_.doneCommands, i == 0 ? 0U : 1U) << i;
+  }
+  EXPECT_LE(most, 65U);
+  deploySteps("lock 0", "tree 9");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 1U) << "used longest ago";
+  deploySteps("lock 5", "tree 9");
+  settle();
+  EXPECT_EQ(node_.doneCommands, 2U);
+  const auto used = store_.releases().digestsInUse();
+  for (const auto& layer : current().layers) EXPECT_EQ(std::count(used.begin(), used.end(), layer), 1);
+}
+
 }  // namespace
 }  // namespace cloister::reconcile

@@ -53,6 +53,14 @@ class FakeNode {
       if (holdBuilds) continue;
       model::BuildReport report{build.id, model::BuildState::succeeded, slugOf(build.id), buildFailure};
       report.slugBytes = slugBytes;
+      doneCommands = build.doneCommands;
+      for (std::size_t i = 0; i < build.layers.size(); ++i) {
+        report.layers.push_back({static_cast<std::uint32_t>(build.layers.size() - 1 - i), build.layers[i], layerBytes});
+      }
+      for (const auto& step : build.steps) {
+        report.layers.insert(report.layers.begin(),
+                             {step.index, store::sha256(build.id + std::to_string(step.index)), layerBytes});
+      }
       if (buildFailure.failed()) report.state = model::BuildState::failed;
       status.builds.push_back(report);
     }
@@ -64,6 +72,8 @@ class FakeNode {
   std::int64_t restarts = 3;
   model::Failure buildFailure;
   std::uint64_t slugBytes = 0;
+  std::uint64_t layerBytes = 0;
+  std::uint32_t doneCommands = 0;  // of the last build, when it came
   bool holdBuilds = false;
   std::set<std::string> ids;
   std::size_t highest = 0;
