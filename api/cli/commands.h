@@ -92,6 +92,7 @@ void addAppCommands(CLI::App& root, Context& context);       // app, ps, scale, 
 void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy
+void addBuildCommands(CLI::App& root, Context& context);     // build
 void addStreamCommands(CLI::App& root, Context& context);    // logs, events, exec, run
 void addReportCommands(CLI::App& root, Context& context);    // usage, usage gaps, audit, quota, posture
 void addPriceCommands(CLI::App& root, Context& context);     // price

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
-#include <chrono>
+#include <cstdlib>
+#include <istream>
 #include <ostream>
-#include <thread>
 
 #include "api/cli/archive.h"
+#include "api/cli/build_log.h"
 #include "api/cli/commands.h"
+#include "api/cli/interruption.h"
 #include "sandbox/base/caller_terminal.h"
 
 namespace cloister::cli {
@@ -39,41 +41,53 @@ class Progress {
   std::uint64_t shown_ = 101;
 };
 
-// Shows the build's output until the build has ended. The log is kept by the server, so after a broken connection it is
-// read again from its start and what was shown is skipped.
-void followBuildLog(Context& context, const std::string& path, const Query& query, std::ostream& out) {
-  constexpr auto kPatience = std::chrono::seconds(60);
-  Query following = query;
-  following.emplace_back("follow", "true");
-  std::uint64_t shown = 0;
-  auto answered = std::chrono::steady_clock::now();
-  while (true) {
-    std::uint64_t position = 0;
-    try {
-      static_cast<void>(context.api().text({.path = path + "/log", .query = following}, [&](const std::string& part) {
-        const std::uint64_t skip = shown > position ? std::min<std::uint64_t>(shown - position, part.size()) : 0;
-        position += part.size();
-        const std::string fresh = part.substr(skip);
-        shown += fresh.size();
-        for (std::size_t at = 0; at < fresh.size();) {
-          const std::size_t end = std::min(fresh.find('\n', at), fresh.size());
-          out << printable(lastDrawn(std::string_view(fresh).substr(at, end - at)), Colour::keep);
-          if (end < fresh.size()) out << '\n';
-          at = end + 1;
-        }
-        out << std::flush;
-        return out ? Flow::next : Flow::stop;
-      }));
-      const auto build = context.api().send({.path = path, .query = query}).object();
-      const std::string state = text(*build, "state");
-      if (!out || (state != "queued" && state != "running")) return;
-      answered = std::chrono::steady_clock::now();
-    } catch (const TransportError&) {
-      if (std::chrono::steady_clock::now() - answered > kPatience) throw;
+// What Ctrl-C means while a build is followed. At a terminal it asks; elsewhere nobody could answer, so it cancels:
+// who stopped waiting for a deploy does not want to be surprised by it later.
+class Stopping {
+ public:
+  Stopping(Context& context, std::string path, Query query)
+      : context_(context), path_(std::move(path)), query_(std::move(query)), api_(context.api().settings()) {}
+
+  void operator()() {
+    std::ostream& err = context_.streams.err;
+    if (terminal::isTerminal(0) && terminal::isTerminal(2)) {
+      err << "\nCancel the build? [y]es, [d]etach and let it go on, [N]o, keep following: " << std::flush;
+      std::string answer;
+      std::getline(context_.streams.in, answer);
+      if (answer == "d" || answer == "D") leave("it goes on; to see it: cloister build log -f", 0);
+      if (context_.streams.in && answer != "y" && answer != "Y" && answer != "yes") return;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    cancel();
   }
-}
+
+ private:
+  static constexpr int kInterrupted = 130;
+
+  void cancel() {
+    try {
+      (void)api_.send({.method = "POST", .path = path_ + "/cancel", .query = query_});
+    } catch (const ApiError& error) {
+      // Built already: the release goes on, and a second try only stops waiting for it.
+      if (refused_) leave("it goes on without you", kInterrupted);
+      refused_ = true;
+      context_.streams.err << "not cancelled: " << error.what() << '\n';
+    } catch (const std::exception& error) {
+      leave(std::string("not cancelled: ") + error.what(), kInterrupted);
+    }
+  }
+
+  [[noreturn]] void leave(const std::string& why, int code) {
+    context_.streams.out << std::flush;
+    context_.streams.err << "cloister: " << printable(why) << std::endl;
+    std::_Exit(code);  // the other thread is in the middle of a request
+  }
+
+  Context& context_;
+  std::string path_;
+  Query query_;
+  Api api_;
+  bool refused_ = false;
+};
 
 int deploy(Context& context, const DeployOptions& options) {
   AppChoice app = options.app;
@@ -100,15 +114,12 @@ int deploy(Context& context, const DeployOptions& options) {
                                                  archive.file.get(), archive.size, std::ref(progress));
   if (options.noWait) return followOperation(context, accepted, query, Wait::no, {});
 
-  const std::string build = text(*accepted.object(), "build");
-  if (!build.empty()) {
-    std::ostream& log = context.format == Format::json ? err : context.streams.out;
-    followBuildLog(context, appPath(app, "/builds/" + segment(build)), query, log);
-  }
-  // The build has ended meanwhile: what is under way now is asked anew.
-  const Response now =
-      context.api().send({.path = "/v1/operations/" + segment(text(*accepted.object(), "id")), .query = query});
-  const Response ended = awaitOperation(context, now, query);
+  const std::string build = appPath(app, "/builds/" + segment(text(*accepted.object(), "build")));
+  const Interruption interruption(Stopping(context, build, query));
+  if (awaitBuild(context, build, query) == "running") err << "building" << std::endl;
+  followBuildLog(context, build, query, context.format == Format::json ? err : context.streams.out);
+  const std::string operation = "/v1/operations/" + segment(text(*accepted.object(), "id"));
+  const Response ended = awaitOperation(context, context.api().send({.path = operation, .query = query}), query);
   const bool succeeded = reportOperation(context, *ended.object());
   if (context.format == Format::json) {
     context.streams.out << ended.body << '\n';

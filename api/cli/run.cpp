@@ -62,6 +62,7 @@ int run(const std::vector<std::string>& arguments, Streams streams, const Enviro
       "Examples:\n  cloister deploy examples/nginx --tenant demo\n  cloister logs -f nginx --tenant demo\n"
       "  cloister app ls -o json\n");
   addDeployCommand(root, context);
+  addBuildCommands(root, context);
   addAppCommands(root, context);
   addStreamCommands(root, context);
   addConfigCommands(root, context);

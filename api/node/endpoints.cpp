@@ -216,7 +216,8 @@ Answer getBlob(const Services& services, Request& request) {
 
 Answer hasBlob(const Services& services, const Request& request) {
   const auto digest = digestOf(request);
-  // Our own copy may be one that nothing refers to and that goes soon; the launcher's is there because the node gave it.
+  // Our own copy may be one that nothing refers to and that goes soon; the launcher's is there because the node gave
+  // it.
   if (!services.blobs.isShared(digest)) throw notFound("the blob " + digest);
   return kNoContent;
 }

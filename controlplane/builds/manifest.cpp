@@ -116,8 +116,8 @@ void readBuild(const toml::table& table, model::Manifest& manifest) {
   if (list->size() > kMaxCommands) throw ManifestError("build.commands", "has more than 100 commands");
   for (std::size_t i = 0; i < list->size(); ++i) {
     const auto field = "build.commands[" + std::to_string(i) + "]";
-    const auto* table = list->get(i)->as_table();
-    auto command = table == nullptr ? textOf(*list->get(i), field) : readStep(*table, manifest, i, field);
+    const auto* step = list->get(i)->as_table();
+    auto command = step == nullptr ? textOf(*list->get(i), field) : readStep(*step, manifest, i, field);
     checkCommand(command, field);
     manifest.buildCommands.push_back(std::move(command));
   }

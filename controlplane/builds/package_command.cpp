@@ -10,11 +10,18 @@ namespace {
 
 using Words = std::vector<std::string_view>;
 
-constexpr std::array<std::string_view, 9> kVerbs = {"update",  "upgrade",    "dist-upgrade", "full-upgrade", "install",
+constexpr std::array<std::string_view, 9> kVerbs = {"update", "upgrade",    "dist-upgrade", "full-upgrade", "install",
                                                     "remove", "autoremove", "clean",        "purge"};
-constexpr std::array<std::string_view, 10> kOptions = {
-    "-y", "--yes", "--assume-yes", "-q", "-qq", "--quiet", "--no-install-recommends", "--no-install-suggests",
-    "--fix-missing", "--purge"};
+constexpr std::array<std::string_view, 10> kOptions = {"-y",
+                                                       "--yes",
+                                                       "--assume-yes",
+                                                       "-q",
+                                                       "-qq",
+                                                       "--quiet",
+                                                       "--no-install-recommends",
+                                                       "--no-install-suggests",
+                                                       "--fix-missing",
+                                                       "--purge"};
 constexpr std::array<std::string_view, 2> kCaches = {"/var/lib/apt/lists/*", "/var/cache/apt/archives/*"};
 
 template <std::size_t N>

@@ -233,8 +233,7 @@ class Planning {
 
 }  // namespace
 
-std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const std::string& archive,
-                                        BlobStore& blobs) {
+std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const std::string& archive, BlobStore& blobs) {
   auto groups = groupsOf(manifest);
   if (groups.empty()) return {};
   Planning planning(std::move(groups), blobs);

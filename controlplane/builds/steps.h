@@ -1,8 +1,8 @@
 // The steps of a build: its leading commands, cut where they come to see more of the source.
 //
 // A command that says which files it reads (`files` in the manifest), or that only installs packages, runs where only
-// these files are, and those of the commands before it. So nothing else can have had a part in what it made, and what it
-// made can be used again as a layer as long as base, environment, these commands and these files are the same. The
+// these files are, and those of the commands before it. So nothing else can have had a part in what it made, and what
+// it made can be used again as a layer as long as base, environment, these commands and these files are the same. The
 // first command that says nothing ends the steps: it and all that follow see the whole source.
 // Threads: reentrant. Failures: ManifestError for `files` that are not there or too many; BlobError, TooLarge.
 #pragma once

@@ -70,9 +70,9 @@ struct Manifest {
   std::string base = "debian-12";
   std::vector<std::string> buildCommands;
   std::map<std::size_t, std::vector<std::string>> buildFiles;  // by command: all of the source that it reads
-  std::map<std::string, std::string> processes;  // process type -> command line for /bin/sh -c
-  std::string healthPath;                        // empty: the port accepting is enough
-  std::uint64_t memoryBytes = 0;                 // per instance; 0: the default share of the plan
+  std::map<std::string, std::string> processes;                // process type -> command line for /bin/sh -c
+  std::string healthPath;                                      // empty: the port accepting is enough
+  std::uint64_t memoryBytes = 0;                               // per instance; 0: the default share of the plan
   std::uint64_t cpuMillis = 0;
   std::uint64_t diskBytes = 0;
   std::uint64_t pids = 0;
@@ -107,9 +107,9 @@ struct Build {
   std::string slugDigest;
   std::map<std::string, std::string> environment;  // as the commands see it
   Reuse reuse = Reuse::unchanged;
-  std::vector<BuildStep> steps;      // the first of its commands
-  std::vector<std::string> layers;   // that they left, topmost first
-  std::string reused;  // id of the build whose slug it took over
+  std::vector<BuildStep> steps;     // the first of its commands
+  std::vector<std::string> layers;  // that they left, topmost first
+  std::string reused;               // id of the build whose slug it took over
   Manifest manifest;
   BuildState state = BuildState::queued;
   Failure failure;

@@ -42,6 +42,7 @@ constexpr int kTooLarge = 413;
 constexpr const char* kNotFrozen =
     "--exclude-regex=^(tmp|var/lib/apt/lists|var/cache/apt/archives/partial)/."
     "|^var/cache/apt/(archives/)?[^/]*[.](bin|deb)$";
+constexpr const char* kNotFrozenBeforeApt = "--exclude-regex=^tmp/.";
 constexpr const char* kFreezing = "-fz";  // behind the name of the container whose upper it is
 
 Failure internal(const Error& error) {
@@ -250,7 +251,11 @@ Failure BuildJob::make(const BuildPart& part, const std::string& container, cons
     }
   }
   auto failure = runScript(part, container);
-  if (!failure.failed() && !cancelled_) failure = freeze(container);
+  // A command behind this part may install packages by the lists that are here.
+  const auto& commands = task_.build.commands;
+  const bool apt = std::any_of(commands.begin() + static_cast<std::ptrdiff_t>(part.first + part.count), commands.end(),
+                               [](const std::string& command) { return command.find("apt") != std::string::npos; });
+  if (!failure.failed() && !cancelled_) failure = freeze(container, apt ? kNotFrozenBeforeApt : kNotFrozen);
   removeContainers(container);
   if (!failure.failed() && !cancelled_) failure = publish(image);
   return failure;
@@ -323,7 +328,7 @@ Failure BuildJob::runScript(const BuildPart& part, const std::string& container)
   return classify(runtime_.ending(*started, parseStatus(said)), *started, filter);
 }
 
-Failure BuildJob::freeze(const std::string& container) {
+Failure BuildJob::freeze(const std::string& container, const std::string& leaveOut) {
   log_.add("Freezing\n");
   const std::string freezing = container + kFreezing;
   auto image = streams::createFile(slug(), 0666);  // the container's root is another user; the directory is 0700
@@ -338,7 +343,7 @@ Failure BuildJob::freeze(const std::string& container) {
   launcher::LaunchRequest launch = request(freezing, launcher::Confinement::freeze);
   launch.layers = {task_.build.baseDigest};
   launch.freezeOf = container;
-  launch.argv = {"/usr/bin/mkfs.erofs", "--quiet",     "-zlz4", "-C16384", kImageUuid, kNotFrozen,
+  launch.argv = {"/usr/bin/mkfs.erofs", "--quiet",     "-zlz4", "-C16384", kImageUuid, leaveOut,
                  "/proc/self/fd/3",     "/upper/upper"};
   launch.environment = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", kImageTimes};
   const sandbox::Standard standard{null->get(), output->writer.get(), output->writer.get(), status->get(),

@@ -87,52 +87,68 @@ StepFilter::StepFilter(std::vector<std::string> commands, const std::string& non
 void StepFilter::begin(int step, std::string& shown) {
   step_ = step;
   if (lineOpen_) shown += '\n';
-  lineOpen_ = false;
+  lineOpen_ = afterReturn_ = false;
   if (step == 0) shown += "Unpacking the source\n";
   if (step > 0 && static_cast<std::size_t>(step) <= commands_.size()) {
     shown += "$ " + commands_[static_cast<std::size_t>(step) - 1] + "\n";
   }
 }
 
+void StepFilter::show(std::string_view text, std::string& shown) {
+  for (const char c : text) {
+    if (c == '\r') {
+      if (!lineOpen_) continue;
+      shown += '\n';
+      lineOpen_ = false;
+      afterReturn_ = true;
+    } else if (c == '\n') {
+      if (!std::exchange(afterReturn_, false)) shown += '\n';
+      lineOpen_ = false;
+    } else {
+      shown += c;
+      lineOpen_ = true;
+      afterReturn_ = false;
+    }
+  }
+}
+
 std::string StepFilter::feed(std::string_view bytes) {
   held_ += bytes;
   std::string shown;
-  const auto show = [&](std::string_view text) {
-    shown += text;
-    if (!text.empty()) lineOpen_ = text.back() != '\n';
-  };
   for (;;) {
     const std::size_t at = held_.find(mark_);
     if (at == std::string::npos) break;
     const std::size_t digits = at + mark_.size();
     const std::size_t end = held_.find('\n', digits);
     if (end == std::string::npos && held_.size() - digits <= kMaxStepDigits) {
-      show(std::string_view(held_).substr(0, at));
+      show(std::string_view(held_).substr(0, at), shown);
       held_.erase(0, at);
       return shown;
     }
     int step = -1;
     const char* last = held_.data() + std::min(end, held_.size());
     const auto [stop, code] = std::from_chars(held_.data() + digits, last, step);
-    show(std::string_view(held_).substr(0, at));
+    show(std::string_view(held_).substr(0, at), shown);
     if (end != std::string::npos && code == std::errc() && stop == last && step >= 0) {
       begin(step, shown);
       held_.erase(0, end + 1);
     } else {
-      show(mark_);
+      show(mark_, shown);
       held_.erase(0, digits);
     }
   }
   // A tail that may be the beginning of a mark waits for the rest.
   std::size_t keep = std::min(held_.size(), mark_.size() - 1);
   while (keep > 0 && !std::string_view(mark_).starts_with(std::string_view(held_).substr(held_.size() - keep))) --keep;
-  show(std::string_view(held_).substr(0, held_.size() - keep));
+  show(std::string_view(held_).substr(0, held_.size() - keep), shown);
   held_.erase(0, held_.size() - keep);
   return shown;
 }
 
 std::string StepFilter::end() {
-  return std::exchange(held_, {});
+  std::string shown;
+  show(std::exchange(held_, {}), shown);
+  return shown;
 }
 
 std::string StepFilter::failureOf(const std::string& status) const {

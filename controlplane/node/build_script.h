@@ -43,11 +43,14 @@ class StepFilter {
 
  private:
   void begin(int step, std::string& shown);
+  // Text with the line ends of a log: CR LF is one, and so is the CR with which a progress bar begins its line anew.
+  void show(std::string_view text, std::string& shown);
 
   std::vector<std::string> commands_;
   std::string mark_;
   std::string held_;
   bool lineOpen_ = false;
+  bool afterReturn_ = false;
   int step_ = -1;
 };
 

@@ -74,7 +74,8 @@ class BuildJob {
   [[nodiscard]] model::Failure make(const BuildPart& part, const std::string& container, const std::string& source,
                                     model::BuiltLayer& image);
   [[nodiscard]] model::Failure runScript(const BuildPart& part, const std::string& container);
-  [[nodiscard]] model::Failure freeze(const std::string& container);
+  // `leaveOut`: an option of mkfs.erofs that names what does not go into the image.
+  [[nodiscard]] model::Failure freeze(const std::string& container, const std::string& leaveOut);
   [[nodiscard]] model::Failure publish(model::BuiltLayer& image);
   [[nodiscard]] model::Failure classify(const Ending& ending, const sandbox::Container& container,
                                         const StepFilter& filter);

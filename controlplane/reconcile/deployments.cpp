@@ -108,15 +108,6 @@ model::Release latestBefore(store::Store& store, const model::App& app) {
   throw Conflict("nothing_to_roll_back", "release", "app \"" + app.name + "\" has no release before the current one");
 }
 
-void requireImage(store::Store& store, const model::Tenant& tenant, const model::Release& release) {
-  if (release.imageKept) return;
-  const auto limits = store.plans().get(tenant.plan).limits;
-  throw Conflict("image_dropped", "release",
-                 "the image of v" + std::to_string(release.version) + " is no longer kept: plan \"" + tenant.plan +
-                     "\" keeps those of an app's last " + std::to_string(limits.releases) +
-                     " releases, as far as its image disk goes");
-}
-
 }  // namespace
 
 Deployments::Deployments(store::Store& store, Options options) : store_(store), options_(std::move(options)) {
@@ -304,6 +295,18 @@ model::Operation Deployments::setCallProfile(const std::string& appId, const Pro
     const bool stricter = after.others == model::OtherCalls::refuse && after.calls != before.calls;
     if (after.others != before.others || stricter) return startAnew(app, "profile", description, createdBy);
     return done(app, "profile", description);
+  });
+}
+
+model::Build Deployments::cancelBuild(const std::string& buildId) {
+  return store_.transact([&] {
+    const auto build = store_.builds().get(buildId);
+    if (build.state != model::BuildState::queued && build.state != model::BuildState::running) {
+      throw Conflict("build_ended", "build", "build " + build.id + " has " + model::name(build.state) + " already");
+    }
+    reconcile::cancelBuild(store_, build, {"build_cancelled", "the build was cancelled"});
+    store_.events().append(build.tenantId, store_.apps().byId(build.appId).name, "build.cancelled", build.id);
+    return store_.builds().get(build.id);
   });
 }
 

@@ -64,6 +64,8 @@ class Deployments {
     std::vector<std::string> forget{};
   };
   model::Operation setCallProfile(const std::string& appId, const ProfileChange& change, const std::string& createdBy);
+  // It ends here and now, and nothing of it is released. Conflict "build_ended".
+  model::Build cancelBuild(const std::string& buildId);
   model::Operation removeApp(const std::string& appId);
 
   // Workloads stop, all data stays. Idempotent.

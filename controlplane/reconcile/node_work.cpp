@@ -274,7 +274,9 @@ void NodeWorkService::applyBuild(const model::Node& node, const model::BuildRepo
       return buildFailed(std::move(*build), {"image_disk_full", refusal.what()});
     }
     buildSucceeded(std::move(*build));
-  } else if (report.state != model::BuildState::queued) {
+  } else if (report.state == model::BuildState::queued) {
+    store_.operations().setProgress(build->operationId, "waiting for other builds of the host");
+  } else {
     auto failure = report.failure;
     if (failure.detail.empty()) failure.detail = "the node gave no reason";
     failure.code = knownCode(failure.code);
@@ -327,6 +329,7 @@ void NodeWorkService::buildFailed(model::Build build, const model::Failure& fail
   store_.builds().update(build);
   store_.addresses().release(build.id);
   store_.operations().fail(build.operationId, failure);
+  retain(store_, store_.tenants().get(build.tenantId));  // its steps have left layers
   store_.events().append(build.tenantId, store_.apps().byId(build.appId).name, "build.failed",
                          failure.code + ": " + failure.detail);
   store_.bumpRevision();

@@ -115,14 +115,16 @@ bool Reconciler::reuse(const model::Build& build, model::Micros now) {
 void Reconciler::assignBuilds(model::Micros now) {
   auto builds = store_.builds().unfinished();
   if (builds.empty()) return;
-  std::set<std::string> busy;     // one build at a time and tenant: its share of the plan is for one
-  std::set<std::string> waiting;  // apps with an earlier build that has not ended
+  std::set<std::string> busy;                // one build at a time and tenant: its share of the plan is for one
+  std::map<std::string, std::size_t> ahead;  // by tenant: builds that have not ended
+  std::set<std::string> waiting;             // apps with an earlier build that has not ended
   for (auto& build : builds) {
     if (build.state != model::BuildState::running) continue;
     const auto plan = store_.plans().get(store_.tenants().get(build.tenantId).plan);
     if (now - build.createdAt <= static_cast<model::Micros>(plan.limits.buildSeconds) * 1'000'000 + kBuildGrace) {
       busy.insert(build.tenantId);
       waiting.insert(build.appId);
+      ++ahead[build.tenantId];
       continue;
     }
     build.state = model::BuildState::failed;
@@ -140,7 +142,12 @@ void Reconciler::assignBuilds(model::Micros now) {
     const bool first = !waiting.contains(build.appId);
     if (first && reuse(build, now)) continue;
     waiting.insert(build.appId);
-    if (busy.contains(build.tenantId)) continue;
+    const auto earlier = ahead[build.tenantId]++;
+    if (busy.contains(build.tenantId)) {
+      store_.operations().setProgress(build.operationId, "waiting for " + std::to_string(earlier) +
+                                                             (earlier == 1 ? " earlier build" : " earlier builds"));
+      continue;
+    }
     const auto tenant = store_.tenants().get(build.tenantId);
     const auto node = placement.choose();
     if (node.empty()) {

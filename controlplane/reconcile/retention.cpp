@@ -147,8 +147,7 @@ void checkImageDisk(store::Store& store, const model::Tenant& tenant, const std:
   refuseOver(store, tenant, sum.bytes(), asked);
 }
 
-void admitImages(store::Store& store, const model::Tenant& tenant,
-                 const std::map<std::string, std::uint64_t>& images) {
+void admitImages(store::Store& store, const model::Tenant& tenant, const std::map<std::string, std::uint64_t>& images) {
   store.transact([&] {
     std::vector<std::string> digests;
     for (const auto& [digest, bytes] : images) {
@@ -158,6 +157,15 @@ void admitImages(store::Store& store, const model::Tenant& tenant,
     const Sum sum = sumOfNeeded(store, tenant);
     refuseOver(store, tenant, sum.bytes(), sum.more(digests));
   });
+}
+
+void requireImage(store::Store& store, const model::Tenant& tenant, const model::Release& release) {
+  if (release.imageKept) return;
+  const auto limits = store.plans().get(tenant.plan).limits;
+  throw store::Conflict("image_dropped", "release",
+                        "the image of v" + std::to_string(release.version) + " is no longer kept: plan \"" +
+                            tenant.plan + "\" keeps those of an app's last " + std::to_string(limits.releases) +
+                            " releases, as far as its image disk goes");
 }
 
 }  // namespace cloister::reconcile

@@ -31,4 +31,7 @@ void checkImageDisk(store::Store& store, const model::Tenant& tenant, const std:
 // The same for a slug and layers that are there; they are the tenant's from now on.
 void admitImages(store::Store& store, const model::Tenant& tenant, const std::map<std::string, std::uint64_t>& images);
 
+// Conflict "image_dropped" when there is only the release's history left.
+void requireImage(store::Store& store, const model::Tenant& tenant, const model::Release& release);
+
 }  // namespace cloister::reconcile

@@ -32,17 +32,22 @@ model::Release beginRelease(store::Store& store, const model::App& app, model::R
   });
 }
 
+void cancelBuild(store::Store& store, model::Build build, const model::Failure& reason) {
+  store.transact([&] {
+    build.state = model::BuildState::cancelled;
+    build.failure = reason;
+    build.finishedAt = store::now();
+    store.builds().update(build);
+    store.addresses().release(build.id);
+    store.operations().fail(build.operationId, reason);
+    store.bumpRevision();
+  });
+}
+
 void cancelBuilds(store::Store& store, const std::string& appId, const model::Failure& reason) {
   store.transact([&] {
-    for (auto build : store.builds().unfinished()) {
-      if (build.appId != appId) continue;
-      build.state = model::BuildState::cancelled;
-      build.failure = reason;
-      build.finishedAt = store::now();
-      store.builds().update(build);
-      store.addresses().release(build.id);
-      store.operations().fail(build.operationId, reason);
-      store.bumpRevision();
+    for (auto& build : store.builds().unfinished()) {
+      if (build.appId == appId) cancelBuild(store, std::move(build), reason);
     }
   });
 }

@@ -17,6 +17,8 @@ model::Release beginRelease(store::Store& store, const model::App& app, model::R
                             const std::string& operationId);
 
 // Ends unfinished builds of the app; their operations fail with `reason`.
+void cancelBuild(store::Store& store, model::Build build, const model::Failure& reason);
+// Those of the app that have not ended.
 void cancelBuilds(store::Store& store, const std::string& appId, const model::Failure& reason);
 
 }  // namespace cloister::reconcile

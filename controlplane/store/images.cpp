@@ -66,10 +66,11 @@ std::vector<BuildLayers::Layer> BuildLayers::of(const std::string& appId) const 
 
 void BuildLayers::put(const std::string& appId, const Layer& layer) {
   store_.transact([&] {
-    store_.database().run("INSERT INTO build_layers (app_id, inputs, digest, used_at) VALUES (?1, ?2, ?3, ?4)"
-                          " ON CONFLICT (app_id, inputs) DO UPDATE SET digest = excluded.digest,"
-                          " used_at = excluded.used_at",
-                          appId, layer.inputs, layer.digest, now());
+    store_.database().run(
+        "INSERT INTO build_layers (app_id, inputs, digest, used_at) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (app_id, inputs) DO UPDATE SET digest = excluded.digest,"
+        " used_at = excluded.used_at",
+        appId, layer.inputs, layer.digest, now());
   });
 }
 

@@ -26,7 +26,7 @@ std::string textOf(const std::vector<std::string>& words) {
 }
 
 // In the order of readBuild().
-const std::string kBuildColumns =
+constexpr const char* kBuildColumns =
     "SELECT id, tenant_id, app_id, operation_id, source_digest, base_digest, slug_digest, manifest, state,"
     " failure_code, failure_detail, node_id, address, created_at, finished_at, tree_digest, environment, no_reuse,"
     " reused, steps, layers FROM builds";
@@ -123,7 +123,7 @@ std::string Builds::createdBy(const std::string& id) const {
 
 std::optional<model::Build> Builds::find(const std::string& id) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(kBuildColumns + " WHERE id = ?1");
+  auto query = store_.database().prepare(std::string(kBuildColumns) + " WHERE id = ?1");
   query.bind(id);
   if (!query.step()) return std::nullopt;
   return readBuild(query);
@@ -137,7 +137,7 @@ model::Build Builds::get(const std::string& id) const {
 
 std::vector<model::Build> Builds::list(const std::string& appId, const Page& page) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(kBuildColumns +
+  auto query = store_.database().prepare(std::string(kBuildColumns) +
                                          " WHERE app_id = ?1 AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3");
   query.bind(appId, page.after, page.limit);
   std::vector<model::Build> builds;
@@ -147,7 +147,8 @@ std::vector<model::Build> Builds::list(const std::string& appId, const Page& pag
 
 std::vector<model::Build> Builds::unfinished() const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(kBuildColumns + " WHERE state IN ('queued', 'running') ORDER BY id");
+  auto query =
+      store_.database().prepare(std::string(kBuildColumns) + " WHERE state IN ('queued', 'running') ORDER BY id");
   std::vector<model::Build> builds;
   while (query.step()) builds.push_back(readBuild(query));
   return builds;
@@ -158,7 +159,7 @@ std::vector<model::Build> Builds::alike(const model::Build& build) const {
   if (inputs.empty()) return {};
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      kBuildColumns +
+      std::string(kBuildColumns) +
       " WHERE app_id = ?1 AND inputs = ?2 AND state = 'succeeded' AND slug_digest IN (SELECT slug_digest FROM releases"
       " WHERE app_id = ?1 AND image_dropped = 0) ORDER BY id DESC LIMIT ?3");
   query.bind(build.appId, inputs, kMostAlike);
@@ -173,8 +174,7 @@ void Builds::update(const model::Build& build) {
         "UPDATE builds SET slug_digest = ?2, state = ?3, failure_code = ?4, failure_detail = ?5, node_id = ?6,"
         " address = ?7, finished_at = ?8, reused = ?9, layers = ?10 WHERE id = ?1",
         build.id, build.slugDigest, std::string_view(model::name(build.state)), build.failure.code,
-        build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused,
-        textOf(build.layers));
+        build.failure.detail, build.nodeId, build.address, build.finishedAt, build.reused, textOf(build.layers));
   });
 }
 
@@ -256,7 +256,8 @@ std::vector<model::Release> Releases::list(const std::string& appId, const Page&
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
-      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3");
+      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT "
+      "?3");
   query.bind(appId, versionBefore(page.after), page.limit);
   std::vector<model::Release> releases;
   while (query.step()) releases.push_back(readRelease(query));

@@ -114,7 +114,8 @@ class Database {
   void giveBack(std::string_view sql, sqlite3_stmt* handle);
 
   sqlite3* handle_ = nullptr;
-  std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  // keys are texts of handles, which live as long as the connection
+  std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>>
+      idle_;  // keys are texts of handles, which live as long as the connection
 };
 
 // BEGIN IMMEDIATE ... COMMIT; rolls back when destroyed before commit().

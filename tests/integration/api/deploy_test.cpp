@@ -203,6 +203,23 @@ TEST_F(Deploy, AnImageThatWillNotFitIsRefusedBeforeTheBuild) {
   EXPECT_EQ(upload().status, 202) << "the same image again takes no room";
 }
 
+TEST_F(Deploy, ACancelledBuildEndsAtOnce) {
+  const auto accepted = upload();
+  ASSERT_EQ(accepted.status, 202);
+  const auto build = takeBuild();
+  const auto path = "/v1/apps/shop/builds/" + build.id + "/cancel";
+  const auto cancelled = alice.send("POST", path);
+  EXPECT_EQ(cancelled.status, 200) << cancelled.body;
+  EXPECT_EQ(cancelled.text("state"), "cancelled");
+  EXPECT_EQ(alice.send("GET", "/v1/operations/" + accepted.text("id")).text("state"), "failed");
+  EXPECT_TRUE(node.desired(-1)->builds.empty());
+  const auto again = alice.send("POST", path);
+  EXPECT_EQ(again.status, 409) << again.body;
+  EXPECT_EQ(again.text("code"), "build_ended");
+  finishBuild(build.id);
+  EXPECT_EQ(alice.send("GET", "/v1/apps/shop").text("release"), "0");
+}
+
 TEST_F(Deploy, ScalingAndSuspensionReachTheNode) {
   ASSERT_EQ(upload().status, 202);
   finishBuild(takeBuild().id);

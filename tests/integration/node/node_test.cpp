@@ -171,8 +171,9 @@ TEST_F(NodeTest, BuildsASlugAndRunsIt) {
 TEST_F(NodeTest, ABuildOfStepsLeavesALayerEachAndTheNextOneBeginsThere) {
   const auto part = sourceOf("mkdir -p part; echo 1 > part/lock", "part");
   auto wanted = work();
-  auto first = build("bd-steps", {"echo tools > /tools; ls /app | wc -l > /seen", "cat lock > made; ls > listed",
-                                  "cat file.txt made > all; cat /tools /seen listed"},
+  auto first = build("bd-steps",
+                     {"echo tools > /tools; ls /app | wc -l > /seen", "cat lock > made; ls > listed",
+                      "cat file.txt made > all; cat /tools /seen listed"},
                      20);
   first.steps = {{0, 1, ""}, {1, 1, part}};
   wanted.builds.push_back(first);
@@ -182,7 +183,8 @@ TEST_F(NodeTest, ABuildOfStepsLeavesALayerEachAndTheNextOneBeginsThere) {
   ASSERT_EQ(report->state, BuildState::succeeded) << report->failure.detail << "\n" << server_->buildLog("bd-steps");
   const std::string log = server_->buildLog("bd-steps");
   EXPECT_NE(log.find("tools\n0\nlisted\nlock\nmade\n"), std::string::npos)
-      << "each saw what it names and what came before it\n" << log;
+      << "each saw what it names and what came before it\n"
+      << log;
   ASSERT_EQ(report->layers.size(), 2U);
   EXPECT_EQ(report->layers[0].step, 1U);
   EXPECT_GT(report->layers[0].bytes, 0U);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <sstream>
 
@@ -248,7 +249,43 @@ TEST(Deploy, UploadsShowsTheBuildAndPrintsTheUrl) {
   EXPECT_EQ(asked.at(0).uri, "/v1/apps/my-shop/deployments?tenant=acme&create=true");
   EXPECT_EQ(asked.at(0).contentType, "application/gzip");
   EXPECT_EQ(asked.at(0).body.substr(0, 2), "\x1f\x8b");
-  EXPECT_EQ(asked.at(1).uri, "/v1/apps/my-shop/builds/bd-1/log?tenant=acme&follow=true");
+  EXPECT_EQ(asked.at(1).uri, "/v1/apps/my-shop/builds/bd-1?tenant=acme");
+  EXPECT_EQ(asked.at(2).uri, "/v1/apps/my-shop/builds/bd-1/log?tenant=acme&follow=true");
+}
+
+TEST(Deploy, SaysWhatItWaitsForAndNeverAfterTheBuild) {
+  const test::TemporaryDirectory directory;
+  std::ofstream(directory.path() / "Procfile") << "web: true\n";
+  std::atomic<int> looks{0};
+  const TestServer server([&](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+    if (asked.method == "POST") {
+      return TestServer::reply(answer, 202,
+                               R"({"id":"op-1","state":"pending","progress":"waiting to build","build":"bd-1"})");
+    }
+    if (asked.uri.find("/log") != std::string::npos) return TestServer::reply(answer, 200, "made\n", "text/plain");
+    if (asked.uri.find("/builds/") != std::string::npos) {
+      const int look = looks++;
+      return TestServer::reply(answer, 200,
+                               look < 2 ? R"({"state":"queued","operation":"op-1"})"
+                                        : (look == 2 ? R"({"state":"running"})" : R"({"state":"succeeded"})"));
+    }
+    if (asked.uri.find("wait=") != std::string::npos) {
+      return TestServer::reply(answer, 200,
+                               R"({"id":"op-1","state":"succeeded","progress":"1 of 1 ready","result":"v2"})");
+    }
+    if (asked.uri.find("/operations/") != std::string::npos) {
+      return TestServer::reply(answer, 200,
+                               looks < 3 ? R"({"id":"op-1","state":"running","progress":"waiting for 1 earlier build"})"
+                                         : R"({"id":"op-1","state":"running","progress":"rolling out v2"})");
+    }
+    TestServer::reply(answer, 200, R"({"name":"shop","url":"http://shop.acme.localhost:8080"})");
+  });
+  const Outcome outcome = cloister({"deploy", directory.path().string(), "--app", "shop"}, server.url());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "made\nhttp://shop.acme.localhost:8080\n");
+  EXPECT_NE(outcome.err.find("waiting for 1 earlier build\nbuilding\nrolling out v2\n1 of 1 ready\nDeployed shop v2\n"),
+            std::string::npos)
+      << outcome.err;
 }
 
 TEST(LogsCommand, AreFollowedOverABrokenConnection) {

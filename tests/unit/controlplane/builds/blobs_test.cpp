@@ -107,7 +107,7 @@ TEST_F(Blobs, RemovesWhatACrashLeftAndWhatNobodyNeeds) {
 }
 
 TEST_F(Blobs, WhatTheLauncherHasNeedsNoCopyHere) {
-  const std::string shared = directory_ + "-shared";
+  const std::string shared = directory_.string() + "-shared";
   fs::create_directories(shared);
   BlobStore blobs(directory_, shared);
   std::istringstream in("hello");
@@ -119,7 +119,7 @@ TEST_F(Blobs, WhatTheLauncherHasNeedsNoCopyHere) {
   EXPECT_EQ(files(), 0U);
   EXPECT_TRUE(blobs.has(kHello));
   EXPECT_TRUE(blobs.isShared(kHello));
-  EXPECT_FALSE(blobs.isShared("../" + kHello));
+  EXPECT_FALSE(blobs.isShared("../" + std::string(kHello)));
   EXPECT_EQ(blobs.size(kHello), 5U);
   EXPECT_EQ(blobs.path(kHello), shared + "/" + kHello);
   EXPECT_TRUE(blobs.open(kHello).valid());

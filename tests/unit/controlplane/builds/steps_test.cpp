@@ -116,8 +116,8 @@ class Steps : public ::testing::Test {
   }
   std::string directory_;
   time_t moment_ = 1'000'000'000;
-  const Files source_ = {{"package.json", "{}"}, {"package-lock.json", "lock"}, {"server.js", "one"},
-                         {"web/package.json", "{}"}, {"web/index.html", "hello"}, {"vendor/a/b.tgz", "b"}};
+  const Files source_ = {{"package.json", "{}"},     {"package-lock.json", "lock"}, {"server.js", "one"},
+                         {"web/package.json", "{}"}, {"web/index.html", "hello"},   {"vendor/a/b.tgz", "b"}};
   const std::string node_ =
       "\"apt-get update\", \"apt-get install -y npm\", {run = \"npm ci\", files = [\"package*.json\"]}, \"make\"";
 };
@@ -150,7 +150,8 @@ TEST_F(Steps, OnlyWhatTheyNameMakesThemOthers) {
 
 TEST_F(Steps, DirectoriesBringAllBelowThemAndEachFileComesOnce) {
   const auto steps = plan(
-      "{run = \"a\", files = [\"vendor/\"]}, {run = \"b\", files = [\"./vendor\", \"*/package.json\"]}, {run = \"c\", files = []}",
+      "{run = \"a\", files = [\"vendor/\"]}, {run = \"b\", files = [\"./vendor\", \"*/package.json\"]}, {run = \"c\", "
+      "files = []}",
       source_);
   ASSERT_EQ(steps.size(), 2U);
   EXPECT_EQ(filesOf(steps[0]), (Files{{"vendor/a/b.tgz", "b"}}));

@@ -50,6 +50,9 @@ NodeWork fullWork() {
   build.sourceDigest = "s";
   build.baseDigest = "b";
   build.commands = {"make", "make install"};
+  build.doneCommands = 1;
+  build.layers = {"layer"};
+  build.steps = {{1, 1, "part"}};
   build.timeoutSeconds = 600;
   build.callList = {OtherCalls::report, {}};
   work.builds.push_back(build);
@@ -83,6 +86,9 @@ TEST(NodeProtocol, WorkComesBackWhole) {
   EXPECT_EQ(back.sessions[0].runInstance.command, work.instances[0].command);
   EXPECT_EQ(back.sessions[1].lines, 100);
   EXPECT_EQ(back.keepBlobs, work.keepBlobs);
+  EXPECT_EQ(back.builds[0].layers, work.builds[0].layers);
+  ASSERT_EQ(back.builds[0].steps.size(), 1U);
+  EXPECT_EQ(back.builds[0].steps[0].sourceDigest, "part");
 }
 
 TEST(NodeProtocol, StatusAndLogLinesComeBackWhole) {
@@ -98,12 +104,16 @@ TEST(NodeProtocol, StatusAndLogLinesComeBackWhole) {
   status.pressures = {{"tn-1", "memory", "full", 1ULL << 40U}};
   status.instances[0].calls = {3, 257};
   status.builds[0].calls = {5};
+  status.builds[0].slugBytes = 1ULL << 33U;
+  status.builds[0].layers = {{1, "layer", 4096}};
   const auto text = toJson(status);
   EXPECT_EQ(toJson(nodeStatusFromJson(text)), text);
   EXPECT_EQ(nodeStatusFromJson(text).instances[0].calls, (std::vector<std::uint32_t>{3, 257}));
   EXPECT_EQ(nodeStatusFromJson(text).signingKey, status.signingKey);
   EXPECT_EQ(nodeStatusFromJson(text).pressures[0].micros, 1ULL << 40U);
   EXPECT_EQ(nodeStatusFromJson(text).builds[0].failure.detail, "make: *** [all] Error 2");
+  EXPECT_EQ(nodeStatusFromJson(text).builds[0].slugBytes, 1ULL << 33U);
+  EXPECT_EQ(nodeStatusFromJson(text).builds[0].layers.at(0).bytes, 4096U);
   const auto line = toJson(LogLine{5, "hello", "web", "in-1", "stderr", "a\tb\x01"});
   EXPECT_EQ(toJson(logLineFromJson(line)), line);
 }

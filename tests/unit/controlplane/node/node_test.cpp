@@ -251,13 +251,14 @@ TEST(BuildScript, QuotesWhatIsGivenAndRefusesNul) {
   ASSERT_TRUE(script.has_value());
   EXPECT_NE(script->find("/bin/sh -ec 'echo '\\''x'\\'' && false'\n"), std::string::npos);
   EXPECT_NE(script->find("tar -xozf"), std::string::npos);
-  EXPECT_NE(script->find("step 3\nchown -Rh app:app /app\n"), std::string::npos);
-  const auto second = buildScript({"one", "two", "three"}, "n", {.first = 1, .count = 1, .source = false, .stepped = true});
+  EXPECT_NE(script->find("chown -Rh app:app \"$directory\"\n"), std::string::npos);
+  const auto second =
+      buildScript({"one", "two", "three"}, "n", {.first = 1, .count = 1, .source = false, .stepped = true});
   ASSERT_TRUE(second.has_value());
   EXPECT_EQ(second->find("tar"), std::string::npos);
   EXPECT_EQ(second->find("'one'"), std::string::npos);
   EXPECT_EQ(second->find("'three'"), std::string::npos);
-  EXPECT_NE(second->find("step 2\n/bin/sh -ec 'two'\nstep 4\nfind /app "), std::string::npos) << *second;
+  EXPECT_NE(second->find("step 2\n/bin/sh -ec 'two'\nstep 4\n"), std::string::npos) << *second;
 }
 
 TEST(BuildScript, HasTheAppsHomeAndGivesItToTheApp) {
@@ -267,7 +268,7 @@ TEST(BuildScript, HasTheAppsHomeAndGivesItToTheApp) {
     EXPECT_EQ(std::count(build.begin(), build.end(), variable), 1) << variable;
     EXPECT_EQ(std::count(app.begin(), app.end(), variable), 1) << variable;
   }
-  const auto script = buildScript({}, "n");
+  const auto script = buildScript({}, "n", {});
   ASSERT_TRUE(script.has_value());
   EXPECT_NE(script->find("in /app /root \"$HOME\""), std::string::npos) << *script;
 }
@@ -298,6 +299,19 @@ TEST(StepFilterTest, AForgedMarkWithoutAnEndIsOutput) {
       EXPECT_EQ(shown + filter.end(), forged) << "cut every " << cut;
       EXPECT_EQ(filter.step(), -1);
     }
+  }
+}
+
+TEST(StepFilterTest, ShowsEveryLineEndAsOne) {
+  const std::string raw =
+      "\x1en:1\nwindows\r\n\r\nold\r\r\n 10 %\r 20 %\r100 %\r\nbar\r\r\rdone\n\nend\r\x1en:2\nlast\r";
+  const std::string wanted = "$ a\nwindows\n\nold\n 10 %\n 20 %\n100 %\nbar\ndone\n\nend\n$ b\nlast\n";
+  for (std::size_t cut = 1; cut <= raw.size(); ++cut) {
+    StepFilter filter({"a", "b"}, "n");
+    std::string shown;
+    for (std::size_t at = 0; at < raw.size(); at += cut) shown += filter.feed(raw.substr(at, cut));
+    shown += filter.end();
+    EXPECT_EQ(shown, wanted) << "cut every " << cut;
   }
 }
 

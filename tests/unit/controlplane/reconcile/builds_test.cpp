@@ -98,7 +98,7 @@ TEST_F(BuildReuse, TheLastSourceAskedForIsTheOneThatRuns) {
   run(2);
   const auto back = deployTree(kTree);
   run(2);
-  EXPECT_EQ(ended(back).state, OperationState::pending) << "an earlier one is still being built";
+  EXPECT_EQ(ended(back).progress, "waiting for 1 earlier build");
   node_.holdBuilds = false;
   settle();
   EXPECT_EQ(ended(back).state, OperationState::succeeded);
@@ -113,6 +113,25 @@ TEST_F(BuildReuse, ABuildWhoseCallsAreLearnedRuns) {
   deployTree(kTree);
   settle();
   EXPECT_EQ(newest().reused, "");
+}
+
+TEST_F(BuildReuse, ACancelledBuildIsNeverReleased) {
+  node_.holdBuilds = true;
+  const auto running = deployTree(std::string(64, 'e'));
+  run(1);
+  const auto waiting = deployTree(std::string(64, 'f'));
+  run(1);
+  EXPECT_EQ(ended(running).progress, "building");
+  EXPECT_EQ(ended(waiting).progress, "waiting for 1 earlier build");
+  for (const auto& build : store_.builds().unfinished()) deployments_.cancelBuild(build.id);
+  EXPECT_EQ(ended(running).failure.code, "build_cancelled");
+  EXPECT_EQ(ended(waiting).failure.code, "build_cancelled");
+  EXPECT_TRUE(service_.work("one").builds.empty()) << "the node is told to stop";
+  node_.holdBuilds = false;
+  settle();
+  EXPECT_EQ(store_.apps().byId(app_.id).currentRelease, 1);
+  EXPECT_EQ(newest().state, model::BuildState::cancelled);
+  EXPECT_THROW(deployments_.cancelBuild(first_.id), store::Conflict);
 }
 
 class BuildSteps : public Reconcile {

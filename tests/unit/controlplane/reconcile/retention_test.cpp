@@ -59,7 +59,9 @@ TEST_F(Retention, TheLastReleasesKeepTheirImages) {
     EXPECT_EQ(refusal.code(), "image_dropped");
     EXPECT_NE(std::string(refusal.what()).find("last 3 releases"), std::string::npos) << refusal.what();
   }
-  EXPECT_EQ(ended(deployments_.rollback(app_.id, 3, "tk-1")).state, OperationState::pending);
+  const auto back = deployments_.rollback(app_.id, 3, "tk-1");
+  settle();
+  EXPECT_EQ(ended(back).state, OperationState::succeeded);
 }
 
 TEST_F(Retention, WhatServesKeepsItsImageHoweverOldItIs) {

@@ -405,13 +405,19 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
   { Store store(options()); }
   {
     Database database(directory_ / "cloister.db");
-    for (const auto* column :
-         {"memory_high_bytes", "cpu_burst_millis", "disk_bytes_per_second", "disk_operations_per_second"}) {
-      database.script((std::string("ALTER TABLE plans DROP COLUMN ") + column).c_str());
+    for (const char* column :
+         {"plans DROP COLUMN memory_high_bytes", "plans DROP COLUMN cpu_burst_millis",
+          "plans DROP COLUMN disk_bytes_per_second", "plans DROP COLUMN disk_operations_per_second",
+          "plans DROP COLUMN releases", "plans DROP COLUMN image_disk_bytes", "builds DROP COLUMN tree_digest",
+          "builds DROP COLUMN environment", "builds DROP COLUMN no_reuse", "builds DROP COLUMN reused",
+          "builds DROP COLUMN steps", "builds DROP COLUMN layers", "releases DROP COLUMN image_dropped",
+          "releases DROP COLUMN layers"}) {
+      database.script(std::string("ALTER TABLE ") + column);
     }
+    database.script("DROP INDEX builds_by_inputs; ALTER TABLE builds DROP COLUMN inputs");
     database.script(
         "DROP TABLE seen_calls; DROP TABLE call_profiles; DROP TABLE billing_events; DROP TABLE throttles; DROP TABLE "
-        "node_keys; DROP TABLE alerts;"
+        "node_keys; DROP TABLE alerts; DROP TABLE images; DROP TABLE build_layers;"
         "DROP INDEX idempotency_keys_by_tenant; DROP INDEX domains_by_tenant; DROP INDEX tokens_by_tenant;"
         "ALTER TABLE idempotency_keys DROP COLUMN tenant_id; ALTER TABLE idempotency_keys DROP COLUMN bytes;"
         "ALTER TABLE tokens DROP COLUMN node;"
@@ -424,6 +430,8 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
   EXPECT_EQ(limits.buildSeconds, 11U);
   EXPECT_EQ(limits.memoryHighBytes + limits.cpuBurstMillis, 0U);
   EXPECT_EQ(limits.diskBytesPerSecond + limits.diskOperationsPerSecond, 0U);
+  EXPECT_EQ(limits.releases, 10U);
+  EXPECT_EQ(limits.imageDiskBytes, 10ULL << 30U);
   // Tenants from before there were bills have been on their plan since they were made.
   EXPECT_EQ(store.billingEvents().oldest(10),
             (std::vector<metering::LifecycleEvent>{{7, 1234, "tn-1", "plan", "", "old"}}));
