@@ -37,7 +37,7 @@ constexpr model::Micros kIdempotencyKept = 24LL * 3600 * 1'000'000;
 constexpr std::int64_t kUnusedBlobSeconds = 120;
 constexpr auto kSourcesEvery = std::chrono::seconds(5);
 // Older ones are found by the maintenance.
-constexpr model::Micros kSourceKept = 3600LL * 1'000'000;
+constexpr model::Micros kSourceKept = 600LL * 1'000'000;
 constexpr std::int64_t kBuildLogSeconds = 30LL * 24 * 3600;
 
 std::string madeDirectory(const std::string& path) {

@@ -26,6 +26,7 @@ constexpr auto kLateOutput = std::chrono::seconds(2);
 
 struct Source {
   builds::Blob blob;
+  std::vector<builds::Blob> parts{};  // the files of single steps
   std::string tree;
   std::vector<model::BuildStep> steps{};
   model::Manifest manifest;
@@ -53,7 +54,7 @@ void judgeHead(const Services& services, const Request& request) {
   }
 }
 
-Source receive(const Services& services, Request& request, SourceQuota& quota) {
+void receive(const Services& services, Request& request, SourceQuota& quota, Source& source) {
   auto upload = quota.begin(request.tenant->id, request.raw.hasContentLength() ? request.raw.getContentLength64() : 0);
   builds::BlobStore::Writer writer(services.blobs, services.config.maxSourceBytes);
   acceptBody(request);
@@ -66,9 +67,10 @@ Source receive(const Services& services, Request& request, SourceQuota& quota) {
   requireWholeBody(request);
   request.bodyRead = true;
   const auto contents = builds::inspectArchive(writer.path());
-  auto manifest = builds::manifestOf(contents.manifest, contents.procfile);
-  auto steps = builds::planSteps(manifest, writer.path(), services.blobs);
-  return {writer.commit(), contents.treeDigest, std::move(steps), std::move(manifest)};
+  source.tree = contents.treeDigest;
+  source.manifest = builds::manifestOf(contents.manifest, contents.procfile);
+  source.steps = builds::planSteps(source.manifest, writer.path(), services.blobs, source.parts);
+  source.blob = writer.commit();
 }
 
 model::Reuse reuseOf(const Request& request) {
@@ -92,9 +94,13 @@ Answer release(const Services& services, const Request& request, const Source& s
 
 // A source that no build will read is gone before the answer is sent.
 void discard(const Services& services, Source& source) {
-  const auto digest = source.blob.digest;
+  std::vector<std::string> digests{source.blob.digest};
+  for (const auto& part : source.parts) digests.push_back(part.digest);
   source.blob.held = nullptr;
-  (void)services.blobs.discard(digest, [&] { return store::Quotas(services.store).inUse(digest); });
+  source.parts.clear();
+  for (const auto& digest : digests) {
+    (void)services.blobs.discard(digest, [&] { return store::Quotas(services.store).inUse(digest); });
+  }
 }
 
 Answer deploy(const Services& services, Request& request, SourceQuota& quota) {
@@ -102,8 +108,9 @@ Answer deploy(const Services& services, Request& request, SourceQuota& quota) {
   try {
     judgeHead(services, request);
     const auto held = services.uploads.take(request.tenant->id);
-    source = receive(services, request, quota);
+    receive(services, request, quota, source);
   } catch (const std::exception& error) {
+    discard(services, source);
     audit(services.store, request, toProblem(error).status);
     throw;
   }

@@ -134,11 +134,12 @@ class Part {
     tree_.data(offset, bytes);
     if (archive_write_data(writer_.get(), bytes.data(), bytes.size()) < 0) check(ARCHIVE_FATAL);
   }
-  void finish(model::BuildStep& step) {
+  void finish(model::BuildStep& step, std::vector<Blob>& parts) {
     step.treeDigest = tree_.finish();
     if (!any_) return;
     check(archive_write_close(writer_.get()));
-    step.sourceDigest = blob_.commit().digest;
+    parts.push_back(blob_.commit());
+    step.sourceDigest = parts.back().digest;
   }
 
  private:
@@ -177,7 +178,7 @@ class Planning {
     }
   }
 
-  std::vector<model::BuildStep> finish() {
+  std::vector<model::BuildStep> finish(std::vector<Blob>& parts) {
     std::vector<model::BuildStep> steps;
     for (std::size_t i = 0; i < groups_.size(); ++i) {
       for (const auto& pattern : groups_[i].patterns) {
@@ -186,7 +187,7 @@ class Planning {
       }
       auto& step = steps.emplace_back();
       step.commands = groups_[i].commands;
-      parts_[i]->finish(step);
+      parts_[i]->finish(step, parts);
     }
     return steps;
   }
@@ -233,7 +234,8 @@ class Planning {
 
 }  // namespace
 
-std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const std::string& archive, BlobStore& blobs) {
+std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const std::string& archive, BlobStore& blobs,
+                                        std::vector<Blob>& parts) {
   auto groups = groupsOf(manifest);
   if (groups.empty()) return {};
   Planning planning(std::move(groups), blobs);
@@ -245,7 +247,7 @@ std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const s
     throw std::runtime_error("files of build commands: the source cannot be read again");
   }
   planning.run(reader.get());
-  return planning.finish();
+  return planning.finish(parts);
 }
 
 }  // namespace cloister::builds

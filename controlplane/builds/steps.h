@@ -18,8 +18,9 @@ namespace cloister::builds {
 // A release's image is the base, a layer a step and the slug; the launcher stacks eight.
 inline constexpr std::size_t kMostSteps = 6;
 
-// `archive` was inspected. The files of each step become a blob, an archive of their own.
+// `archive` was inspected. The files of each step become a blob, an archive of their own; `parts` holds them until
+// something refers to them.
 [[nodiscard]] std::vector<model::BuildStep> planSteps(const model::Manifest& manifest, const std::string& archive,
-                                                      BlobStore& blobs);
+                                                      BlobStore& blobs, std::vector<Blob>& parts);
 
 }  // namespace cloister::builds

@@ -1,6 +1,8 @@
 #include "controlplane/store/quotas.h"
 
+#include <algorithm>
 #include <array>
+#include <set>
 
 #include "controlplane/store/store.h"
 #include "sandbox/base/quantity.h"
@@ -104,23 +106,24 @@ std::vector<std::string> Quotas::builds(const std::string& tenantId) const {
 
 std::vector<std::string> Quotas::endedSources(model::Micros since) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT DISTINCT source_digest FROM builds WHERE finished_at >= ?1 AND source_digest NOT IN"
-      " (SELECT source_digest FROM builds WHERE state IN ('queued', 'running'))");
+  auto query = store_.database().prepare("SELECT id FROM builds WHERE finished_at >= ?1");
   query.bind(since);
-  std::vector<std::string> digests;
-  while (query.step()) digests.push_back(query.text(0));
-  return digests;
+  std::vector<std::string> ids;
+  while (query.step()) ids.push_back(query.text(0));
+  std::set<std::string> digests;
+  for (const auto& id : ids) {
+    const auto build = store_.builds().get(id);
+    digests.insert(build.sourceDigest);
+    for (const auto& step : build.steps) digests.insert(step.sourceDigest);
+  }
+  digests.erase("");
+  return {digests.begin(), digests.end()};
 }
 
 bool Quotas::inUse(const std::string& digest) const {
   const auto lock = store_.lock();
-  auto query = store_.database().prepare(
-      "SELECT 1 FROM builds WHERE state IN ('queued', 'running') AND (source_digest = ?1 OR base_digest = ?1)"
-      " UNION SELECT 1 FROM releases WHERE slug_digest = ?1 OR base_digest = ?1"
-      " UNION SELECT 1 FROM builds WHERE slug_digest = ?1 LIMIT 1");
-  query.bind(digest);
-  return query.step();
+  const auto used = store_.releases().digestsInUse();
+  return std::find(used.begin(), used.end(), digest) != used.end();
 }
 
 // A tenant a transaction: nobody waits long for the lock.

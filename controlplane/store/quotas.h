@@ -56,7 +56,7 @@ class Quotas {
   [[nodiscard]] std::vector<TenantQuota> all(const std::string& tenantId) const;
   // The tenant's builds, newest first: whose logs and sources are its.
   [[nodiscard]] std::vector<std::string> builds(const std::string& tenantId) const;
-  // Sources of builds that ended lately and that no other build needs.
+  // Sources of builds that ended lately, and of their steps.
   [[nodiscard]] std::vector<std::string> endedSources(model::Micros since) const;
   [[nodiscard]] bool inUse(const std::string& digest) const;
   // Drops what is over; how many rows.

@@ -108,8 +108,9 @@ class Steps : public ::testing::Test {
   }
   [[nodiscard]] std::vector<model::BuildStep> plan(const std::string& commands, const Files& files) {
     BlobStore blobs(directory_);
+    std::vector<Blob> parts;
     return planSteps(parseManifest("[build]\ncommands = [" + commands + "]\n[processes]\nweb = \"x\"\n"), pack(files),
-                     blobs);
+                     blobs, parts);
   }
   [[nodiscard]] Files filesOf(const model::BuildStep& step) {
     return step.sourceDigest.empty() ? Files() : unpack(directory_ + "/" + step.sourceDigest);
