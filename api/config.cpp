@@ -32,11 +32,11 @@ Setter location(std::string& out) {
 }
 
 template <typename T>
-Setter number(T& out) {
-  return [&out](const toml::node& node) {
+Setter number(T& out, std::int64_t least = 1) {
+  return [&out, least](const toml::node& node) {
     const auto value = node.value_exact<std::int64_t>();
-    if (!value || *value < 1 || *value > std::numeric_limits<int>::max() * std::int64_t{4096}) {
-      throw std::runtime_error("must be a positive integer");
+    if (!value || *value < least || *value > std::numeric_limits<int>::max() * std::int64_t{4096}) {
+      throw std::runtime_error(least == 0 ? "must be zero or a positive integer" : "must be a positive integer");
     }
     if (!std::in_range<T>(*value)) throw std::runtime_error("is too large");
     out = static_cast<T>(*value);
@@ -75,6 +75,7 @@ Config loadConfig(const std::string& path) {
       {"requests_burst", number(config.requestsBurst)},
       {"max_node_cores", number(config.maxNodeCores)},
       {"session_join_seconds", number(config.sessionJoinSeconds)},
+      {"settle_seconds", number(config.settleSeconds, 0)},
   };
   try {
     const auto table = toml::parse_file(path);

@@ -42,6 +42,7 @@ struct Config {
   int requestsBurst = 400;
   int sessionJoinSeconds = 15;
   int maxNodeCores = 1024;  // usage that no host with that many can have had is no usage
+  int settleSeconds = 10;   // how long a new instance has to stay ready, unless its manifest says
 
   [[nodiscard]] std::string directory() const { return state + "/cloisterd"; }
   [[nodiscard]] std::string database() const { return directory() + "/cloister.db"; }

@@ -196,7 +196,7 @@ struct Daemon::Parts {
         blobs(config.blobs(), config.layers()),
         bases(config.bases()),
         deployments(store, {[this](const std::string& name) { return bases.digest(name); }, 10}),
-        nodeWork(store),
+        nodeWork(store, config.appsDomain),
         sessions([this] { store.transact([this] { store.bumpRevision(); }); }),
         buildLogs(config.buildLogs(), config.maxBuildLogBytes),
         services{config,      store,    blobs,     deployments, nodeWork, *ledger, *billing, signingKey,
@@ -232,6 +232,7 @@ struct Daemon::Parts {
     reconcile::Reconciler::Options options;
     options.appsDomain = config.appsDomain;
     options.hasImage = [this](const std::string& digest) { return blobs.has(digest); };
+    options.settle = static_cast<model::Micros>(config.settleSeconds) * 1'000'000;
     return options;
   }
 

@@ -52,6 +52,7 @@ Json represent(const model::PlanLimits& limits) {
   out->set("disk_operations_per_second", limits.diskOperationsPerSecond);
   out->set("releases", limits.releases);
   out->set("image_disk_bytes", limits.imageDiskBytes);
+  out->set("surge_percent", limits.surgePercent);
   return out;
 }
 
@@ -124,6 +125,7 @@ Json represent(const model::Failure& failure) {
   auto out = newObject();
   out->set("code", failure.code);
   out->set("detail", failure.detail);
+  setIf(out, "instance", failure.instance);
   return out;
 }
 
@@ -134,6 +136,7 @@ Json represent(const model::Operation& operation) {
   out->set("subject", operation.subject);
   out->set("state", std::string(model::name(operation.state)));
   setIf(out, "progress", operation.progress);
+  setIf(out, "notice", operation.notice);
   if (operation.failure.failed()) out->set("failure", represent(operation.failure));
   setIf(out, "result", operation.result);
   out->set("created_at", formatTime(operation.createdAt));
@@ -172,6 +175,7 @@ Json represent(const model::Release& release, const model::App& app, std::uint64
   out->set("current", release.version == app.currentRelease);
   out->set("image_kept", release.imageKept);
   if (release.imageKept) out->set("image_bytes", imageBytes);
+  out->set("state", std::string(model::name(release.state)));
   return out;
 }
 
@@ -188,6 +192,7 @@ Json represent(const model::Instance& instance, const std::string& app, const st
   out->set("node", node);
   out->set("restarts", instance.restarts);
   setIf(out, "reason", instance.reason);
+  setIf(out, "next_start_at", formatTime(instance.nextStartAt));
   out->set("created_at", formatTime(instance.createdAt));
   setIf(out, "changed_at", formatTime(instance.changedAt));
   return out;

@@ -123,7 +123,8 @@ metrics_listen = "127.0.0.1:$metrics_port"
 apps_domain = "localhost"
 edge_url = "http://localhost:$edge_port"
 edge_socket = "$run/edge/haproxy.sock"
-edge_maps = "$state/edge"
+edge_maps = "$state/edge"${CLOISTER_SETTLE:+
+settle_seconds = $CLOISTER_SETTLE}
 TOML
   with_own_settings "$etc/node.toml" <<TOML | write_file "$etc/node.toml" 644 root:root
 state = "$state"

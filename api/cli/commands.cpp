@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "api/cli/archive.h"
+#include "api/cli/last_lines.h"
 #include "sandbox/base/caller_terminal.h"
 #include "sandbox/base/utf8.h"
 
@@ -54,8 +55,12 @@ void addAppOption(CLI::App& verb, AppChoice& choice) {
   verb.add_option("-a,--app", choice.name, "the app (default: the working directory's name)");
 }
 
-void confirm(Context& context, bool yes, const std::string& question) {
-  if (yes || !terminal::isTerminal(0)) return;
+void confirm(Context& context, bool yes, const std::string& question, Unattended unattended) {
+  if (yes) return;
+  if (!terminal::isTerminal(0)) {
+    if (unattended == Unattended::goesOn) return;
+    throw UsageError(question + " Nobody can be asked here: give --yes");
+  }
   context.streams.err << printable(question) << " [y/N] " << std::flush;
   std::string answer;
   std::getline(context.streams.in, answer);
@@ -138,6 +143,12 @@ int showDone(Context& context, const Response& response, const std::string& line
   return 0;
 }
 
+void showNotice(Context& context, const Poco::JSON::Object& operation) {
+  const std::string notice = text(operation, "notice");
+  if (!notice.empty() && notice != context.noticeShown) context.streams.err << printable("Note: " + notice) << '\n';
+  context.noticeShown = notice;
+}
+
 Response awaitOperation(Context& context, const Response& accepted, const Query& query) {
   constexpr auto kPatience = std::chrono::seconds(60);
   Response latest = accepted;
@@ -148,6 +159,7 @@ Response awaitOperation(Context& context, const Response& accepted, const Query&
   std::string shown;
   auto answered = std::chrono::steady_clock::now();
   while (true) {
+    showNotice(context, *operation);
     const std::string progress = text(*operation, "progress");
     if (!progress.empty() && progress != shown) context.streams.err << printable(progress) << '\n';
     shown = progress;
@@ -172,6 +184,7 @@ bool reportOperation(Context& context, const Poco::JSON::Object& operation) {
   const std::string code = text(operation, "failure.code");
   if (!code.empty()) line += fmt::format(" [{}]", code);
   context.streams.err << "cloister: " << printable(line) << '\n';
+  showLastLines(context, operation);
   return false;
 }
 

@@ -41,6 +41,7 @@ struct Context {
   Format format = Format::table;
   std::optional<std::vector<std::string>> tail;  // what stood after "--"
   std::function<int()> action;
+  std::string noticeShown;  // the latest, of an operation
   std::unique_ptr<Api> connection;
 
   Api& api();  // reads the settings at its first call
@@ -60,8 +61,10 @@ struct AppChoice {
 };
 void addAppOption(CLI::App& verb, AppChoice& choice);
 
-// Asks on a terminal before something is destroyed; throws when the answer is not yes.
-void confirm(Context& context, bool yes, const std::string& question);
+// Asks on a terminal before something is destroyed; throws when the answer is not yes. Where nobody can be asked, a
+// script that goes on by itself does so, or has to have said --yes (UsageError).
+enum class Unattended { goesOn, needsYes };
+void confirm(Context& context, bool yes, const std::string& question, Unattended unattended = Unattended::goesOn);
 
 // --- requests
 // `extra` and the tenant that a provider acts for.
@@ -79,16 +82,18 @@ int showDone(Context& context, const Response& response, const std::string& line
 
 // --- operations
 enum class Wait { yes, no };
-// The operation, ended; progress lines go to the error stream. Survives restarts of the server.
+// The operation, ended; its notice and progress lines go to the error stream. Survives restarts of the server.
 [[nodiscard]] Response awaitOperation(Context& context, const Response& accepted, const Query& query);
+// What the caller should know beforehand; once.
+void showNotice(Context& context, const Poco::JSON::Object& operation);
 // Waits if asked, shows `line` or the operation, 1 when it failed.
 int followOperation(Context& context, const Response& accepted, const Query& query, Wait wait, const std::string& line);
-// Prints the failure of an operation that ended; true when it succeeded.
+// Prints the failure of an operation that ended, with the app's last lines; true when it succeeded.
 bool reportOperation(Context& context, const Poco::JSON::Object& operation);
 
 // --- the nouns
 void addProviderCommands(CLI::App& root, Context& context);  // plan, tenant, token, node
-void addAppCommands(CLI::App& root, Context& context);       // app, ps, scale, release, rollback, domain
+void addAppCommands(CLI::App& root, Context& context);       // app, ps, scale, restart, release, rollback, domain
 void addProfileCommands(CLI::App& app, Context& context);    // app profile
 void addConfigCommands(CLI::App& root, Context& context);    // config, secret
 void addDeployCommand(CLI::App& root, Context& context);     // deploy

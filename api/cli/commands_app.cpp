@@ -21,10 +21,15 @@ const std::vector<Column> kInstanceFields{{"INSTANCE", "id"},
                                           {"NODE", "node"},
                                           {"RESTARTS", "restarts", Unit::integer},
                                           {"SINCE", "changed_at", Unit::time},
+                                          {"NEXT START", "next_start_at", Unit::time},
                                           {"REASON", "reason"}};
-const std::vector<Column> kReleaseFields{
-    {"VERSION", "version", Unit::integer}, {"CURRENT", "current"}, {"DESCRIPTION", "description"},
-    {"IMAGE", "image_bytes", Unit::bytes}, {"BY", "created_by"},   {"CREATED", "created_at", Unit::time}};
+const std::vector<Column> kReleaseFields{{"VERSION", "version", Unit::integer},
+                                         {"CURRENT", "current"},
+                                         {"STATE", "state"},
+                                         {"DESCRIPTION", "description"},
+                                         {"IMAGE", "image_bytes", Unit::bytes},
+                                         {"BY", "created_by"},
+                                         {"CREATED", "created_at", Unit::time}};
 
 struct AppOptions {
   AppChoice app;
@@ -123,6 +128,21 @@ void addScale(CLI::App& root, Context& context) {
   });
 }
 
+void addRestart(CLI::App& root, Context& context) {
+  const auto options = std::make_shared<AppOptions>();
+  CLI::App* verb = addVerb(root, "restart", "start every instance of an app anew, one after the other; makes a release",
+                           {"restart shop", "restart --app shop --no-wait"});
+  verb->add_option("app", options->app.name, "the app (default: the working directory's name)");
+  addAppOption(*verb, options->app);
+  addNoWait(*verb, *options);
+  onRun(*verb, context, [&context, options] {
+    const Query query = scoped(context);
+    const Response accepted =
+        context.api().send({.method = "POST", .path = appPath(options->app, "/restart"), .query = query});
+    return followOperation(context, accepted, query, options->wait(), "restarted");
+  });
+}
+
 void addReleases(CLI::App& root, Context& context) {
   const auto options = std::make_shared<AppOptions>();
   CLI::App* noun = root.add_subcommand("release", "releases of an app; one never changes");
@@ -198,6 +218,7 @@ void addAppCommands(CLI::App& root, Context& context) {
   addApp(root, context);
   addPs(root, context);
   addScale(root, context);
+  addRestart(root, context);
   addReleases(root, context);
   addDomains(root, context);
 }

@@ -16,6 +16,7 @@ namespace {
 struct DeployOptions {
   std::string directory = ".";
   AppChoice app;
+  std::string settle;
   bool noWait = false;
   bool noCache = false;
 };
@@ -105,6 +106,7 @@ int deploy(Context& context, const DeployOptions& options) {
   Query creating = query;
   creating.emplace_back("create", "true");
   if (options.noCache) creating.emplace_back("no_cache", "true");
+  if (!options.settle.empty()) creating.emplace_back("settle", options.settle);
   Progress progress(err, archive.size);
   const Response accepted = context.api().upload({.method = "POST",
                                                   .path = appPath(app, "/deployments"),
@@ -112,6 +114,7 @@ int deploy(Context& context, const DeployOptions& options) {
                                                   .body = {},
                                                   .contentType = "application/gzip"},
                                                  archive.file.get(), archive.size, std::ref(progress));
+  showNotice(context, *accepted.object());
   if (options.noWait) return followOperation(context, accepted, query, Wait::no, {});
 
   const std::string build = appPath(app, "/builds/" + segment(text(*accepted.object(), "build")));
@@ -140,6 +143,9 @@ void addDeployCommand(CLI::App& root, Context& context) {
   verb->add_option("directory", options->directory,
                    "the source, with cloister.toml or a Procfile (default: the working directory)");
   verb->add_option("-a,--app", options->app.name, "the app, made if absent (default: the directory's name)");
+  verb->add_option("--settle", options->settle,
+                   "how long a new instance has to stay ready before it takes over, as 10s or 500ms (default: what "
+                   "cloister.toml says)");
   verb->add_flag("--no-wait", options->noWait, "return when the source is accepted; do not follow the build");
   verb->add_flag("--no-cache", options->noCache, "run every build command again, whatever did not change");
   onRun(*verb, context, [&context, options] { return deploy(context, *options); });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <map>
 #include <ostream>
 
@@ -26,7 +27,9 @@ const std::vector<Column> kPlanFields{{"PLAN", "name"},
                                       {"DISK RATE", "limits.disk_bytes_per_second", Unit::bytes},
                                       {"DISK OPS", "limits.disk_operations_per_second", Unit::integer},
                                       {"RELEASES", "limits.releases", Unit::integer},
-                                      {"IMAGE DISK", "limits.image_disk_bytes", Unit::bytes}};
+                                      {"IMAGE DISK", "limits.image_disk_bytes", Unit::bytes},
+
+                                      {"SURGE %", "limits.surge_percent", Unit::integer}};
 const std::vector<Column> kTenantFields{
     {"TENANT", "name"}, {"ID", "id"}, {"PLAN", "plan"}, {"STATE", "state"}, {"CREATED", "created_at", Unit::time}};
 const std::vector<Column> kTokenFields{{"ID", "id"},
@@ -57,7 +60,20 @@ struct LimitOption {
   const char* description;
   Parse parse;
 };
-constexpr std::array<LimitOption, 17> kLimits{
+// "50%", "0.5" or "all": hundredths.
+std::optional<std::uint64_t> parsePercent(std::string_view text) {
+  if (text == "all") return 100;
+  const bool percent = text.ends_with('%');
+  if (percent) text.remove_suffix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0)) return std::nullopt;
+  if (!percent) value *= 100;
+  if (value > 100) return std::nullopt;
+  return static_cast<std::uint64_t>(value + 0.5);
+}
+
+constexpr std::array<LimitOption, 18> kLimits{
     {{"--memory", "memory_bytes", "memory of all instances and builds together, as 512M or 2G", parseBytes},
      {"--cpu", "cpu_millis", "cores, as 0.5, 2 or 500m", parseCpu},
      {"--pids", "pids", "processes and threads", parseCount},
@@ -74,7 +90,12 @@ constexpr std::array<LimitOption, 17> kLimits{
      {"--disk-rate", "disk_bytes_per_second", "bytes a second read or written on a disk, as 50M (0: any)", parseBytes},
      {"--disk-operations", "disk_operations_per_second", "reads or writes a second on a disk (0: any)", parseCount},
      {"--releases", "releases", "releases of an app whose images are kept (default 10)", parseCount},
-     {"--image-disk", "image_disk_bytes", "disk of all images that are kept, as 5G (default 10G)", parseBytes}}};
+     {"--image-disk", "image_disk_bytes", "disk of all images that are kept, as 5G (default 10G)", parseBytes},
+     {"--surge", "surge_percent",
+      "how far a rollout may go beyond memory, disk and instances, so that a new instance starts beside the old: 50%, "
+      "0.5, "
+      "or all when nothing is given (0: it stops first)",
+      parsePercent}}};
 
 struct PlanOptions {
   std::string name;
@@ -83,7 +104,8 @@ struct PlanOptions {
 
 void addLimits(CLI::App& verb, PlanOptions& options) {
   for (const LimitOption& limit : kLimits) {
-    verb.add_option(limit.flag, options.limits[limit.flag], limit.description);
+    CLI::Option* option = verb.add_option(limit.flag, options.limits[limit.flag], limit.description);
+    if (limit.parse == parsePercent) option->expected(0, 1)->default_str("all");
   }
 }
 
@@ -113,6 +135,15 @@ Response sentWithLimits(Send send) {
     }
     throw;
   }
+}
+
+void addPlanRemoval(CLI::App& noun, Context& context, const std::shared_ptr<PlanOptions>& options) {
+  CLI::App* remove = addVerb(noun, "rm", "remove a plan that no tenant is on", {"plan rm small"});
+  remove->add_option("name", options->name)->required();
+  onRun(*remove, context, [&context, options] {
+    const Response response = context.api().send({.method = "DELETE", .path = "/v1/plans/" + segment(options->name)});
+    return showDone(context, response, fmt::format("plan {} removed", options->name));
+  });
 }
 
 void addPlan(CLI::App& root, Context& context) {
@@ -159,6 +190,7 @@ void addPlan(CLI::App& root, Context& context) {
     });
     return showDone(context, response, fmt::format("plan {} changed", options->name));
   });
+  addPlanRemoval(*noun, context, options);
 }
 
 struct TenantOptions {
@@ -221,7 +253,8 @@ void addTenant(CLI::App& root, Context& context) {
   remove->add_option("name", options->name)->required();
   remove->add_flag("-y,--yes", options->yes, "do not ask");
   onRun(*remove, context, [&context, options, path] {
-    confirm(context, options->yes, fmt::format("Remove tenant {} with its apps, releases and logs?", options->name));
+    confirm(context, options->yes, fmt::format("Remove tenant {} with its apps, releases and logs?", options->name),
+            Unattended::needsYes);
     const Response accepted = context.api().send({.method = "DELETE", .path = path()});
     return followOperation(context, accepted, {}, Wait::yes, fmt::format("tenant {} removed", options->name));
   });

@@ -8,7 +8,7 @@
 #include "api/representation.h"
 #include "api/resources/resources.h"
 #include "controlplane/edge/domain_names.h"
-#include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/node_work.h"
 #include "controlplane/store/quotas.h"
 
 namespace cloister::api {
@@ -37,8 +37,7 @@ Json show(const Services& services, const model::Tenant& tenant, const model::Ap
   out->set("id", app.id);
   out->set("name", app.name);
   out->set("tenant", tenant.name);
-  out->set("url", urlOf(reconcile::Reconciler::hostOf(app.name, tenant.name, services.config.appsDomain),
-                        services.config.edgeUrl));
+  out->set("url", urlOf(reconcile::hostOf(app.name, tenant.name, services.config.appsDomain), services.config.edgeUrl));
   out->set("release", app.currentRelease);
   const auto status = services.store.apps().removing(app.id)
                           ? std::string("removing")
@@ -100,7 +99,7 @@ void addFormation(Router& router, const Services& services) {
 void addConfig(Router& router, const Services& services) {
   router.add("GET", "/v1/apps/{app}/config", Access::tenant, [services](Request& request) {
     const auto app = appOf(services, request);
-    return withEtag(represent(services.store.apps().config(app.id)), app);
+    return withEtag(represent(services.store.environments().get(app.id, app.currentRelease).config), app);
   });
   router.add("PATCH", "/v1/apps/{app}/config", Access::tenant, [services](Request& request) {
     const auto app = matchedApp(services, request);
@@ -108,9 +107,10 @@ void addConfig(Router& router, const Services& services) {
   });
   router.add("GET", "/v1/apps/{app}/secrets", Access::tenant, [services](Request& request) {
     std::vector<Json> items;
-    for (const auto& secret : services.store.secrets().list(appOf(services, request).id)) {
+    const auto app = appOf(services, request);
+    for (const auto& [name, secret] : services.store.environments().get(app.id, app.currentRelease).secrets) {
       auto item = newObject();
-      item->set("name", secret.name);
+      item->set("name", name);
       item->set("updated_at", formatTime(secret.updatedAt));
       items.push_back(item);
     }

@@ -109,6 +109,8 @@ Answer deploy(const Services& services, Request& request, SourceQuota& quota) {
     judgeHead(services, request);
     const auto held = services.uploads.take(request.tenant->id);
     receive(services, request, quota, source);
+    if (const auto settle = request.query("settle"))
+      source.manifest.settleMillis = builds::parseSettle(*settle, "settle");
   } catch (const std::exception& error) {
     discard(services, source);
     audit(services.store, request, toProblem(error).status);

@@ -29,6 +29,7 @@ constexpr LimitField kLimits[] = {
     {"disk_operations_per_second", &model::PlanLimits::diskOperationsPerSecond, true},
     {"releases", &model::PlanLimits::releases, true},
     {"image_disk_bytes", &model::PlanLimits::imageDiskBytes, true},
+    {"surge_percent", &model::PlanLimits::surgePercent, true},
 };
 
 enum class Absent { refused, kept };

@@ -124,7 +124,10 @@ void readBuild(const toml::table& table, model::Manifest& manifest) {
 }
 
 void readHttp(const toml::table& table, model::Manifest& manifest) {
-  allowKeys(table, "http.", {"health"});
+  allowKeys(table, "http.", {"health", "settle"});
+  if (const auto* settle = table.get("settle")) {
+    manifest.settleMillis = parseSettle(textOf(*settle, "http.settle"), "http.settle");
+  }
   const auto* node = table.get("health");
   if (node == nullptr) return;
   const auto path = textOf(*node, "http.health");
@@ -292,6 +295,19 @@ model::Manifest manifestOf(const std::optional<std::string>& toml, const std::op
   auto manifest = readToml(*toml);
   if (manifest.processes.empty()) manifest.processes = parseProcfile(*procfile).processes;
   return manifest;
+}
+
+std::int64_t parseSettle(const std::string& text, const std::string& field) {
+  constexpr std::int64_t kMost = 300'000;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  if (error != std::errc{} || factor == 0 || number < 0) {
+    throw ManifestError(field, "must be a time like \"10s\" or \"500ms\"");
+  }
+  if (number > kMost / factor) throw ManifestError(field, "must be 5 minutes at most");
+  return number * factor;
 }
 
 std::uint64_t parseSize(const std::string& text, const std::string& field) {

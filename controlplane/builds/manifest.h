@@ -41,4 +41,7 @@ inline constexpr std::size_t kMaxManifestBytes = 64UL * 1024;
 // "256M", "1G", "65536", "64K", "512MiB": bytes. ManifestError with `field` otherwise.
 [[nodiscard]] std::uint64_t parseSize(const std::string& text, const std::string& field);
 
+// "10s", "500ms", "2m": milliseconds, 5 minutes at most. ManifestError with `field` otherwise.
+[[nodiscard]] std::int64_t parseSettle(const std::string& text, const std::string& field);
+
 }  // namespace cloister::builds

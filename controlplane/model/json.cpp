@@ -13,6 +13,7 @@ std::string toJson(const Manifest& manifest) {
   out->set("buildFiles", files);
   out->set("processes", json::objectOf(manifest.processes));
   out->set("healthPath", manifest.healthPath);
+  out->set("settleMillis", manifest.settleMillis);
   out->set("memoryBytes", manifest.memoryBytes);
   out->set("cpuMillis", manifest.cpuMillis);
   out->set("diskBytes", manifest.diskBytes);
@@ -54,6 +55,7 @@ Manifest manifestFromJson(const std::string& text) {
   }
   in.read("processes", manifest.processes);
   in.read("healthPath", manifest.healthPath);
+  in.read("settleMillis", manifest.settleMillis);
   in.read("memoryBytes", manifest.memoryBytes);
   in.read("cpuMillis", manifest.cpuMillis);
   in.read("diskBytes", manifest.diskBytes);

@@ -27,6 +27,7 @@ constexpr std::array kLimits = {
     Limit{"cpuBurstMillis", "cpu-burst", Unit::cpu},
     Limit{"diskBytesPerSecond", "disk-rate", Unit::bytes},
     Limit{"diskOperationsPerSecond", "disk-operations", Unit::count},
+    Limit{"surgePercent", "surge", Unit::count},
 };
 
 const Limit* find(const std::string& name) {

@@ -9,6 +9,7 @@ namespace {
 // Names in the order of the enumerators.
 constexpr std::array kTenantStates = {"active", "suspended", "deleting"};
 constexpr std::array kBuildStates = {"queued", "running", "succeeded", "failed", "cancelled"};
+constexpr std::array kReleaseStates = {"rolling_out", "released", "refused", "superseded"};
 constexpr std::array kCallModes = {"off", "learn", "grace", "enforce"};
 constexpr std::array kDesiredStates = {"run", "stop"};
 constexpr std::array kInstanceStates = {"pending", "starting", "running", "unhealthy",
@@ -39,6 +40,9 @@ const char* name(TenantState value) {
 const char* name(BuildState value) {
   return nameIn(kBuildStates, value);
 }
+const char* name(ReleaseState value) {
+  return nameIn(kReleaseStates, value);
+}
 const char* name(CallMode value) {
   return nameIn(kCallModes, value);
 }
@@ -63,6 +67,9 @@ std::optional<TenantState> tenantState(const std::string& text) {
 }
 std::optional<BuildState> buildState(const std::string& text) {
   return valueIn<BuildState>(kBuildStates, text);
+}
+std::optional<ReleaseState> releaseState(const std::string& text) {
+  return valueIn<ReleaseState>(kReleaseStates, text);
 }
 std::optional<CallMode> callMode(const std::string& text) {
   return valueIn<CallMode>(kCallModes, text);

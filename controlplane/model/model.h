@@ -35,6 +35,9 @@ struct PlanLimits {
   std::uint64_t diskOperationsPerSecond = 0;    // likewise
   std::uint64_t releases = 10;                  // of an app, whose images are kept
   std::uint64_t imageDiskBytes = 10ULL << 30U;  // of all images that are kept
+  // How far a rollout may go beyond the plan's memory, disk and instances, so that a new instance starts beside the
+  // old.
+  std::uint64_t surgePercent = 0;
   friend bool operator==(const PlanLimits&, const PlanLimits&) = default;
 };
 
@@ -72,7 +75,9 @@ struct Manifest {
   std::map<std::size_t, std::vector<std::string>> buildFiles;  // by command: all of the source that it reads
   std::map<std::string, std::string> processes;                // process type -> command line for /bin/sh -c
   std::string healthPath;                                      // empty: the port accepting is enough
-  std::uint64_t memoryBytes = 0;                               // per instance; 0: the default share of the plan
+  std::int64_t settleMillis = -1;  // how long a new instance has to stay ready; -1: the host's
+                                   // default
+  std::uint64_t memoryBytes = 0;   // per instance; 0: the default share of the plan
   std::uint64_t cpuMillis = 0;
   std::uint64_t diskBytes = 0;
   std::uint64_t pids = 0;
@@ -81,8 +86,9 @@ struct Manifest {
 };
 
 struct Failure {
-  std::string code;    // stable, as in problem+json
-  std::string detail;  // for a person
+  std::string code;        // stable, as in problem+json
+  std::string detail;      // for a person
+  std::string instance{};  // whose log tells more; empty: of none
   [[nodiscard]] bool failed() const { return !code.empty(); }
 };
 
@@ -119,7 +125,13 @@ struct Build {
   Micros finishedAt = 0;
 };
 
-// Never changes once written.
+enum class ReleaseState {
+  rollingOut,
+  released,
+  refused,    // its instances did not get ready, or did not stay so
+  superseded  // another took its place before it was rolled out
+};
+// Never changes once written, but for what became of it.
 struct Release {
   std::string appId;
   std::int64_t version = 0;
@@ -128,11 +140,12 @@ struct Release {
   std::string slugDigest;
   std::vector<std::string> layers;  // between slug and base, topmost first
   Manifest manifest;
-  std::map<std::string, std::string> config;  // environment; secrets are kept apart, encrypted
+  std::map<std::string, std::string> config;  // its secrets are kept apart, sealed (store/environments.h)
   std::string description;                    // "deploy", "config set A", "rollback to v3"
   std::string createdBy;
   Micros createdAt = 0;
   bool imageKept = true;  // false: of this release there is its history alone
+  ReleaseState state = ReleaseState::rollingOut;
 };
 
 // What an app does with its own list of system calls, which lies within its class's (policy/model/call_profile.h).
@@ -171,7 +184,8 @@ struct Instance {
   DesiredState desired = DesiredState::run;
   InstanceState state = InstanceState::pending;  // `running` means ready: health passed
   std::int64_t restarts = 0;
-  std::string reason;  // why it is crashed or unhealthy: "exit 1", "signal 9", "out of memory", "pids limit"
+  std::string reason;      // why it is crashed or unhealthy: "ended with exit code 1", "out of memory"
+  Micros nextStartAt = 0;  // crashed: when it is started again; 0: not yet known
   Micros createdAt = 0;
   Micros changedAt = 0;
 };
@@ -206,6 +220,7 @@ struct Operation {
   std::string subject;  // "app/hello"
   OperationState state = OperationState::pending;
   std::string progress;  // one line for a person: "building", "starting 2 of 3"
+  std::string notice{};  // what its caller should know beforehand, as that the app stops first
   Failure failure;
   std::string result;  // "v3" for a deploy
   Micros createdAt = 0;
@@ -251,6 +266,7 @@ struct Domain {
 // Names as the API and the database write them.
 [[nodiscard]] const char* name(TenantState);
 [[nodiscard]] const char* name(BuildState);
+[[nodiscard]] const char* name(ReleaseState);
 [[nodiscard]] const char* name(CallMode);
 [[nodiscard]] const char* name(DesiredState);
 [[nodiscard]] const char* name(InstanceState);
@@ -259,6 +275,7 @@ struct Domain {
 [[nodiscard]] const char* name(Scope);
 [[nodiscard]] std::optional<TenantState> tenantState(const std::string&);
 [[nodiscard]] std::optional<BuildState> buildState(const std::string&);
+[[nodiscard]] std::optional<ReleaseState> releaseState(const std::string&);
 [[nodiscard]] std::optional<CallMode> callMode(const std::string&);
 [[nodiscard]] std::optional<DesiredState> desiredState(const std::string&);
 [[nodiscard]] std::optional<InstanceState> instanceState(const std::string&);

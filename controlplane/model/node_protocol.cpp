@@ -120,6 +120,7 @@ Object encode(const DesiredInstance& instance) {
   out->set("address", instance.address);
   out->set("port", instance.port);
   out->set("healthPath", instance.healthPath);
+  out->set("healthHost", instance.healthHost);
   encode(out, instance.callList);
   out->set("immutable", instance.immutable);
   out->set("writable", json::array(instance.writable));
@@ -143,6 +144,7 @@ DesiredInstance decodeInstance(const Fields& in) {
   in.read("address", instance.address);
   in.read("port", instance.port);
   in.read("healthPath", instance.healthPath);
+  in.read("healthHost", instance.healthHost);
   decode(in, instance.callList);
   in.read("immutable", instance.immutable);
   in.read("writable", instance.writable);

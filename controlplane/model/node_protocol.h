@@ -69,6 +69,7 @@ struct DesiredInstance {
   std::uint32_t address = 0;
   std::uint16_t port = 0;  // 0: serves no requests ("worker"); ready as soon as it runs
   std::string healthPath;
+  std::string healthHost{};  // what a health check names as its host: the app's own
   CallList callList;
   bool immutable = false;  // as in Manifest
   std::vector<std::string> writable;
@@ -147,6 +148,7 @@ struct InstanceReport {
   std::string reason;
   Micros changedAt = 0;
   std::vector<std::uint32_t> calls{};  // that its list lacked
+  Micros nextStartAt = 0;
 };
 
 // What a step left.

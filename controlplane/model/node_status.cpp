@@ -22,6 +22,7 @@ Object encode(const InstanceReport& report) {
   out->set("restarts", report.restarts);
   out->set("reason", report.reason);
   out->set("changedAt", report.changedAt);
+  out->set("nextStartAt", report.nextStartAt);
   if (!report.calls.empty()) out->set("calls", json::array(report.calls));
   return out;
 }
@@ -33,6 +34,7 @@ InstanceReport decodeInstanceReport(const Fields& in) {
   in.read("restarts", report.restarts);
   in.read("reason", report.reason);
   in.read("changedAt", report.changedAt);
+  in.read("nextStartAt", report.nextStartAt);
   in.read("calls", report.calls);
   return report;
 }

@@ -287,6 +287,7 @@ void Agent::publish() {
     report.restarts = record->machine.restarts();
     report.reason = record->machine.reason();
     report.changedAt = record->changedAt;
+    report.nextStartAt = record->nextStartAt;
     report.calls = numbersOf(record->calls);
     status.instances.push_back(std::move(report));
     if (record->settled && record->settledVersion == 0) record->settledVersion = version_;

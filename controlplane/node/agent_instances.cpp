@@ -65,7 +65,12 @@ void Agent::pump(Record& record) {
   }
   setTarget(record);
   const auto state = record.machine.state();
-  if (state == record.reported && record.machine.reason() == record.reportedReason) return;
+  const auto nextStart = record.machine.nextStart();
+  if (state == record.reported && record.machine.reason() == record.reportedReason && nextStart == record.reportedStart)
+    return;
+  record.reportedStart = nextStart;
+  record.nextStartAt = nextStart ? counters::utcMicros() + (*nextStart - now) * 1000 : 0;
+  if (nextStart) record.store->system("starts again in " + std::to_string((*nextStart - now + 999) / 1000) + " s");
   record.reported = state;
   record.reportedReason = record.machine.reason();
   record.changedAt = counters::utcMicros();
@@ -160,7 +165,7 @@ void Agent::launchFailed(const std::string& id, std::int64_t attempt, const std:
   spdlog::warn("{}: {}", record->containerId(), reason);
   record->store->system("could not be started: " + reason);
   note(*record, "instance.crashed", record->spec.instance.process + " could not be started: " + reason);
-  record->machine.launchFailed(nowMillis(), reason);
+  record->machine.launchFailed(nowMillis(), "could not be started: " + reason);
   pump(*record);
 }
 
@@ -186,7 +191,7 @@ void Agent::unwatch(Record& record) {
 
 void Agent::check(Record& record) {
   const auto& instance = record.spec.instance;
-  health_->check({instance.address, instance.port, instance.healthPath},
+  health_->check({instance.address, instance.port, instance.healthPath, instance.healthHost},
                  [this, id = instance.id, attempt = record.machine.attempt()](const std::string& failure) {
                    post([this, id, attempt, failure] {
                      Record* found = find(id, attempt);
@@ -233,13 +238,12 @@ void Agent::exited(Record& record) {
   if (ending.outOfMemory) {
     record.store->system("killed: out of memory");
   } else {
-    record.store->system("exited with " + (status.empty() ? reason : status) +
-                         (ending.pidsLimit ? ", its limit of processes was reached" : ""));
+    record.store->system(reason);
   }
   spdlog::info("{} ended: {}", record.containerId(), reason);
   if (wanted) {
     note(record, ending.outOfMemory ? "instance.oom" : "instance.crashed",
-         record.spec.instance.process + " ended: " + reason);
+         record.spec.instance.process + ": " + reason);
   }
   record.machine.exited(nowMillis(), reason);
   pump(record);

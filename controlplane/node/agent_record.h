@@ -36,6 +36,8 @@ struct Agent::Record {
   bool ready = false;    // the attempt file says so
   model::InstanceState reported = model::InstanceState::pending;
   std::string reportedReason;
+  std::optional<Millis> reportedStart;
+  model::Micros nextStartAt = 0;
   model::Micros changedAt = 0;
   std::uint64_t settledVersion = 0;  // the first snapshot that had it as stopped
 };

@@ -183,9 +183,9 @@ void Agent::adopt(const std::string& id, const Adoption& adoption,
       break;
     case Fate::finish:
     case Fate::ended:
-      record.store->system("ended: " + adoption.reason);
-      note(record, "instance.crashed", spec->instance.process + " ended: " + adoption.reason);
-      record.machine.adoptEnded(now, adoption.reason);
+      record.store->system(describe({.status = adoption.reason}));
+      note(record, "instance.crashed", spec->instance.process + ": " + describe({.status = adoption.reason}));
+      record.machine.adoptEnded(now, describe({.status = adoption.reason}));
       break;
     case Fate::startAnew:
     case Fate::leaveStopped:

@@ -43,12 +43,13 @@ struct HealthProber::Running {
   bool connected = false;
 
   Running(Probe what, Done then) : probe(std::move(what)), done(std::move(then)), deadline(Clock::now() + kProbeLimit) {
-    const std::string host = formatIpv4(probe.address);
+    const std::string address = formatIpv4(probe.address);
     if (!probe.path.empty()) {
-      request = "GET " + probe.path + " HTTP/1.1\r\nHost: " + host + ":" + std::to_string(probe.port) +
+      const auto host = probe.host.empty() ? address + ":" + std::to_string(probe.port) : probe.host;
+      request = "GET " + probe.path + " HTTP/1.1\r\nHost: " + host +
                 "\r\nUser-Agent: cloister-health\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     }
-    socket.connectNB(Poco::Net::SocketAddress(host, probe.port));
+    socket.connectNB(Poco::Net::SocketAddress(address, probe.port));
   }
 
   // A verdict, if there is one now: empty text for good.

@@ -1,8 +1,9 @@
 // HealthProber: asks many instances at once whether they are ready, without waiting for any of them.
 //
-// A probe is a TCP connect, and with a path an HTTP/1.1 GET whose status must be 200-399. It has kProbeLimit in all; a
-// server that sends a byte a second gains nothing. At most kMaxHead bytes of an answer are looked at.
-// Threads: check() by any; one thread of its own runs the probes and calls back. Failures: the callback's text.
+// A probe is a TCP connect, and with a path an HTTP/1.1 GET whose status must be 200-399. The request names the app's
+// own host, because frameworks refuse hosts that their owner did not allow. It has kProbeLimit in all; a server that
+// sends a byte a second gains nothing. At most kMaxHead bytes of an answer are looked at. Threads: check() by any; one
+// thread of its own runs the probes and calls back. Failures: the callback's text.
 #pragma once
 
 #include <chrono>
@@ -24,6 +25,7 @@ struct Probe {
   Ipv4 address = 0;
   std::uint16_t port = 0;
   std::string path;  // empty: that the port accepts is enough
+  std::string host;  // what the request names; empty: the address
 };
 
 // Verdict on the first bytes of an HTTP answer.

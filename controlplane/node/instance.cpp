@@ -161,6 +161,10 @@ std::optional<Millis> InstanceMachine::wakeAt() const {
   return timer_;
 }
 
+std::optional<Millis> InstanceMachine::nextStart() const {
+  return phase_ == Phase::waiting && !reason_.empty() ? timer_ : std::nullopt;
+}
+
 InstanceState InstanceMachine::state() const {
   const bool stopping = desired_ == DesiredState::stop;
   switch (phase_) {

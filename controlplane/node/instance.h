@@ -65,6 +65,8 @@ class InstanceMachine {
   [[nodiscard]] std::optional<Millis> wakeAt() const;
 
   [[nodiscard]] Phase phase() const { return phase_; }
+  // When the back-off after a crash is over; none when nothing is waited for.
+  [[nodiscard]] std::optional<Millis> nextStart() const;
   [[nodiscard]] model::InstanceState state() const;
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] std::int64_t attempt() const { return attempt_; }

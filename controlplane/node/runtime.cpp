@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 
 #include "sandbox/base/streams.h"
 
@@ -98,9 +100,17 @@ Metered meteredAs(const model::DesiredInstance& instance) {
 }
 
 std::string describe(const Ending& ending) {
-  if (ending.outOfMemory) return "out of memory";
-  if (ending.pidsLimit) return "pids limit";
-  return ending.status.empty() ? "ended without a status" : ending.status;
+  if (ending.outOfMemory) return "ran out of memory and was killed";
+  std::string text = ending.status.empty() ? "ended without a status" : ending.status;
+  if (ending.status.starts_with("exit ")) text = "ended with exit code " + ending.status.substr(5);
+  if (ending.status.starts_with("signal ")) {
+    const auto number = ending.status.substr(7);
+    int value = 0;
+    std::from_chars(number.data(), number.data() + number.size(), value);
+    const char* name = ::sigabbrev_np(value);
+    text = "was killed by signal " + number + (name == nullptr ? "" : std::string(" (SIG") + name + ")");
+  }
+  return ending.pidsLimit ? text + " after it reached its limit of processes" : text;
 }
 
 Runtime::Runtime(Launcher& launcher, LayerCache& layers, MeterLoop& meter)

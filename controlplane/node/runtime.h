@@ -36,7 +36,7 @@ struct Ending {
   bool outOfMemory = false;    // and that ended it
   bool pidsLimit = false;
 };
-// "out of memory", "pids limit", or the status.
+// "ended with exit code 3", "was killed by signal 9 (SIGKILL)", "ran out of memory and was killed".
 [[nodiscard]] std::string describe(const Ending& ending);
 
 class Runtime {

@@ -19,6 +19,10 @@ bool serving(const Record& record) {
 bool draining(const Record& record) {
   return record.instance.state == InstanceState::draining;
 }
+// Ready, and it once stayed so for long enough.
+bool settled(const Record& record) {
+  return serving(record) && record.settledAt != 0;
+}
 
 // Those that serve nobody first, then the youngest.
 void bySmallestLoss(std::vector<Record*>& records) {
@@ -28,12 +32,27 @@ void bySmallestLoss(std::vector<Record*>& records) {
   });
 }
 
+std::size_t countOf(const std::vector<Record*>& records, bool (*holds)(const Record&)) {
+  return static_cast<std::size_t>(
+      std::count_if(records.begin(), records.end(), [&](const Record* record) { return holds(*record); }));
+}
+
+std::string counted(std::int64_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+// "web: ended with exit code 3 (3 restarts)"
 std::string whyOf(const Record& record) {
   const auto& instance = record.instance;
   std::string why = instance.process + ": ";
-  why += instance.reason.empty() ? std::string("not ready, state ") + model::name(instance.state) : instance.reason;
-  if (instance.restarts > 0) why += " (" + std::to_string(instance.restarts) + " restarts)";
+  why +=
+      instance.reason.empty() ? std::string("not ready, its state is ") + model::name(instance.state) : instance.reason;
+  if (instance.restarts > 0) why += " (" + counted(instance.restarts, "restart") + ")";
   return why;
+}
+
+std::string versionText(std::int64_t version) {
+  return "v" + std::to_string(version);
 }
 
 }  // namespace
@@ -47,8 +66,8 @@ AppRollout::AppRollout(store::Store& store, Placement& placement, const model::A
       app_(app),
       manifest_(manifest),
       plan_(plan),
-      instances_(std::move(instances)),
-      rollouts_(std::move(rollouts)) {
+      instances_(std::move(instances)) {
+  for (auto& rollout : rollouts) (rollout.failure.failed() ? goingBack_ : rollouts_).push_back(std::move(rollout));
   for (const auto& node : nodes) {
     if (node.state == model::NodeState::draining) drainingNodes_.push_back(node.id);
   }
@@ -61,6 +80,7 @@ void AppRollout::stopAll() {
 }
 
 void AppRollout::step(const RolloutLimits& limits, model::Micros now) {
+  watch(limits, now);
   if (giveUpWhenFailing(limits, now)) return;
   std::set<std::string> processes;
   if (manifest_ != nullptr) {
@@ -69,26 +89,48 @@ void AppRollout::step(const RolloutLimits& limits, model::Micros now) {
   for (const auto& record : instances_) processes.insert(record.instance.process);
   converged_ = true;
   for (const auto& process : processes) stepProcess(process);
+  if (!goingBack_.empty()) finishGoingBack(limits, now);
   if (converged_) return;
-  report(waitsFor_.empty() ? std::to_string(ready_) + " of " + std::to_string(wanted_) + " instances ready"
-                           : waitsFor_);
+  for (const auto& rollout : rollouts_) store_.operations().setProgress(rollout.operationId, progress(limits));
+}
+
+std::string AppRollout::progress(const RolloutLimits& limits) const {
+  if (!waitsFor_.empty()) return waitsFor_;
+  auto text = std::to_string(ready_) + " of " + counted(static_cast<std::int64_t>(wanted_), "instance") + " ready";
+  if (ready_ < wanted_ || settled_ == wanted_ || manifest_ == nullptr) return text;
+  const auto settle = manifest_->settleMillis >= 0 ? manifest_->settleMillis : limits.settle / 1000;
+  return text + ", to stay so for " + std::to_string((settle + 999) / 1000) + " s";
+}
+
+void AppRollout::watch(const RolloutLimits& limits, model::Micros now) {
+  for (auto& record : instances_) {
+    if (draining(record)) continue;
+    const auto before = std::pair(record.readySince, record.settledAt);
+    if (!serving(record)) record.readySince = 0;
+    if (serving(record) && record.readySince == 0) record.readySince = now;
+    const bool current = manifest_ != nullptr && record.instance.release == app_.currentRelease;
+    const auto settle = current && manifest_->settleMillis >= 0 ? manifest_->settleMillis * 1000 : limits.settle;
+    if (serving(record) && record.settledAt == 0 && now - record.readySince >= settle) record.settledAt = now;
+    if (before != std::pair(record.readySince, record.settledAt)) store_.instances().update(record);
+  }
+}
+
+const Record* AppRollout::failing(const RolloutLimits& limits, model::Micros now) const {
+  for (const auto& record : instances_) {
+    const auto& instance = record.instance;
+    if (instance.release != app_.currentRelease || draining(record) || serving(record)) continue;
+    const bool never = record.settledAt == 0;
+    const bool late = never && record.startedAt != 0 && now - record.startedAt > limits.readyTimeout;
+    if ((never && instance.restarts >= limits.restartsToFail) || instance.restarts >= 3 * limits.restartsToFail || late)
+      return &record;
+  }
+  return nullptr;
 }
 
 bool AppRollout::giveUpWhenFailing(const RolloutLimits& limits, model::Micros now) {
   if (rollouts_.empty()) return false;
-  const Record* failing = nullptr;
-  for (const auto& record : instances_) {
-    const auto& instance = record.instance;
-    if (instance.release != app_.currentRelease || draining(record) || serving(record)) continue;
-    const bool never = record.readyAt == 0;
-    const bool late = never && record.startedAt != 0 && now - record.startedAt > limits.readyTimeout;
-    if ((never && instance.restarts >= limits.restartsToFail) || instance.restarts >= 3 * limits.restartsToFail ||
-        late) {
-      failing = &record;
-      break;
-    }
-  }
-  if (failing == nullptr) return false;
+  const Record* failed = failing(limits, now);
+  if (failed == nullptr) return false;
   auto previous = app_.currentRelease;
   for (const auto& rollout : rollouts_) {
     if (rollout.release != rollout.previousRelease) {
@@ -96,23 +138,61 @@ bool AppRollout::giveUpWhenFailing(const RolloutLimits& limits, model::Micros no
       break;
     }
   }
-  auto detail = whyOf(*failing);
-  if (previous != app_.currentRelease && previous != 0) detail += "; v" + std::to_string(previous) + " keeps serving";
+  const auto why = whyOf(*failed);
   for (const auto& rollout : rollouts_) {
-    const bool scaling = rollout.release == rollout.previousRelease;
-    store_.operations().fail(rollout.operationId, {scaling ? "instances_not_ready" : "release_failed", detail});
+    if (rollout.release == rollout.previousRelease) {
+      store_.operations().fail(rollout.operationId, {"instances_not_ready", why, failed->instance.id});
+      store_.rollouts().end(rollout.operationId);
+      continue;
+    }
+    store_.releases().setState(app_.id, rollout.release, model::ReleaseState::refused);
+    const auto version = versionText(app_.currentRelease);
+    store_.rollouts().goBack(rollout.operationId,
+                             {"release_failed", version + " was refused: " + why, failed->instance.id}, now);
+    store_.operations().setProgress(rollout.operationId, version + " is refused: " + why);
+  }
+  if (previous == app_.currentRelease) return true;
+  // Its environment goes with it, except that a first release gives back what the app was given before it.
+  if (previous == 0) store_.environments().setInitial(app_.id, store_.environments().get(app_.id, app_.currentRelease));
+  store_.apps().setCurrentRelease(app_.id, previous);
+  store_.events().append(app_.tenantId, app_.name, "release.failed", versionText(app_.currentRelease) + ": " + why);
+  store_.bumpRevision();
+  return true;
+}
+
+void AppRollout::finishGoingBack(const RolloutLimits& limits, model::Micros now) {
+  const Record* failed = failing(limits, now);
+  for (const auto& rollout : goingBack_) {
+    const bool over = ready_ >= wanted_ || failed != nullptr || now - rollout.failedAt > limits.readyTimeout;
+    if (!over) {
+      store_.operations().setProgress(
+          rollout.operationId, "starting " + versionText(app_.currentRelease) + " again: " + std::to_string(ready_) +
+                                   " of " + counted(static_cast<std::int64_t>(wanted_), "instance") + " ready");
+      continue;
+    }
+    auto failure = rollout.failure;
+    failure.detail += "; " + whatServes(rollout.failedAt, failed);
+    store_.operations().fail(rollout.operationId, failure);
     store_.rollouts().end(rollout.operationId);
   }
-  if (previous != app_.currentRelease) {
-    store_.apps().setCurrentRelease(app_.id, previous);
-    // The environment goes back with the release that it belonged to.
-    if (const auto release = store_.releases().find(app_.id, previous))
-      store_.apps().setConfig(app_.id, release->config);
-    store_.events().append(app_.tenantId, app_.name, "release.failed",
-                           "v" + std::to_string(app_.currentRelease) + ": " + detail);
-    store_.bumpRevision();
+}
+
+// Of what is seen now, not of what should be.
+std::string AppRollout::whatServes(model::Micros since, const Record* failing) const {
+  if (manifest_ == nullptr) return "there is no release before it, so nothing serves";
+  const auto version = versionText(app_.currentRelease);
+  if (wanted_ == 0) return version + " is current again, with no instance wanted";
+  const bool anew = std::any_of(instances_.begin(), instances_.end(), [&](const Record& record) {
+    return serving(record) && record.instance.release == app_.currentRelease && record.readySince > since;
+  });
+  std::string text = version;
+  if (ready_ == 0) {
+    text += " does not serve";
+  } else {
+    text += anew ? " was started again and serves" : " still serves";
   }
-  return true;
+  text += " (" + std::to_string(ready_) + " of " + counted(static_cast<std::int64_t>(wanted_), "instance") + " ready)";
+  return failing == nullptr ? text : text + ": " + whyOf(*failing);
 }
 
 void AppRollout::stepProcess(const std::string& process) {
@@ -134,21 +214,29 @@ void AppRollout::stepProcess(const std::string& process) {
     drain(*fresh.front());
     fresh.erase(fresh.begin());
   }
-  const auto readyOf = [](const std::vector<Record*>& records) {
-    return static_cast<std::size_t>(std::count_if(records.begin(), records.end(), [](auto* r) { return serving(*r); }));
-  };
-  const auto ready = readyOf(fresh);
-  // An old one may go when what stays is enough, and one that serves nobody as soon as a new one serves.
-  while (!old.empty() && (ready + old.size() > want || (ready > 0 && !serving(*old.front())))) {
+  const auto ready = countOf(fresh, serving);
+  const auto proven = countOf(fresh, settled);
+  // Until one of them has stayed ready for the settle time, nothing is known of them.
+  const auto counts = proven > 0 ? ready : 0;
+  // An old one may go when what stays is enough, and one that serves nobody as soon as a new one does.
+  while (!old.empty() && (counts + old.size() > want || (counts > 0 && !serving(*old.front())))) {
     drain(*old.front());
     old.erase(old.begin());
     ++going;
   }
   auto missing = want - fresh.size();
   if (!old.empty()) missing = std::min(missing, want + 1 - std::min(want + 1, fresh.size() + old.size()));
-  std::size_t coming = fresh.size() - ready;
+  startMissing(process, missing, fresh.size() - counts, going, old);
+  ready_ += ready;
+  settled_ += proven;
+  wanted_ += want;
+  if (proven != want || fresh.size() != want || !old.empty()) converged_ = false;
+}
+
+void AppRollout::startMissing(const std::string& process, std::size_t missing, std::size_t coming, std::size_t going,
+                              const std::vector<Record*>& old) {
   for (; missing > 0; --missing) {
-    const auto outcome = start(process);
+    const auto outcome = start(process, old.empty() ? store::Room::plan : store::Room::surge);
     if (outcome == Start::started) {
       ++coming;
       continue;
@@ -156,14 +244,11 @@ void AppRollout::stepProcess(const std::string& process) {
     // No room for one more beside the old ones: one of those makes room, and the next one not before its place is
     // taken.
     if (outcome == Start::noRoom && !old.empty() && going + coming == 0) drain(*old.front());
-    break;
+    return;
   }
-  ready_ += ready;
-  wanted_ += want;
-  if (ready != want || fresh.size() != want || !old.empty()) converged_ = false;
 }
 
-AppRollout::Start AppRollout::start(const std::string& process) {
+AppRollout::Start AppRollout::start(const std::string& process, store::Room room) {
   const auto node = placement_.choose();
   if (node.empty()) {
     waitsFor_ = "waiting for a node";
@@ -178,7 +263,7 @@ AppRollout::Start AppRollout::start(const std::string& process) {
     record.instance.process = process;
     record.instance.nodeId = node;
     record.instance.port = process == "web" ? kAppPort : 0;
-    store_.instances().admit(std::move(record));
+    store_.instances().admit(std::move(record), room);
     placement_.placed(node);
     converged_ = false;
     return Start::started;
@@ -199,10 +284,6 @@ void AppRollout::drain(Record& record) {
 bool AppRollout::leaving(const Record& record) const {
   return record.instance.release != app_.currentRelease ||
          std::find(drainingNodes_.begin(), drainingNodes_.end(), record.instance.nodeId) != drainingNodes_.end();
-}
-
-void AppRollout::report(const std::string& progress) {
-  for (const auto& rollout : rollouts_) store_.operations().setProgress(rollout.operationId, progress);
 }
 
 }  // namespace cloister::reconcile

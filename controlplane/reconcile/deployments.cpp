@@ -6,9 +6,7 @@
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/placement.h"
 #include "controlplane/reconcile/retention.h"
-#include "controlplane/reconcile/rollout.h"
 #include "policy/model/call_profile.h"
-#include "sandbox/base/utf8.h"
 
 namespace cloister::reconcile {
 namespace {
@@ -19,8 +17,6 @@ using store::Invalid;
 constexpr std::int64_t kLearnSeconds = 6LL * 3600;
 constexpr std::int64_t kMostLearnSeconds = 90LL * 86400;
 constexpr std::int64_t kMaxScale = 250;  // a tenant has 253 addresses on a node
-constexpr std::size_t kMaxValueBytes = 32UL * 1024;
-constexpr std::size_t kMaxEnvironmentBytes = 64UL * 1024;  // it travels in one message to the launcher
 
 model::Tenant activeTenant(store::Store& store, const model::App& app) {
   auto tenant = store.tenants().get(app.tenantId);
@@ -33,39 +29,6 @@ model::Tenant activeTenant(store::Store& store, const model::App& app) {
 
 std::string subjectOf(const model::App& app) {
   return "app/" + app.name;
-}
-
-void checkVariable(const std::string& name, const std::optional<std::string>& value) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const auto good = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
-  if (name.empty() || name.size() > 256 || !letter(name.front()) || !std::all_of(name.begin(), name.end(), good)) {
-    throw Invalid(name, "a variable's name has letters, digits and _ and begins with no digit");
-  }
-  if (name == "PORT" || name.starts_with("CLOISTER_")) throw Invalid(name, "is set by Cloister");
-  if (!value) return;
-  if (value->size() > kMaxValueBytes) throw Invalid(name, "its value is longer than 32 KiB");
-  if (value->find('\0') != std::string::npos) throw Invalid(name, "its value has a NUL character");
-  if (!utf8::valid(*value)) throw Invalid(name, "its value is not UTF-8; give bytes as base64");
-}
-
-std::size_t sizeOf(const std::map<std::string, std::string>& variables) {
-  std::size_t bytes = 0;
-  for (const auto& [name, value] : variables) bytes += name.size() + value.size() + 2;
-  return bytes;
-}
-
-// "config set A, B; unset C"
-std::string describe(const char* kind, const Deployments::Changes& changes) {
-  std::string set;
-  std::string unset;
-  for (const auto& [name, value] : changes) {
-    auto& list = value ? set : unset;
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  std::string text = kind;
-  if (!set.empty()) text += " set " + set;
-  if (!unset.empty()) text += (set.empty() ? " unset " : "; unset ") + unset;
-  return text;
 }
 
 std::vector<std::uint32_t> numbersOfNames(const std::string& field, const std::vector<std::string>& names) {
@@ -102,9 +65,22 @@ std::string describe(const Deployments::ProfileChange& change) {
   return text;
 }
 
+// What ran before and was not the same. A restart is a release like the one before it: going back to that changes
+// nothing.
 model::Release latestBefore(store::Store& store, const model::App& app) {
-  for (auto& release : store.releases().list(app.id, {std::to_string(app.currentRelease), 1}))
-    return std::move(release);
+  const auto same = [&, current = store.releases().find(app.id, app.currentRelease)](const model::Release& release) {
+    return current && release.slugDigest == current->slugDigest && release.baseDigest == current->baseDigest &&
+           release.buildId == current->buildId &&
+           store.environments().get(app.id, release.version) == store.environments().get(app.id, current->version);
+  };
+  store::Page page{std::to_string(app.currentRelease), 50};
+  for (auto releases = store.releases().list(app.id, page); !releases.empty();
+       releases = store.releases().list(app.id, page)) {
+    for (auto& release : releases) {
+      if (release.state == model::ReleaseState::released && !same(release)) return std::move(release);
+    }
+    page.after = std::to_string(releases.back().version);
+  }
   throw Conflict("nothing_to_roll_back", "release", "app \"" + app.name + "\" has no release before the current one");
 }
 
@@ -135,6 +111,8 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
                            std::to_string(queued) + " builds of the tenant wait or run already; let one end first");
     }
     auto operation = store_.operations().create(tenant.id, "deploy", subjectOf(app), "waiting to build");
+    operation.notice = stopsFirst(store_, app, manifest);
+    store_.operations().setNotice(operation.id, operation.notice);
     model::Build build;
     build.tenantId = tenant.id;
     build.appId = app.id;
@@ -144,7 +122,7 @@ model::Operation Deployments::deploy(const std::string& appId, const model::Mani
     build.treeDigest = how.treeDigest;
     build.reuse = how.reuse;
     build.steps = how.steps;
-    build.environment = store_.apps().config(app.id);
+    build.environment = store_.environments().get(app.id, app.currentRelease).config;
     build.environment["CLOISTER_APP"] = app.name;
     build.manifest = manifest;
     if (build.reuse == model::Reuse::nothing || store_.builds().alike(build).empty()) {
@@ -183,14 +161,14 @@ model::Operation Deployments::scale(const std::string& appId, const std::map<std
   });
 }
 
-model::Operation Deployments::releaseLike(const model::App& app, const model::Release& model, const std::string& kind,
-                                          const std::string& description, const std::string& createdBy) {
-  const auto operation = store_.operations().create(app.tenantId, kind, subjectOf(app), description);
+model::Operation Deployments::releaseLike(const model::App& app, const model::Release& model,
+                                          const store::Environment& environment, Carries carries, const Why& why) {
+  const auto operation = store_.operations().create(app.tenantId, why.kind, subjectOf(app), why.description);
   auto next = model;
-  next.config = store_.apps().config(app.id);
-  next.description = description;
-  next.createdBy = createdBy;
-  beginRelease(store_, app, std::move(next), operation.id);
+  next.config = environment.config;
+  next.description = why.description;
+  next.createdBy = why.createdBy;
+  beginRelease(store_, app, std::move(next), environment.secrets, operation.id, carries);
   return store_.operations().get(operation.id);
 }
 
@@ -200,46 +178,34 @@ model::Operation Deployments::done(const model::App& app, const std::string& kin
   return store_.operations().get(operation.id);
 }
 
-model::Operation Deployments::startAnew(const model::App& app, const std::string& kind, const std::string& description,
-                                        const std::string& createdBy) {
-  if (app.currentRelease == 0) return done(app, kind, description);
-  return releaseLike(app, store_.releases().get(app.id, app.currentRelease), kind, description, createdBy);
+model::Operation Deployments::startAnew(const model::App& app, const Why& why) {
+  if (app.currentRelease == 0) return done(app, why.kind, why.description);
+  return releaseLike(app, store_.releases().get(app.id, app.currentRelease),
+                     store_.environments().get(app.id, app.currentRelease), Carries::everything, why);
 }
 
 model::Operation Deployments::changeEnvironment(const std::string& appId, const Changes& changes,
-                                                const std::string& createdBy, const char* kind) {
-  if (changes.empty()) throw Invalid("", "no variable is named");
-  for (const auto& [name, value] : changes) checkVariable(name, value);
+                                                const std::string& createdBy, Variables variables) {
   return store_.transact([&] {
     const auto app = store_.apps().byId(appId);
     activeTenant(store_, app);
-    const bool secret = std::string_view(kind) == "secret";
-    auto config = store_.apps().config(app.id);
-    for (const auto& [name, value] : changes) {
-      // One name has one value: setting it on one side takes it from the other; unsetting concerns its own side.
-      if (value || !secret) config.erase(name);
-      if (value || secret) store_.secrets().unset(app.id, name);
-      if (value && secret) store_.secrets().set(app.id, name, *value);
-      if (value && !secret) config[name] = *value;
-    }
-    if (sizeOf(config) + sizeOf(store_.secrets().values(app.id)) > kMaxEnvironmentBytes) {
-      throw Invalid(changes.begin()->first, "the whole environment would be larger than 64 KiB",
-                    "environment_too_large");
-    }
-    store_.apps().setConfig(app.id, config);
-    const auto description = describe(kind, changes);
-    return startAnew(app, kind, description, createdBy);
+    const auto before = store_.environments().get(app.id, app.currentRelease);
+    const auto after = changed(store_, before, variables, changes);
+    const Why why{name(variables), describe(variables, changes), createdBy};
+    if (app.currentRelease == 0) store_.environments().setInitial(app.id, after);
+    if (app.currentRelease == 0 || after == before) return done(app, why.kind, why.description);
+    return releaseLike(app, store_.releases().get(app.id, app.currentRelease), after, Carries::everything, why);
   });
 }
 
 model::Operation Deployments::setConfig(const std::string& appId, const Changes& changes,
                                         const std::string& createdBy) {
-  return changeEnvironment(appId, changes, createdBy, "config");
+  return changeEnvironment(appId, changes, createdBy, Variables::config);
 }
 
 model::Operation Deployments::setSecrets(const std::string& appId, const Changes& changes,
                                          const std::string& createdBy) {
-  return changeEnvironment(appId, changes, createdBy, "secret");
+  return changeEnvironment(appId, changes, createdBy, Variables::secrets);
 }
 
 model::Operation Deployments::rollback(const std::string& appId, std::optional<std::int64_t> version,
@@ -250,9 +216,8 @@ model::Operation Deployments::rollback(const std::string& appId, std::optional<s
     const auto target = version ? store_.releases().get(app.id, *version) : latestBefore(store_, app);
     requireImage(store_, tenant, target);
     checkFormations(store_, tenant, app.id, target.manifest, app.formation, "release");
-    store_.apps().setConfig(app.id, target.config);
-    for (const auto& [name, value] : target.config) store_.secrets().unset(app.id, name);
-    return releaseLike(app, target, "rollback", "rollback to v" + std::to_string(target.version), createdBy);
+    return releaseLike(app, target, store_.environments().get(app.id, target.version), Carries::nothing,
+                       {"rollback", "rollback to v" + std::to_string(target.version), createdBy});
   });
 }
 
@@ -261,7 +226,7 @@ model::Operation Deployments::restart(const std::string& appId, const std::strin
     const auto app = store_.apps().byId(appId);
     activeTenant(store_, app);
     if (app.currentRelease == 0) throw Conflict("no_release", "app", "app \"" + app.name + "\" has no release yet");
-    return releaseLike(app, store_.releases().get(app.id, app.currentRelease), "restart", "restart", createdBy);
+    return startAnew(app, {"restart", "restart", createdBy});
   });
 }
 
@@ -293,7 +258,7 @@ model::Operation Deployments::setCallProfile(const std::string& appId, const Pro
     store_.events().append(app.tenantId, app.name, "profile.changed", description);
     // What was let go on anyway may wait for the next start; and nobody starts to learn from an instance that runs.
     const bool stricter = after.others == model::OtherCalls::refuse && after.calls != before.calls;
-    if (after.others != before.others || stricter) return startAnew(app, "profile", description, createdBy);
+    if (after.others != before.others || stricter) return startAnew(app, {"profile", description, createdBy});
     return done(app, "profile", description);
   });
 }
@@ -382,7 +347,8 @@ model::DesiredInstance Deployments::openRun(const std::string& appId) {
     record.instance.process = "run";
     record.instance.nodeId = Placement(store_.nodes().list(), store_.instances().all()).choose();
     if (record.instance.nodeId.empty()) throw Conflict("no_node", "", "no node is ready");
-    return desiredInstance(store_.instances().admit(std::move(record)), app, release, store_.secrets().values(app.id));
+    return desiredInstance(store_.instances().admit(std::move(record)), app, release,
+                           store_.environments().values(app.id, release.version));
   });
 }
 

@@ -13,7 +13,9 @@
 
 #include "controlplane/model/model.h"
 #include "controlplane/model/node_protocol.h"
+#include "controlplane/reconcile/environment_changes.h"
 #include "controlplane/reconcile/quota.h"
+#include "controlplane/reconcile/rollout.h"
 #include "controlplane/store/store.h"
 
 namespace cloister::reconcile {
@@ -41,13 +43,12 @@ class Deployments {
   // `changes`: process type -> wanted instances. Invalid for a process that the current release does not have;
   // QuotaExceeded.
   model::Operation scale(const std::string& appId, const std::map<std::string, std::int64_t>& changes);
-  // nullopt unsets. A new release when the app has one. Invalid for a name that is no [A-Za-z_][A-Za-z0-9_]*, is PORT,
-  // or begins with CLOISTER_. A name cannot be both a secret and a config variable: setting one unsets the other.
-  using Changes = std::map<std::string, std::optional<std::string>>;
+  // A new release when the app has one and something changes; failures as of changed() (environment_changes.h).
+  using Changes = EnvironmentChanges;
   model::Operation setConfig(const std::string& appId, const Changes& changes, const std::string& createdBy);
   model::Operation setSecrets(const std::string& appId, const Changes& changes, const std::string& createdBy);
-  // A new release like `version`; without it like the one before the current. NotFound; Conflict
-  // "nothing_to_roll_back".
+  // A new release with image, config and secrets of `version`; without it of the latest one before the current that was
+  // rolled out and is another. NotFound; Conflict "nothing_to_roll_back".
   model::Operation rollback(const std::string& appId, std::optional<std::int64_t> version,
                             const std::string& createdBy);
   // Starts every instance anew, one by one: a new release like the current.
@@ -80,15 +81,19 @@ class Deployments {
   void closeRun(const std::string& instanceId);
 
  private:
+  struct Why {
+    std::string kind;  // of the operation
+    std::string description;
+    std::string createdBy;
+  };
   model::Operation changeEnvironment(const std::string& appId, const Changes& changes, const std::string& createdBy,
-                                     const char* kind);
+                                     Variables variables);
   // An operation that has nothing left to do.
   model::Operation done(const model::App& app, const std::string& kind, const std::string& description);
   // A new release like the current; without one there is nothing to start.
-  model::Operation startAnew(const model::App& app, const std::string& kind, const std::string& description,
-                             const std::string& createdBy);
-  model::Operation releaseLike(const model::App& app, const model::Release& model, const std::string& kind,
-                               const std::string& description, const std::string& createdBy);
+  model::Operation startAnew(const model::App& app, const Why& why);
+  model::Operation releaseLike(const model::App& app, const model::Release& model,
+                               const store::Environment& environment, Carries carries, const Why& why);
 
   store::Store& store_;
   Options options_;

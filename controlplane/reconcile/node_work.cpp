@@ -40,8 +40,11 @@ bool sameFacts(const model::Node& left, const model::Node& right) {
 // The row as the report changes it. What the control plane itself decided (draining) stays.
 store::InstanceRecord merged(store::InstanceRecord record, const model::InstanceReport& report) {
   auto& instance = record.instance;
+  // Between two reports it may have ended and become ready again.
+  if (instance.restarts != report.restarts) record.readySince = 0;
   instance.restarts = report.restarts;
   instance.reason = report.reason;
+  instance.nextStartAt = report.nextStartAt;
   // Nobody told it to stop: it is no longer there, whatever the reason.
   const auto state = report.state == InstanceState::stopped ? InstanceState::crashed : report.state;
   const bool ours = instance.state == InstanceState::draining || state == InstanceState::draining;
@@ -57,14 +60,14 @@ store::InstanceRecord merged(store::InstanceRecord record, const model::Instance
 bool differs(const store::InstanceRecord& left, const store::InstanceRecord& right) {
   return left.instance.state != right.instance.state || left.instance.restarts != right.instance.restarts ||
          left.instance.reason != right.instance.reason || left.startedAt != right.startedAt ||
-         left.readyAt != right.readyAt;
+         left.readyAt != right.readyAt || left.readySince != right.readySince ||
+         left.instance.nextStartAt != right.instance.nextStartAt;
 }
 
 }  // namespace
 
 model::DesiredInstance desiredInstance(const store::InstanceRecord& record, const model::App& app,
-                                       const model::Release& release,
-                                       const std::map<std::string, std::string>& secrets) {
+                                       const model::Release& release, std::map<std::string, std::string> environment) {
   const auto& instance = record.instance;
   model::DesiredInstance desired;
   desired.id = instance.id;
@@ -76,8 +79,7 @@ model::DesiredInstance desiredInstance(const store::InstanceRecord& record, cons
   if (const auto found = release.manifest.processes.find(instance.process); found != release.manifest.processes.end()) {
     desired.command = found->second;
   }
-  desired.environment = release.config;
-  for (const auto& [name, value] : secrets) desired.environment[name] = value;
+  desired.environment = std::move(environment);
   desired.environment["PORT"] = std::to_string(kAppPort);
   desired.environment["CLOISTER_APP"] = app.name;
   desired.environment["CLOISTER_RELEASE"] = "v" + std::to_string(instance.release);
@@ -97,7 +99,12 @@ model::DesiredInstance desiredInstance(const store::InstanceRecord& record, cons
   return desired;
 }
 
-NodeWorkService::NodeWorkService(store::Store& store) : store_(store) {}
+std::string hostOf(const std::string& app, const std::string& tenant, const std::string& domain) {
+  return app + "." + tenant + "." + domain;
+}
+
+NodeWorkService::NodeWorkService(store::Store& store, std::string appsDomain)
+    : store_(store), appsDomain_(std::move(appsDomain)) {}
 
 // Begins behind the last step whose layer is there.
 void NodeWorkService::addSteps(const model::Build& build, model::DesiredBuild& desired) {
@@ -123,12 +130,24 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   work.nodeId = node.id;
   std::map<std::string, model::PlanLimits> plans;
   for (const auto& plan : store_.plans().list({"", 1'000'000})) plans[plan.name] = plan.limits;
+  const auto rolling = rollingTenants();
   std::map<std::string, model::PlanLimits> limitsOf;
+  std::map<std::string, std::string> namesOf;
   const auto throttles = store_.throttles().all();
   for (const auto& tenant : store_.tenants().list({"", 1'000'000})) {
     auto& limits = limitsOf[tenant.id] = plans[tenant.plan];
     if (const auto slow = throttles.find(tenant.id); slow != throttles.end())
       limits.networkBitsPerSecond = std::min(limits.networkBitsPerSecond, slow->second);
+    // For as long as a rollout goes beyond the plan, so does the tenant's group.
+    if (limits.surgePercent > 0 && rolling.contains(tenant.id)) {
+      const auto held = store_.instances().use(tenant.id).memoryBytes;
+      const auto more = std::min(held, store::withSurge(limits).memoryBytes);
+      if (more > limits.memoryBytes) {
+        if (limits.memoryHighBytes != 0) limits.memoryHighBytes += more - limits.memoryBytes;
+        limits.memoryBytes = more;
+      }
+    }
+    namesOf[tenant.id] = tenant.name;
     work.tenants.push_back(desiredTenant(tenant, limits));
   }
   std::map<std::string, model::App> apps;
@@ -139,17 +158,20 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   // Every image that is kept: on a host with the control plane the node's launcher has the one copy of it.
   for (auto& digest : store_.releases().digestsInUse()) keep.insert(std::move(digest));
   std::map<std::pair<std::string, std::int64_t>, model::Release> releases;
-  std::map<std::string, std::map<std::string, std::string>> secrets;
+  std::map<std::pair<std::string, std::int64_t>, std::map<std::string, std::string>> environments;
   std::map<std::string, model::CallList> lists;
   for (const auto& record : store_.instances().all()) {
     const auto& instance = record.instance;
     if (instance.nodeId != node.id || record.kind != store::InstanceKind::service) continue;
     const auto key = std::pair(instance.appId, instance.release);
-    if (!releases.contains(key)) releases[key] = store_.releases().get(instance.appId, instance.release);
-    if (!secrets.contains(instance.appId)) secrets[instance.appId] = store_.secrets().values(instance.appId);
+    if (!releases.contains(key)) {
+      releases[key] = store_.releases().get(instance.appId, instance.release);
+      environments[key] = store_.environments().values(instance.appId, instance.release);
+    }
     const auto& release = releases[key];
     keep.insert({release.slugDigest, release.baseDigest});
-    work.instances.push_back(desiredInstance(record, apps[instance.appId], release, secrets[instance.appId]));
+    work.instances.push_back(desiredInstance(record, apps[instance.appId], release, environments[key]));
+    work.instances.back().healthHost = hostOf(apps[instance.appId].name, namesOf[instance.tenantId], appsDomain_);
     if (!lists.contains(instance.appId)) lists[instance.appId] = appCallList(store_, instance.appId);
     work.instances.back().callList = lists[instance.appId];
   }
@@ -173,6 +195,19 @@ model::NodeWork NodeWorkService::work(const std::string& nodeNameOrId) {
   }
   work.keepBlobs.assign(keep.begin(), keep.end());
   return work;
+}
+
+std::set<std::string> NodeWorkService::rollingTenants() const {
+  std::set<std::string> tenants;
+  std::map<std::string, std::int64_t> current;
+  for (const auto& app : store_.apps().all()) current[app.id] = app.currentRelease;
+  for (const auto& record : store_.instances().all()) {
+    const auto& instance = record.instance;
+    if (instance.release != current[instance.appId] || instance.state == InstanceState::draining) {
+      tenants.insert(instance.tenantId);
+    }
+  }
+  return tenants;
 }
 
 void NodeWorkService::apply(const model::NodeStatus& status) {
@@ -316,10 +351,11 @@ void NodeWorkService::buildSucceeded(model::Build build) {
   release.slugDigest = build.slugDigest;
   release.layers = build.layers;
   release.manifest = build.manifest;
-  release.config = store_.apps().config(app.id);
+  auto environment = store_.environments().get(app.id, app.currentRelease);
+  release.config = std::move(environment.config);
   release.description = "deploy";
   release.createdBy = store_.builds().createdBy(build.id);
-  beginRelease(store_, app, std::move(release), build.operationId);
+  beginRelease(store_, app, std::move(release), environment.secrets, build.operationId, Carries::environment);
 }
 
 void NodeWorkService::buildFailed(model::Build build, const model::Failure& failure) {

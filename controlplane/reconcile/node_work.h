@@ -17,7 +17,8 @@ inline constexpr std::uint16_t kAppPort = 8080;
 
 class NodeWorkService {
  public:
-  explicit NodeWorkService(store::Store& store);
+  // `appsDomain`: apps are "<app>.<tenant>.<domain>", which their health checks name.
+  explicit NodeWorkService(store::Store& store, std::string appsDomain = "localhost");
 
   // All of the node's work; `sessions` is left empty for the caller. A node that is new is registered first (its token
   // was checked by the caller). Certified, because a Store that could not be opened whole does not exist.
@@ -31,6 +32,8 @@ class NodeWorkService {
  private:
   // Reports that did not decode: an event each, once.
   void takeRefused(const model::Node& node, const model::NodeStatus& status);
+  // Tenants with an instance that leaves its place to another.
+  [[nodiscard]] std::set<std::string> rollingTenants() const;
   void takeKey(const model::Node& node, const std::string& key);
   void applyInstances(const model::Node& node, const model::NodeStatus& status);
   void addSteps(const model::Build& build, model::DesiredBuild& desired);
@@ -40,11 +43,15 @@ class NodeWorkService {
 
   store::Store& store_;
   std::map<std::string, std::set<std::string>> toldRefused_;  // by node; in apply()'s transaction
+  std::string appsDomain_;
 };
 
-// Instance as the node gets it; shared with one-off runs. `secrets` are the app's.
+// "<app>.<tenant>.<domain>"
+[[nodiscard]] std::string hostOf(const std::string& app, const std::string& tenant, const std::string& domain);
+
+// Instance as the node gets it; shared with one-off runs. `environment`: config and secrets of its release.
 [[nodiscard]] model::DesiredInstance desiredInstance(const store::InstanceRecord& record, const model::App& app,
                                                      const model::Release& release,
-                                                     const std::map<std::string, std::string>& secrets);
+                                                     std::map<std::string, std::string> environment);
 
 }  // namespace cloister::reconcile

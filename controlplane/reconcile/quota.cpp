@@ -35,6 +35,13 @@ void refuseOver(const std::string& plan, const char* limit, const std::string& f
     throw store::QuotaExceeded(limit, field, asked, allowed > others ? allowed - others : 0, plan);
 }
 
+// Empty: there is room.
+std::string lacking(const std::string& plan, const char* limit, std::uint64_t held, std::uint64_t asked,
+                    std::uint64_t allowed) {
+  if (held + asked <= allowed) return {};
+  return store::QuotaExceeded(limit, "", asked, allowed > held ? allowed - held : 0, plan).what();
+}
+
 }  // namespace
 
 model::InstanceLimits instanceLimits(const model::Manifest& manifest, const model::PlanLimits& plan,
@@ -83,6 +90,32 @@ void checkFormations(store::Store& store, const model::Tenant& tenant, const std
   refuseOver(plan.name, "instances", field, others.instances, asked.instances, plan.limits.instances);
   refuseOver(plan.name, "memoryBytes", field, others.memoryBytes, asked.memoryBytes, plan.limits.memoryBytes);
   refuseOver(plan.name, "diskBytes", field, others.diskBytes, asked.diskBytes, plan.limits.diskBytes);
+}
+
+std::string stopsFirst(store::Store& store, const model::App& app, const model::Manifest& manifest) {
+  const auto tenant = store.tenants().get(app.tenantId);
+  const auto plan = store.plans().get(tenant.plan).limits;
+  const auto limit = store::withSurge(plan);
+  const auto held = store.instances().use(tenant.id);
+  const auto each = instanceLimits(manifest, plan, tenant.plan);
+  auto missing = lacking(tenant.plan, "memoryBytes", held.memoryBytes, each.memoryBytes, limit.memoryBytes);
+  if (missing.empty()) missing = lacking(tenant.plan, "diskBytes", held.diskBytes, each.diskBytes, limit.diskBytes);
+  if (missing.empty()) missing = lacking(tenant.plan, "instances", held.instances, 1, limit.instances);
+  if (missing.empty()) return {};
+  std::map<std::string, std::size_t> running;
+  for (const auto& record : store.instances().ofApp(app.id, {"", 1'000'000})) {
+    const auto& instance = record.instance;
+    if (record.kind != store::InstanceKind::service || instance.state != model::InstanceState::running) continue;
+    if (wanted(manifest, app.formation, instance.process) > 0) ++running[instance.process];
+  }
+  if (running.empty()) return {};
+  const auto fewest = std::min_element(running.begin(), running.end(),
+                                       [](const auto& left, const auto& right) { return left.second < right.second; });
+  const auto& [process, count] = *fewest;
+  const auto what = count == 1 ? process + " stops before the new release starts"
+                               : "one of " + std::to_string(count) + " instances of " + process +
+                                     " at a time stops before its successor starts";
+  return what + ", for there is no room beside it: " + missing + "; a plan with a surge starts the new one first";
 }
 
 }  // namespace cloister::reconcile

@@ -25,6 +25,11 @@ void checkFormations(store::Store& store, const model::Tenant& tenant, const std
                      const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
                      const std::string& field);
 
+// What the caller of a rollout of `manifest` should know beforehand: that what runs stops first, because the plan has
+// no room for an instance beside it. Empty when it has, or when nothing runs. A manifest that the plan does not allow
+// at all is a QuotaExceeded.
+[[nodiscard]] std::string stopsFirst(store::Store& store, const model::App& app, const model::Manifest& manifest);
+
 // Wanted instances of `process`; 0 for one that the manifest does not have.
 [[nodiscard]] std::size_t wanted(const model::Manifest& manifest, const std::map<std::string, std::int64_t>& formation,
                                  const std::string& process);

@@ -44,10 +44,6 @@ struct Reconciler::World {
 Reconciler::Reconciler(store::Store& store, Options options, ApplyRoutes edge)
     : store_(store), options_(std::move(options)), edge_(std::move(edge)) {}
 
-std::string Reconciler::hostOf(const std::string& app, const std::string& tenant, const std::string& domain) {
-  return app + "." + tenant + "." + domain;
-}
-
 void Reconciler::step(model::Micros now) {
   if (firstStep_ == 0) firstStep_ = now;
   store_.transact([&] {
@@ -191,7 +187,7 @@ void Reconciler::stepApp(World& world, const model::App& app, model::Micros now)
     rollout.stopAll();
     return;
   }
-  rollout.step({options_.readyTimeout, options_.restartsToFail}, now);
+  rollout.step({options_.readyTimeout, options_.restartsToFail, options_.settle}, now);
   if (rollout.converged()) world.converged.push_back(app.id);
 }
 
@@ -214,6 +210,7 @@ void Reconciler::afterEdge(const World& world, model::Micros now) {
   for (const auto& appId : world.converged) {
     const auto app = store_.apps().byId(appId);
     for (const auto& rollout : store_.rollouts().ofApp(appId)) {
+      if (rollout.failure.failed()) continue;
       // One that began after this step looked has to be looked at first.
       const auto known = world.rollouts.find(appId);
       if (known == world.rollouts.end() ||
@@ -221,7 +218,9 @@ void Reconciler::afterEdge(const World& world, model::Micros now) {
                        [&](const auto& seen) { return seen.operationId == rollout.operationId; })) {
         continue;
       }
-      store_.operations().succeed(rollout.operationId, "v" + std::to_string(rollout.release));
+      // Of several that lived on in one release, each ends with that.
+      store_.releases().setState(appId, app.currentRelease, model::ReleaseState::released);
+      store_.operations().succeed(rollout.operationId, "v" + std::to_string(app.currentRelease));
       store_.rollouts().end(rollout.operationId);
     }
   }
@@ -250,19 +249,40 @@ void Reconciler::finishRemovals() {
   }
 }
 
+// Whether requests may be left to it while others can have them: it or its release has shown that it stays ready.
+bool Reconciler::proven(const store::InstanceRecord& record) const {
+  const auto& instance = record.instance;
+  return record.settledAt != 0 ||
+         store_.releases().state(instance.appId, instance.release) == model::ReleaseState::released;
+}
+
 edge::Routes Reconciler::routes() const {
   const auto lock = store_.lock();
   edge::Routes routes;
   const auto tenants = byId(store_.tenants().list({"", 1'000'000}));
   const auto apps = byId(store_.apps().all());
-  std::map<std::string, std::vector<edge::Backend>> backends;
-  for (const auto& record : store_.instances().all()) {
+  std::map<std::string, std::vector<store::InstanceRecord>> ready;  // by app
+  std::set<std::pair<std::string, std::int64_t>> provenReleases;
+  for (auto& record : store_.instances().all()) {
     const auto& instance = record.instance;
     if (record.kind != store::InstanceKind::service || instance.port == 0) continue;
     if (instance.state != InstanceState::running || instance.desired != model::DesiredState::run) continue;
-    backends[instance.appId].push_back({instance.address, instance.port});
+    if (proven(record)) provenReleases.emplace(instance.appId, instance.release);
+    ready[instance.appId].push_back(std::move(record));
   }
-  for (auto& [id, list] : backends) std::sort(list.begin(), list.end());
+  std::map<std::string, std::vector<edge::Backend>> backends;
+  for (const auto& [appId, records] : ready) {
+    const auto trusted = [&](const auto& record) {
+      return provenReleases.contains({record.instance.appId, record.instance.release});
+    };
+    // Where nothing better serves, an instance that is ready is good enough.
+    const bool choose = std::any_of(records.begin(), records.end(), trusted);
+    auto& list = backends[appId];
+    for (const auto& record : records) {
+      if (!choose || trusted(record)) list.push_back({record.instance.address, record.instance.port});
+    }
+    std::sort(list.begin(), list.end());
+  }
   const auto routeTo = [&](const model::App& app) {
     const bool active = tenants.at(app.tenantId).state == model::TenantState::active;
     return edge::Route{app.id, app.tenantId, backends[app.id],

@@ -1,10 +1,10 @@
 // Reconciler: one step from what is wanted to what is, over the store; and the loop that takes the steps.
 //
 // A rollout starts instances of the current release beside the old ones (one more than wanted when the quota has room,
-// else stop, then start, one by one), puts them into the edge's map once they are ready, takes the old ones out, lets
-// them drain, stops them. A release whose instances cannot get ready is given up: the app goes back to the release
-// before, whose instances were still serving, and the operation fails with the reason. A node that is silent is marked
-// down; nothing is stopped.
+// else stop, then start, one by one), puts them into the edge's map once one of them has stayed ready for the settle
+// time, takes the old ones out, lets them drain, stops them. A release whose instances do not get ready, or do not stay
+// so, is given up: the app goes back to the release before, and the operation fails with the reason and with what
+// serves then. A node that is silent is marked down; nothing is stopped.
 //
 // Threads: step() from one thread. Loop owns that thread. Failures: step() throws store::StoreError; Loop logs it and
 // goes on.
@@ -30,7 +30,8 @@ class Reconciler {
     std::string appsDomain = "localhost";
     model::Micros drainTime = 5'000'000;       // out of the map -> SIGTERM
     model::Micros readyTimeout = 120'000'000;  // first start -> ready, in a rollout
-    std::int64_t restartsToFail = 3;           // restarts without ever being ready, in a rollout
+    model::Micros settle = 10'000'000;         // how long a new instance has to stay ready, unless its manifest says
+    std::int64_t restartsToFail = 3;           // restarts without ever having settled, in a rollout
     model::Micros nodeTimeout = 30'000'000;
     // Whether an image is still there; empty: none is, so nothing is reused.
     std::function<bool(const std::string& digest)> hasImage{};
@@ -44,8 +45,6 @@ class Reconciler {
 
   // Routes for what is ready now.
   [[nodiscard]] edge::Routes routes() const;
-  // "<app>.<tenant>.<domain>"
-  [[nodiscard]] static std::string hostOf(const std::string& app, const std::string& tenant, const std::string& domain);
 
  private:
   struct World;
@@ -58,6 +57,7 @@ class Reconciler {
   void stepApp(World& world, const model::App& app, model::Micros now);
   void afterEdge(const World& world, model::Micros now);
   void finishRemovals();
+  [[nodiscard]] bool proven(const store::InstanceRecord& record) const;
 
   store::Store& store_;
   Options options_;

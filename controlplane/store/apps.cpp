@@ -149,52 +149,6 @@ void Apps::erase(const std::string& id) {
   });
 }
 
-std::map<std::string, std::string> Apps::config(const std::string& id) const {
-  const auto lock = store_.lock();
-  auto query = store_.database().prepare("SELECT config FROM apps WHERE id = ?1");
-  query.bind(id);
-  if (!query.step()) throw NotFound("app", id);
-  return model::textMapFromJson(query.text(0));
-}
-
-void Apps::setConfig(const std::string& id, const std::map<std::string, std::string>& config) {
-  store_.transact([&] {
-    store_.database().run("UPDATE apps SET config = ?2, revision = revision + 1 WHERE id = ?1", id,
-                          model::toJson(config));
-  });
-}
-
-void Secrets::set(const std::string& appId, const std::string& name, const std::string& value) {
-  store_.transact([&] {
-    store_.database().run(
-        "INSERT INTO secrets (app_id, name, sealed, updated_at) VALUES (?1, ?2, ?3, ?4)"
-        " ON CONFLICT (app_id, name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at",
-        appId, name, store_.seal(value), now());
-  });
-}
-
-void Secrets::unset(const std::string& appId, const std::string& name) {
-  store_.transact([&] { store_.database().run("DELETE FROM secrets WHERE app_id = ?1 AND name = ?2", appId, name); });
-}
-
-std::vector<SecretName> Secrets::list(const std::string& appId) const {
-  const auto lock = store_.lock();
-  auto query = store_.database().prepare("SELECT name, updated_at FROM secrets WHERE app_id = ?1 ORDER BY name");
-  query.bind(appId);
-  std::vector<SecretName> secrets;
-  while (query.step()) secrets.push_back({query.text(0), query.integer(1)});
-  return secrets;
-}
-
-std::map<std::string, std::string> Secrets::values(const std::string& appId) const {
-  const auto lock = store_.lock();
-  auto query = store_.database().prepare("SELECT name, sealed FROM secrets WHERE app_id = ?1");
-  query.bind(appId);
-  std::map<std::string, std::string> values;
-  while (query.step()) values[query.text(0)] = store_.unseal(query.text(1));
-  return values;
-}
-
 model::Domain Domains::add(const std::string& host, const std::string& appId) {
   const auto name = lowered(host);
   if (!validHost(name)) throw Invalid("host", "must be a host name of at least two DNS labels");

@@ -1,6 +1,5 @@
-// Apps with their formation, environment, secrets and domains.
+// Apps with their formation, and their domains.
 //
-// Secrets are encrypted with libsodium's secretbox under the store's key; only values() decrypts.
 // Threads: any; each call takes the store's lock. Failures: Refusal for what the caller did, StoreError for the rest.
 #pragma once
 
@@ -32,27 +31,6 @@ class Apps {
   void markRemoving(const std::string& id);
   [[nodiscard]] bool removing(const std::string& id) const;
   void erase(const std::string& id);
-
-  // The environment that the next release gets.
-  [[nodiscard]] std::map<std::string, std::string> config(const std::string& id) const;
-  void setConfig(const std::string& id, const std::map<std::string, std::string>& config);
-
- private:
-  Store& store_;
-};
-
-struct SecretName {
-  std::string name;
-  model::Micros updatedAt = 0;
-};
-
-class Secrets {
- public:
-  explicit Secrets(Store& store) : store_(store) {}
-  void set(const std::string& appId, const std::string& name, const std::string& value);
-  void unset(const std::string& appId, const std::string& name);
-  [[nodiscard]] std::vector<SecretName> list(const std::string& appId) const;
-  [[nodiscard]] std::map<std::string, std::string> values(const std::string& appId) const;
 
  private:
   Store& store_;

@@ -1,5 +1,6 @@
 #include "controlplane/store/instances.h"
 
+#include <algorithm>
 #include <set>
 
 #include "controlplane/store/store.h"
@@ -37,13 +38,16 @@ InstanceRecord readInstance(const Statement& row) {
   row.get(21, record.readyAt);
   row.get(22, record.drainedAt);
   row.get(23, record.stopRevision);
+  row.get(24, record.readySince);
+  row.get(25, record.settledAt);
+  row.get(26, instance.nextStartAt);
   return record;
 }
 
 #define INSTANCE_COLUMNS                                                                                       \
   "SELECT id, tenant_id, app_id, release, process, node_id, address, port, one_off, memory_bytes, cpu_millis," \
   " pids, disk_bytes, inodes, desired, state, restarts, reason, created_at, changed_at, started_at, ready_at," \
-  " drained_at, stop_revision FROM instances "
+  " drained_at, stop_revision, ready_since, settled_at, next_start_at FROM instances "
 
 std::vector<InstanceRecord> readAll(Statement& query) {
   std::vector<InstanceRecord> records;
@@ -59,11 +63,23 @@ void charge(const std::string& plan, const char* limit, std::uint64_t used, std:
 
 }  // namespace
 
-InstanceRecord Instances::admit(InstanceRecord record) {
+model::PlanLimits withSurge(model::PlanLimits plan) {
+  const auto part = [&](std::uint64_t limit) {
+    return limit / 100 * plan.surgePercent + limit % 100 * plan.surgePercent / 100;
+  };
+  plan.memoryBytes += part(plan.memoryBytes);
+  plan.diskBytes += part(plan.diskBytes);
+  // One more is the least that a surge can mean.
+  if (plan.surgePercent > 0) plan.instances += std::max<std::uint64_t>(plan.instances * plan.surgePercent / 100, 1);
+  return plan;
+}
+
+InstanceRecord Instances::admit(InstanceRecord record, Room room) {
   return store_.transact([&] {
     auto& instance = record.instance;
     const auto tenant = store_.tenants().get(instance.tenantId);
-    const auto plan = store_.plans().get(tenant.plan).limits;
+    auto plan = store_.plans().get(tenant.plan).limits;
+    if (room == Room::surge) plan = withSurge(plan);
     const auto held = use(tenant.id);
     charge(tenant.plan, "instances", held.instances, 1, plan.instances);
     charge(tenant.plan, "memoryBytes", held.memoryBytes, record.limits.memoryBytes, plan.memoryBytes);
@@ -128,10 +144,11 @@ void Instances::update(const InstanceRecord& record) {
     const auto& instance = record.instance;
     store_.database().run(
         "UPDATE instances SET desired = ?2, state = ?3, restarts = ?4, reason = ?5, changed_at = ?6, started_at = ?7,"
-        " ready_at = ?8, drained_at = ?9, stop_revision = ?10 WHERE id = ?1",
+        " ready_at = ?8, drained_at = ?9, stop_revision = ?10, ready_since = ?11, settled_at = ?12, next_start_at = ?13"
+        " WHERE id = ?1",
         instance.id, std::string_view(model::name(instance.desired)), std::string_view(model::name(instance.state)),
         instance.restarts, instance.reason, instance.changedAt, record.startedAt, record.readyAt, record.drainedAt,
-        record.stopRevision);
+        record.stopRevision, record.readySince, record.settledAt, instance.nextStartAt);
   });
 }
 

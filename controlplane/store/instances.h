@@ -26,6 +26,8 @@ struct InstanceRecord {
   model::InstanceLimits limits;   // what its tenant's quota is charged with
   model::Micros startedAt = 0;    // first report of the node that it starts; 0 before
   model::Micros readyAt = 0;      // first time ready; 0: never was
+  model::Micros readySince = 0;   // since when it is ready without an interruption; 0: it is not
+  model::Micros settledAt = 0;    // first time that it had stayed ready for its settle time; 0: not yet
   model::Micros drainedAt = 0;    // when the edge had it out of its maps; 0: not yet
   std::int64_t stopRevision = 0;  // the revision with which `desired` became stop
 };
@@ -36,12 +38,17 @@ struct QuotaUse {
   std::uint64_t diskBytes = 0;
 };
 
+// What an instance may be charged to: the plan, or in a rollout also what the plan allows on top of itself.
+enum class Room { plan, surge };
+// The plan's memory, disk and instances with its surge.
+[[nodiscard]] model::PlanLimits withSurge(model::PlanLimits plan);
+
 class Instances {
  public:
   explicit Instances(Store& store) : store_(store) {}
   // Gives id and address and charges the quota, all in one transaction: QuotaExceeded (instances, memoryBytes,
   // diskBytes), Conflict "addresses_exhausted". `record.instance` names tenant, app, release, process, node and port.
-  InstanceRecord admit(InstanceRecord record);
+  InstanceRecord admit(InstanceRecord record, Room room = Room::plan);
   [[nodiscard]] std::optional<InstanceRecord> find(const std::string& id) const;
   [[nodiscard]] InstanceRecord get(const std::string& id) const;  // or NotFound
   [[nodiscard]] std::vector<InstanceRecord> all() const;

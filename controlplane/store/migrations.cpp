@@ -338,8 +338,37 @@ CREATE TABLE build_layers (
 );
 )sql";
 
-constexpr std::array kSteps = {kFirst,  kFinerLimits, kCallProfiles, kBilling, kNodeKeys,   kAlerts,
-                               kQuotas, kNodeTokens,  kBuildInputs,  kImages,  kBuildLayers};
+// Until then an app had one set of secrets for all of its releases. A release whose config has the name keeps that.
+constexpr const char* kWholeReleases = R"sql(
+CREATE TABLE release_secrets (
+  app_id TEXT NOT NULL, version BIGINT NOT NULL, name TEXT NOT NULL, sealed TEXT NOT NULL, updated_at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, version, name),
+  FOREIGN KEY (app_id, version) REFERENCES releases (app_id, version) ON DELETE CASCADE
+);
+INSERT INTO release_secrets (app_id, version, name, sealed, updated_at)
+  SELECT releases.app_id, releases.version, secrets.name, secrets.sealed, secrets.updated_at
+  FROM releases JOIN secrets ON secrets.app_id = releases.app_id
+  WHERE releases.config NOT LIKE '%"' || REPLACE(secrets.name, '_', '!_') || '":%' ESCAPE '!';
+DELETE FROM secrets WHERE app_id IN (SELECT id FROM apps WHERE current_release > 0);
+UPDATE apps SET config = '{}' WHERE current_release > 0;
+ALTER TABLE releases ADD COLUMN state TEXT NOT NULL DEFAULT 'released';
+)sql";
+
+constexpr const char* kSettling = R"sql(
+ALTER TABLE instances ADD COLUMN ready_since BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN settled_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN next_start_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE rollouts ADD COLUMN failure_code TEXT NOT NULL DEFAULT '';
+ALTER TABLE rollouts ADD COLUMN failure_detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE rollouts ADD COLUMN failure_instance TEXT NOT NULL DEFAULT '';
+ALTER TABLE rollouts ADD COLUMN failed_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN notice TEXT NOT NULL DEFAULT ''; ALTER TABLE operations ADD COLUMN failure_instance TEXT NOT NULL DEFAULT '';
+ALTER TABLE plans ADD COLUMN surge_percent BIGINT NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array kSteps = {kFirst,       kFinerLimits,   kCallProfiles, kBilling,     kNodeKeys,
+                               kAlerts,      kQuotas,        kNodeTokens,   kBuildInputs, kImages,
+                               kBuildLayers, kWholeReleases, kSettling};
 
 }  // namespace
 
@@ -353,15 +382,14 @@ int schemaOf(Database& database) {
   return query.step() ? static_cast<int>(query.integer(0)) : 0;
 }
 
-void migrate(Database& database) {
+void migrate(Database& database, int last) {
   const int present = schemaOf(database);
   if (present > latestSchema()) {
+    const auto known = std::to_string(latestSchema());
     throw StoreError(SQLITE_ERROR,
-                     "the database has schema " + std::to_string(present) + ", newer than this binary's " +
-                         std::to_string(latestSchema()),
-                     {});
+                     "the database has schema " + std::to_string(present) + ", newer than this binary's " + known, {});
   }
-  for (int step = present; step < latestSchema(); ++step) {
+  for (int step = present; step < last; ++step) {
     Transaction transaction(database);
     database.script(kSteps.at(static_cast<std::size_t>(step)));
     database.run("INSERT INTO schema_steps (step) VALUES (?1)", step + 1);

@@ -7,9 +7,10 @@
 
 namespace cloister::store {
 
-void migrate(Database& database);
 // The number of the last step that this binary knows, and that of the database.
 [[nodiscard]] int latestSchema();
 [[nodiscard]] int schemaOf(Database& database);
+// Up to the step `last`; to an earlier one only in tests of what an older Cloister left.
+void migrate(Database& database, int last = latestSchema());
 
 }  // namespace cloister::store

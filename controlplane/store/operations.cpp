@@ -18,11 +18,14 @@ model::Operation readOperation(const Statement& row) {
   row.get(8, operation.result);
   row.get(9, operation.createdAt);
   row.get(10, operation.updatedAt);
+  row.get(11, operation.notice);
+  row.get(12, operation.failure.instance);
   return operation;
 }
 
 Rollout readRollout(const Statement& row) {
-  return {row.text(0), row.text(1), row.integer(2), row.integer(3)};
+  return {row.text(0),   row.text(1), row.integer(2), row.integer(3), {row.text(4), row.text(5), row.text(6)},
+          row.integer(7)};
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ std::optional<model::Operation> Operations::find(const std::string& id) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT id, tenant_id, kind, subject, state, progress, failure_code, failure_detail, result, created_at, "
-      "updated_at"
+      "updated_at, notice, failure_instance"
       " FROM operations WHERE id = ?1");
   query.bind(id);
   if (!query.step()) return std::nullopt;
@@ -66,7 +69,7 @@ std::vector<model::Operation> Operations::list(const std::string& tenantId, cons
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT id, tenant_id, kind, subject, state, progress, failure_code, failure_detail, result, created_at, "
-      "updated_at"
+      "updated_at, notice, failure_instance"
       " FROM operations WHERE (?1 = '' OR tenant_id = ?1) AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3");
   query.bind(tenantId, page.after, page.limit);
   std::vector<model::Operation> operations;
@@ -81,6 +84,13 @@ std::map<model::OperationState, std::int64_t> Operations::countByState() const {
   while (query.step())
     counts[model::operationState(query.text(0)).value_or(model::OperationState::failed)] += query.integer(1);
   return counts;
+}
+
+void Operations::setNotice(const std::string& id, const std::string& notice) {
+  if (get(id).notice == notice) return;
+  store_.transact([&] {
+    store_.database().run("UPDATE operations SET notice = ?2, updated_at = ?3 WHERE id = ?1", id, notice, now());
+  });
 }
 
 void Operations::setProgress(const std::string& id, const std::string& progress) {
@@ -110,8 +120,8 @@ void Operations::fail(const std::string& id, const model::Failure& failure) {
   store_.transact([&] {
     store_.database().run(
         "UPDATE operations SET state = 'failed', progress = 'failed', failure_code = ?2, failure_detail = ?3,"
-        " updated_at = ?4 WHERE id = ?1 AND state IN ('pending', 'running')",
-        id, failure.code, failure.detail, now());
+        " updated_at = ?4, failure_instance = ?5 WHERE id = ?1 AND state IN ('pending', 'running')",
+        id, failure.code, failure.detail, now(), failure.instance);
   });
 }
 
@@ -123,6 +133,15 @@ void Rollouts::begin(const Rollout& rollout) {
   });
 }
 
+void Rollouts::goBack(const std::string& operationId, const model::Failure& failure, model::Micros at) {
+  store_.transact([&] {
+    store_.database().run(
+        "UPDATE rollouts SET failure_code = ?2, failure_detail = ?3, failure_instance = ?4, failed_at = ?5"
+        " WHERE operation_id = ?1",
+        operationId, failure.code, failure.detail, failure.instance, at);
+  });
+}
+
 void Rollouts::end(const std::string& operationId) {
   store_.transact([&] { store_.database().run("DELETE FROM rollouts WHERE operation_id = ?1", operationId); });
 }
@@ -130,7 +149,9 @@ void Rollouts::end(const std::string& operationId) {
 std::vector<Rollout> Rollouts::all() const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT operation_id, app_id, release, previous_release FROM rollouts ORDER BY operation_id");
+      "SELECT operation_id, app_id, release, previous_release, failure_code, failure_detail, failure_instance, "
+      "failed_at"
+      " FROM rollouts ORDER BY operation_id");
   std::vector<Rollout> rollouts;
   while (query.step()) rollouts.push_back(readRollout(query));
   return rollouts;
@@ -139,7 +160,9 @@ std::vector<Rollout> Rollouts::all() const {
 std::vector<Rollout> Rollouts::ofApp(const std::string& appId) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
-      "SELECT operation_id, app_id, release, previous_release FROM rollouts WHERE app_id = ?1 ORDER BY operation_id");
+      "SELECT operation_id, app_id, release, previous_release, failure_code, failure_detail, failure_instance, "
+      "failed_at"
+      " FROM rollouts WHERE app_id = ?1 ORDER BY operation_id");
   query.bind(appId);
   std::vector<Rollout> rollouts;
   while (query.step()) rollouts.push_back(readRollout(query));

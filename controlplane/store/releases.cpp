@@ -71,6 +71,7 @@ model::Release readRelease(const Statement& row) {
   row.get(9, release.createdAt);
   release.imageKept = row.integer(10) == 0;
   release.layers = wordsOf(row.text(11));
+  release.state = model::releaseState(row.text(12)).value_or(model::ReleaseState::released);
   return release;
 }
 
@@ -208,6 +209,8 @@ std::vector<ReleaseImage> Releases::images(const std::string& tenantId) const {
 void Releases::dropImage(const std::string& appId, std::int64_t version) {
   store_.transact([&] {
     store_.database().run("UPDATE releases SET image_dropped = 1 WHERE app_id = ?1 AND version = ?2", appId, version);
+    // It cannot be released again: nothing needs its secrets.
+    store_.database().run("DELETE FROM release_secrets WHERE app_id = ?1 AND version = ?2", appId, version);
   });
 }
 
@@ -220,27 +223,48 @@ void Releases::forget(const std::string& appId, std::int64_t most) {
   });
 }
 
-model::Release Releases::create(model::Release release) {
+model::Release Releases::create(model::Release release, const std::map<std::string, Secret>& secrets) {
   return store_.transact([&] {
     auto next = store_.database().prepare("SELECT COALESCE(MAX(version), 0) + 1 FROM releases WHERE app_id = ?1");
     next.bind(release.appId);
     release.version = next.step() ? next.integer(0) : 1;
     release.createdAt = now();
+    release.state = model::ReleaseState::rollingOut;
     store_.database().run(
         "INSERT INTO releases (app_id, version, build_id, base_digest, slug_digest, manifest, config, description,"
-        " created_by, created_at, layers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        " created_by, created_at, layers, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         release.appId, release.version, release.buildId, release.baseDigest, release.slugDigest,
         model::toJson(release.manifest), model::toJson(release.config), release.description, release.createdBy,
-        release.createdAt, textOf(release.layers));
+        release.createdAt, textOf(release.layers), std::string_view(model::name(release.state)));
+    for (const auto& [name, secret] : secrets) {
+      store_.database().run(
+          "INSERT INTO release_secrets (app_id, version, name, sealed, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+          release.appId, release.version, name, secret.sealed, secret.updatedAt);
+    }
     return release;
   });
+}
+
+void Releases::setState(const std::string& appId, std::int64_t version, model::ReleaseState state) {
+  store_.transact([&] {
+    store_.database().run("UPDATE releases SET state = ?3 WHERE app_id = ?1 AND version = ?2", appId, version,
+                          std::string_view(model::name(state)));
+  });
+}
+
+model::ReleaseState Releases::state(const std::string& appId, std::int64_t version) const {
+  const auto lock = store_.lock();
+  auto query = store_.database().prepare("SELECT state FROM releases WHERE app_id = ?1 AND version = ?2");
+  query.bind(appId, version);
+  if (!query.step()) return model::ReleaseState::refused;
+  return model::releaseState(query.text(0)).value_or(model::ReleaseState::released);
 }
 
 std::optional<model::Release> Releases::find(const std::string& appId, std::int64_t version) const {
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
-      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version = ?2");
+      " created_at, image_dropped, layers, state FROM releases WHERE app_id = ?1 AND version = ?2");
   query.bind(appId, version);
   if (!query.step()) return std::nullopt;
   return readRelease(query);
@@ -256,7 +280,8 @@ std::vector<model::Release> Releases::list(const std::string& appId, const Page&
   const auto lock = store_.lock();
   auto query = store_.database().prepare(
       "SELECT app_id, version, build_id, base_digest, slug_digest, manifest, config, description, created_by,"
-      " created_at, image_dropped, layers FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT "
+      " created_at, image_dropped, layers, state FROM releases WHERE app_id = ?1 AND version < ?2 ORDER BY version "
+      "DESC LIMIT "
       "?3");
   query.bind(appId, versionBefore(page.after), page.limit);
   std::vector<model::Release> releases;

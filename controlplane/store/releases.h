@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "controlplane/model/model.h"
+#include "controlplane/store/environments.h"
 #include "controlplane/store/page.h"
 
 namespace cloister::store {
@@ -46,8 +48,11 @@ struct ReleaseImage {
 class Releases {
  public:
   explicit Releases(Store& store) : store_(store) {}
-  // Gives the app's next version.
-  model::Release create(model::Release release);
+  // Gives the app's next version; `secrets` belong to it from now on.
+  model::Release create(model::Release release, const std::map<std::string, Secret>& secrets);
+  void setState(const std::string& appId, std::int64_t version, model::ReleaseState state);
+  // Without reading the rest; `refused` for one that is not there.
+  [[nodiscard]] model::ReleaseState state(const std::string& appId, std::int64_t version) const;
   [[nodiscard]] std::optional<model::Release> find(const std::string& appId, std::int64_t version) const;
   [[nodiscard]] model::Release get(const std::string& appId, std::int64_t version) const;  // or NotFound
   // Newest first; Page::after is the version as decimal text.

@@ -29,6 +29,7 @@
 #include "controlplane/store/apps.h"
 #include "controlplane/store/billing_events.h"
 #include "controlplane/store/call_profiles.h"
+#include "controlplane/store/environments.h"
 #include "controlplane/store/errors.h"
 #include "controlplane/store/images.h"
 #include "controlplane/store/instances.h"
@@ -90,7 +91,7 @@ class Store {
   [[nodiscard]] Throttles throttles() { return Throttles(*this); }
   [[nodiscard]] Alerts alerts() { return Alerts(*this); }
   [[nodiscard]] CallProfiles callProfiles() { return CallProfiles(*this); }
-  [[nodiscard]] Secrets secrets() { return Secrets(*this); }
+  [[nodiscard]] Environments environments() { return Environments(*this); }
   [[nodiscard]] Domains domains() { return Domains(*this); }
   [[nodiscard]] Builds builds() { return Builds(*this); }
   [[nodiscard]] Releases releases() { return Releases(*this); }

@@ -13,7 +13,7 @@ constexpr const char* kLabelRule = "must be a DNS label: 1 to 63 of a-z, 0-9 and
 constexpr const char* kPlanColumns =
     "name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, instances, apps,"
     " build_memory_bytes, build_disk_bytes, build_seconds, memory_high_bytes, cpu_burst_millis,"
-    " disk_bytes_per_second, disk_operations_per_second, releases, image_disk_bytes,"
+    " disk_bytes_per_second, disk_operations_per_second, releases, image_disk_bytes, surge_percent,"
     " revision";
 
 model::Plan readPlan(const Statement& row) {
@@ -36,7 +36,8 @@ model::Plan readPlan(const Statement& row) {
   row.get(15, plan.limits.diskOperationsPerSecond);
   row.get(16, plan.limits.releases);
   row.get(17, plan.limits.imageDiskBytes);
-  row.get(18, plan.revision);
+  row.get(18, plan.limits.surgePercent);
+  row.get(19, plan.revision);
   return plan;
 }
 
@@ -76,6 +77,7 @@ void checkLimits(const model::PlanLimits& limits) {
   positive("diskOperationsPerSecond", limits.diskOperationsPerSecond + 1);
   positive("releases", limits.releases);
   positive("imageDiskBytes", limits.imageDiskBytes);
+  if (limits.surgePercent > 100) throw Invalid("limits.surgePercent", "surgePercent must be 0 to 100");
 }
 
 }  // namespace
@@ -88,12 +90,12 @@ model::Plan Plans::create(const std::string& name, const model::PlanLimits& limi
     store_.database().run(
         "INSERT INTO plans (name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second,"
         " instances, apps, build_memory_bytes, build_disk_bytes, build_seconds, memory_high_bytes, cpu_burst_millis,"
-        " disk_bytes_per_second, disk_operations_per_second, releases, image_disk_bytes)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        " disk_bytes_per_second, disk_operations_per_second, releases, image_disk_bytes, surge_percent)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         name, limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes,
         limits.networkBitsPerSecond, limits.instances, limits.apps, limits.buildMemoryBytes, limits.buildDiskBytes,
         limits.buildSeconds, limits.memoryHighBytes, limits.cpuBurstMillis, limits.diskBytesPerSecond,
-        limits.diskOperationsPerSecond, limits.releases, limits.imageDiskBytes);
+        limits.diskOperationsPerSecond, limits.releases, limits.imageDiskBytes, limits.surgePercent);
     return model::Plan{name, limits, 1};
   });
 }
@@ -132,12 +134,13 @@ model::Plan Plans::update(const std::string& name, const model::PlanLimits& limi
         "UPDATE plans SET memory_bytes = ?2, cpu_millis = ?3, pids = ?4, disk_bytes = ?5, inodes = ?6,"
         " network_bits_per_second = ?7, instances = ?8, apps = ?9, build_memory_bytes = ?10, build_disk_bytes = ?11,"
         " build_seconds = ?12, memory_high_bytes = ?13, cpu_burst_millis = ?14, disk_bytes_per_second = ?15,"
-        " disk_operations_per_second = ?16, releases = ?17, image_disk_bytes = ?18, revision = revision + 1 WHERE name "
+        " disk_operations_per_second = ?16, releases = ?17, image_disk_bytes = ?18, surge_percent = ?19, revision = "
+        "revision + 1 WHERE name "
         "= ?1",
         name, limits.memoryBytes, limits.cpuMillis, limits.pids, limits.diskBytes, limits.inodes,
         limits.networkBitsPerSecond, limits.instances, limits.apps, limits.buildMemoryBytes, limits.buildDiskBytes,
         limits.buildSeconds, limits.memoryHighBytes, limits.cpuBurstMillis, limits.diskBytesPerSecond,
-        limits.diskOperationsPerSecond, limits.releases, limits.imageDiskBytes);
+        limits.diskOperationsPerSecond, limits.releases, limits.imageDiskBytes, limits.surgePercent);
     store_.bumpRevision();
     plan.limits = limits;
     ++plan.revision;

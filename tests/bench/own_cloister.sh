@@ -2,7 +2,7 @@
 # directory that ends with it. Sourced, after `root` is set; lib.sh takes its paths from here.
 # shellcheck shell=bash
 export CLOISTER_STATE=/var/lib/cloister-bench/state CLOISTER_RUN=/run/cloister-bench/run CLOISTER_CGROUP=cloister-bench
-export CLOISTER_ETC=/var/lib/cloister-bench/etc CLOISTER_BIN=/var/lib/cloister-bench/bin CLOISTER_EXAMPLES=no
+export CLOISTER_ETC=/var/lib/cloister-bench/etc CLOISTER_BIN=/var/lib/cloister-bench/bin CLOISTER_EXAMPLES=no CLOISTER_SETTLE=0
 export PATH=$CLOISTER_BIN:$PATH
 # shellcheck source=deploy/lib.sh
 . "$root/deploy/lib.sh"

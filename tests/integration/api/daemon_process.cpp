@@ -47,6 +47,7 @@ DaemonProcess::DaemonProcess(const std::string& toml)
   std::ofstream(directory_ + "/cloisterd.toml")
       << "state = \"" << directory_ << "/state\"\nrun = \"" << directory_ << "/run\"\n"
       << "listen = \"127.0.0.1:" << port_ << "\"\nmetrics_listen = \"127.0.0.1:" << metricsPort_ << "\"\n"
+      << "settle_seconds = 0\n"
       << toml << "\n";
   std::ofstream(directory_ + "/base.erofs") << "a base image, as far as cloisterd looks at it";
   const auto boot = launch({"bootstrap", "--admin-token-file", directory_ + "/admin", "--node-token-file",

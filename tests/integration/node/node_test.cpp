@@ -47,10 +47,10 @@ TEST_F(NodeTest, TellsWhyAnAppEndsAndRestartsIt) {
   server_->want(wanted);
   const auto exited = server_->awaitInstance("in-exit", InstanceState::crashed, 30);
   ASSERT_TRUE(exited.has_value());
-  EXPECT_EQ(exited->reason, "exit 3");
+  EXPECT_EQ(exited->reason, "ended with exit code 3");
   const auto killed = server_->awaitInstance("in-oom", InstanceState::crashed, 30);
   ASSERT_TRUE(killed.has_value());
-  EXPECT_EQ(killed->reason, "out of memory");
+  EXPECT_EQ(killed->reason, "ran out of memory and was killed");
   const auto again = server_->awaitStatus(
       [](const model::NodeStatus& status) {
         return std::any_of(status.instances.begin(), status.instances.end(),

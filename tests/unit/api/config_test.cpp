@@ -43,5 +43,14 @@ TEST_F(ConfigFile, ALedgerThatIsNoPlaceIsRefusedByName) {
   }
 }
 
+TEST_F(ConfigFile, ASettleTimeMayBeNothingAtAll) {
+  EXPECT_EQ(load("").settleSeconds, 10);
+  EXPECT_EQ(load("settle_seconds = 0\n").settleSeconds, 0);
+  for (const char* bad : {"-1", "\"10s\"", "1.5"}) {
+    const auto reason = refusal("settle_seconds = " + std::string(bad) + "\n");
+    EXPECT_NE(reason.find("settle_seconds must be zero or"), std::string::npos) << bad << ": " << reason;
+  }
+}
+
 }  // namespace
 }  // namespace cloister::api

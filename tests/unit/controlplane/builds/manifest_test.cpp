@@ -17,6 +17,7 @@ web = "nginx -g 'daemon off;'"
 worker = "sleep 1"
 [http]
 health = "/healthz"
+settle = "1500ms"
 [limits]
 memory = "256M"
 disk = 1048576
@@ -27,6 +28,7 @@ pids = 64
   EXPECT_EQ(manifest.processes.at("web"), "nginx -g 'daemon off;'");
   EXPECT_EQ(manifest.processes.size(), 2U);
   EXPECT_EQ(manifest.healthPath, "/healthz");
+  EXPECT_EQ(manifest.settleMillis, 1500);
   EXPECT_EQ(manifest.memoryBytes, 256ULL << 20U);
   EXPECT_EQ(manifest.diskBytes, 1ULL << 20U);
   EXPECT_EQ(manifest.cpuMillis, 500U);
@@ -65,6 +67,11 @@ TEST(Manifest, RefusesWhatIsWrongAndNamesTheField) {
            Case{"[http]\nhealth = \"/a b\"", "http.health"},
            Case{"[http]\nhealth = \"/a\\r\\nX: y\"", "http.health"},
            Case{"[http]\nport = 1", "http.port"},
+           Case{"[http]\nsettle = 10", "http.settle"},
+           Case{"[http]\nsettle = \"10\"", "http.settle"},
+           Case{"[http]\nsettle = \"-1s\"", "http.settle"},
+           Case{"[http]\nsettle = \"6m\"", "http.settle"},
+           Case{"[http]\nsettle = \"99999999999999999999s\"", "http.settle"},
            Case{"[limits]\nmemory = \"lots\"", "limits.memory"},
            Case{"[limits]\nmemory = \"1M\"", "limits.memory"},
            Case{"[limits]\nmemory = -5", "limits.memory"},

@@ -82,13 +82,16 @@ TEST(InstanceMachine, CrashIsToldWithItsReasonUntilHealthPassesAgain) {
   machine.exited(5, "out of memory");
   EXPECT_EQ(machine.due(5), Action::remove);
   EXPECT_EQ(machine.state(), InstanceState::crashed);
+  EXPECT_FALSE(machine.nextStart()) << "what is left of it comes first";
   machine.removed(6);
   EXPECT_EQ(machine.state(), InstanceState::crashed);
+  EXPECT_EQ(machine.nextStart(), 1006);
   EXPECT_EQ(machine.reason(), "out of memory");
   EXPECT_EQ(machine.due(2000), Action::launch);
   EXPECT_EQ(machine.attempt(), 2);
   EXPECT_EQ(machine.restarts(), 1);
   machine.launched(2000);
+  EXPECT_FALSE(machine.nextStart());
   machine.healthPassed(2100);
   EXPECT_EQ(machine.state(), InstanceState::running);
   EXPECT_EQ(machine.reason(), "");

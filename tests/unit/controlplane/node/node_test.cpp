@@ -1,8 +1,13 @@
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/StreamSocket.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <future>
 #include <stdexcept>
 
 #include "controlplane/node/build_script.h"
@@ -244,6 +249,23 @@ TEST(HealthAnswer, JudgesTheFirstBytes) {
   }
 }
 
+TEST(HealthProber, NamesTheAppsOwnHost) {
+  Poco::Net::ServerSocket server(Poco::Net::SocketAddress("127.0.0.1", 0));
+  auto prober = HealthProber::start();
+  ASSERT_TRUE(prober.ok());
+  std::promise<std::string> verdict;
+  const Probe probe{parseIpv4("127.0.0.1"), server.address().port(), "/up", "shop.acme.localhost"};
+  (*prober)->check(probe, [&](const std::string& failure) { verdict.set_value(failure); });
+  auto connection = server.acceptConnection();
+  std::array<char, 1024> head{};
+  const auto got = connection.receiveBytes(head.data(), static_cast<int>(head.size()));
+  const std::string request(head.data(), static_cast<std::size_t>(std::max(got, 0)));
+  EXPECT_NE(request.find("GET /up HTTP/1.1\r\nHost: shop.acme.localhost\r\n"), std::string::npos) << request;
+  const std::string answer = "HTTP/1.1 200 OK\r\n\r\n";
+  connection.sendBytes(answer.data(), static_cast<int>(answer.size()));
+  EXPECT_EQ(verdict.get_future().get(), "");
+}
+
 TEST(BuildScript, QuotesWhatIsGivenAndRefusesNul) {
   EXPECT_EQ(shellQuoted("it's"), "'it'\\''s'");
   EXPECT_FALSE(buildScript({std::string("a\0b", 3)}, "n", {.count = 1}).has_value());
@@ -394,9 +416,13 @@ TEST(AppRequest, RunsTheCommandInAShellWithPort) {
   EXPECT_TRUE(has("KEY=v=1"));
   EXPECT_TRUE(has("HOME=/elsewhere")) << "the app's own settings come last";
   EXPECT_FALSE(has("HOME=/home/app"));
-  EXPECT_EQ(describe({"signal 9", 1, true, false}), "out of memory");
-  EXPECT_EQ(describe({"exit 1", 0, false, true}), "pids limit");
-  EXPECT_EQ(describe({"exit 1", 0, false, false}), "exit 1");
+  EXPECT_EQ(describe({"signal 9", 1, true, false}), "ran out of memory and was killed");
+  EXPECT_EQ(describe({"exit 1", 0, false, true}), "ended with exit code 1 after it reached its limit of processes");
+  EXPECT_EQ(describe({"exit 1", 0, false, false}), "ended with exit code 1");
+  EXPECT_EQ(describe({"signal 11", 0, false, false}), "was killed by signal 11 (SIGSEGV)");
+  EXPECT_EQ(describe({"signal 35", 0, false, false}), "was killed by signal 35");
+  EXPECT_EQ(describe({"", 0, false, false}), "ended without a status");
+  EXPECT_EQ(describe({"ended while the node was away", 0, false, false}), "ended while the node was away");
 }
 
 class ConfigTest : public TemporaryDirectory {};

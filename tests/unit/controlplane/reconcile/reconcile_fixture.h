@@ -45,8 +45,14 @@ class FakeNode {
         status.instances.push_back({instance.id, InstanceState::crashed, restarts, "exit 1", 0});
       } else if (slow.contains(instance.release)) {
         status.instances.push_back({instance.id, InstanceState::starting, 0, "", 0});
+      } else if (flapping.contains(instance.release)) {
+        // Ready for two reports of each attempt, then crashed until the next.
+        const auto turn = turns_[instance.id]++;
+        const bool ready = turn % 4 < 2;
+        status.instances.push_back({instance.id, ready ? InstanceState::running : InstanceState::crashed, turn / 4,
+                                    ready ? "" : "ended with exit code 3", 0});
       } else {
-        status.instances.push_back({instance.id, InstanceState::running, 0, "", 0});
+        status.instances.push_back({instance.id, InstanceState::running, restartsWhileReady, "", 0});
       }
     }
     for (const auto& build : work.builds) {
@@ -69,6 +75,8 @@ class FakeNode {
 
   std::set<std::int64_t> broken;
   std::set<std::int64_t> slow;
+  std::set<std::int64_t> flapping;
+  std::int64_t restartsWhileReady = 0;
   std::int64_t restarts = 3;
   model::Failure buildFailure;
   std::uint64_t slugBytes = 0;
@@ -79,6 +87,7 @@ class FakeNode {
   std::size_t highest = 0;
 
  private:
+  std::map<std::string, std::int64_t> turns_;
   NodeWorkService& service_;
 };
 
@@ -114,13 +123,14 @@ class Reconcile : public ::testing::Test {
   }
   // Node and control plane in turn, `seconds` long; what is served is watched all the time.
   void run(int seconds) {
-    for (int i = 0; i < seconds * 4; ++i) {
-      node_.sync();
-      store_.database().run("UPDATE nodes SET last_seen = ?1 WHERE name = 'one'", now_);  // on the test's clock
-      reconciler_.step(now_);
-      now_ += 250'000;
-      watch();
-    }
+    for (int i = 0; i < seconds * 4; ++i) tick();
+  }
+  void tick() {
+    node_.sync();
+    store_.database().run("UPDATE nodes SET last_seen = ?1 WHERE name = 'one'", now_);  // on the test's clock
+    reconciler_.step(now_);
+    now_ += 250'000;
+    watch();
   }
   void settle() { run(30); }
   [[nodiscard]] model::Operation ended(const model::Operation& operation) {
@@ -139,12 +149,13 @@ class Reconcile : public ::testing::Test {
   edge::Routes live_;
   bool edgeUp_ = true;
   std::set<std::string> goneImages_;
-  Reconciler reconciler_{store_,
-                         {.hasImage = [this](const std::string& digest) { return !goneImages_.contains(digest); }},
-                         [this](const edge::Routes& routes) {
-                           if (edgeUp_) live_ = routes;
-                           return edgeUp_;
-                         }};
+  Reconciler reconciler_{
+      store_,
+      {.settle = 0, .hasImage = [this](const std::string& digest) { return !goneImages_.contains(digest); }},
+      [this](const edge::Routes& routes) {
+        if (edgeUp_) live_ = routes;
+        return edgeUp_;
+      }};
   std::function<void()> watch = [] {};
   model::Tenant tenant_;
   model::App app_;

@@ -228,9 +228,11 @@ TEST_F(StoreTest, KeepsTokensAsHashes) {
 
 TEST_F(StoreTest, SealsSecrets) {
   withApp();
-  store_.secrets().set(app_.id, "KEY", "top secret \n");
-  store_.secrets().set(app_.id, "EMPTY", "");
-  EXPECT_EQ(store_.secrets().values(app_.id),
+  Environment environment;
+  environment.secrets["KEY"] = store_.environments().seal("top secret \n");
+  environment.secrets["EMPTY"] = store_.environments().seal("");
+  store_.environments().setInitial(app_.id, environment);
+  EXPECT_EQ(store_.environments().values(app_.id, 0),
             (std::map<std::string, std::string>{{"KEY", "top secret \n"}, {"EMPTY", ""}}));
   auto query = store_.database().prepare("SELECT sealed FROM secrets WHERE name = 'KEY'");
   ASSERT_TRUE(query.step());
@@ -240,6 +242,26 @@ TEST_F(StoreTest, SealsSecrets) {
   sealed.back() = sealed.back() == '0' ? '1' : '0';
   EXPECT_THROW((void)store_.unseal(sealed), StoreError);
   EXPECT_THROW((void)store_.unseal("zz"), StoreError);
+}
+
+TEST_F(StoreTest, AReleaseHasItsOwnSecretsForAsLongAsItIsKept) {
+  withApp();
+  const auto release = [&](const char* value) {
+    model::Release made;
+    made.appId = app_.id;
+    made.config = {{"A", value}};
+    return store_.releases().create(made, {{"KEY", store_.environments().seal(value)}}).version;
+  };
+  const auto first = release("1");
+  const auto second = release("2");
+  EXPECT_EQ(store_.environments().values(app_.id, first),
+            (std::map<std::string, std::string>{{"A", "1"}, {"KEY", "1"}}));
+  EXPECT_EQ(store_.environments().values(app_.id, second).at("KEY"), "2");
+  EXPECT_EQ(codeOf([&] { (void)store_.environments().get(app_.id, 9); }), "release_not_found");
+  store_.database().run("DELETE FROM releases WHERE app_id = ?1 AND version = ?2", app_.id, first);
+  auto left = store_.database().prepare("SELECT COUNT(*) FROM release_secrets");
+  ASSERT_TRUE(left.step());
+  EXPECT_EQ(left.integer(0), 1);
 }
 
 TEST_F(StoreTest, TakesOnlyRealHostNamesAsDomains) {
@@ -385,15 +407,13 @@ TEST_F(StoreFiles, KeepsEverythingOverARestart) {
     store.plans().create("small", smallLimits());
     const auto tenant = store.tenants().create("demo", "small");
     appId = store.apps().create(tenant.id, "hello").id;
-    store.secrets().set(appId, "KEY", "value");
-    store.apps().setConfig(appId, {{"A", "1"}});
+    store.environments().setInitial(appId, {{{"A", "1"}}, {{"KEY", store.environments().seal("value")}}});
     (void)store.idempotencyKeys().begin("tk", "open", "x");
     revision = store.revision();
   }
   Store store(options());
   EXPECT_EQ(store.revision(), revision);
-  EXPECT_EQ(store.secrets().values(appId).at("KEY"), "value");
-  EXPECT_EQ(store.apps().config(appId).at("A"), "1");
+  EXPECT_EQ(store.environments().values(appId, 0), (std::map<std::string, std::string>{{"A", "1"}, {"KEY", "value"}}));
   EXPECT_EQ(schemaOf(store.database()), latestSchema());
   EXPECT_FALSE(store.idempotencyKeys().begin("tk", "open", "x")) << "what a dead process left open may be tried again";
   struct stat status {};
@@ -402,26 +422,10 @@ TEST_F(StoreFiles, KeepsEverythingOverARestart) {
 }
 
 TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
-  { Store store(options()); }
   {
     Database database(directory_ / "cloister.db");
-    for (const char* column :
-         {"plans DROP COLUMN memory_high_bytes", "plans DROP COLUMN cpu_burst_millis",
-          "plans DROP COLUMN disk_bytes_per_second", "plans DROP COLUMN disk_operations_per_second",
-          "plans DROP COLUMN releases", "plans DROP COLUMN image_disk_bytes", "builds DROP COLUMN tree_digest",
-          "builds DROP COLUMN environment", "builds DROP COLUMN no_reuse", "builds DROP COLUMN reused",
-          "builds DROP COLUMN steps", "builds DROP COLUMN layers", "releases DROP COLUMN image_dropped",
-          "releases DROP COLUMN layers"}) {
-      database.script(std::string("ALTER TABLE ") + column);
-    }
-    database.script("DROP INDEX builds_by_inputs; ALTER TABLE builds DROP COLUMN inputs");
+    migrate(database, 1);
     database.script(
-        "DROP TABLE seen_calls; DROP TABLE call_profiles; DROP TABLE billing_events; DROP TABLE throttles; DROP TABLE "
-        "node_keys; DROP TABLE alerts; DROP TABLE images; DROP TABLE build_layers;"
-        "DROP INDEX idempotency_keys_by_tenant; DROP INDEX domains_by_tenant; DROP INDEX tokens_by_tenant;"
-        "ALTER TABLE idempotency_keys DROP COLUMN tenant_id; ALTER TABLE idempotency_keys DROP COLUMN bytes;"
-        "ALTER TABLE tokens DROP COLUMN node;"
-        "DELETE FROM counters WHERE name = 'billing_event'; DELETE FROM schema_steps WHERE step > 1;"
         "INSERT INTO plans VALUES ('old', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1);"
         "INSERT INTO tenants VALUES ('tn-1', 'acme', 'old', 'active', 7, 1234, 1)");
   }
@@ -435,6 +439,41 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
   // Tenants from before there were bills have been on their plan since they were made.
   EXPECT_EQ(store.billingEvents().oldest(10),
             (std::vector<metering::LifecycleEvent>{{7, 1234, "tn-1", "plan", "", "old"}}));
+}
+
+TEST_F(StoreFiles, ReleasesOfAnOlderSchemaGetTheSecretsThatTheirAppHad) {
+  constexpr int kSecretsWereTheApps = 6;
+  const auto older = options();
+  { Store store(older); }
+  std::string sealed;
+  {
+    Store key({":memory:", older.keyFile});
+    sealed = key.seal("value");
+  }
+  fs::remove(directory_ / "cloister.db");
+  {
+    Database database(directory_ / "cloister.db");
+    migrate(database, kSecretsWereTheApps);
+    database.script(
+        "INSERT INTO plans (name, memory_bytes, cpu_millis, pids, disk_bytes, inodes, network_bits_per_second, "
+        "instances,"
+        " apps, build_memory_bytes, build_disk_bytes, build_seconds) VALUES ('p', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);"
+        "INSERT INTO tenants VALUES ('tn-1', 'acme', 'p', 'active', 7, 1234, 1);"
+        "INSERT INTO apps (id, tenant_id, name, current_release, formation, config, created_at) VALUES"
+        " ('ap-1', 'tn-1', 'shop', 2, '{}', '{\"A\":\"2\"}', 1), ('ap-2', 'tn-1', 'new', 0, '{}', '{\"B\":\"1\"}', 1);"
+        "INSERT INTO releases VALUES ('ap-1', 1, '', 'b', 's', '{}', '{\"KEY\":\"open\"}', 'deploy', '', 1),"
+        " ('ap-1', 2, '', 'b', 's', '{}', '{\"A\":\"2\"}', 'secret set KEY', '', 2);"
+        "INSERT INTO secrets VALUES ('ap-1', 'KEY', '" +
+        sealed + "', 5), ('ap-1', 'K_Y', '" + sealed + "', 5), ('ap-2', 'KEY', '" + sealed + "', 5)");
+  }
+  Store store(older);
+  using Values = std::map<std::string, std::string>;
+  EXPECT_EQ(store.environments().values("ap-1", 2), (Values{{"A", "2"}, {"KEY", "value"}, {"K_Y", "value"}}));
+  EXPECT_EQ(store.environments().values("ap-1", 1), (Values{{"KEY", "open"}, {"K_Y", "value"}}))
+      << "what a release says in the open is not a secret of it";
+  EXPECT_EQ(store.environments().values("ap-1", 0), Values()) << "no second copy";
+  EXPECT_EQ(store.environments().values("ap-2", 0), (Values{{"B", "1"}, {"KEY", "value"}}));
+  EXPECT_EQ(store.releases().get("ap-1", 1).state, model::ReleaseState::released);
 }
 
 TEST_F(StoreFiles, RefusesAKeyThatOthersCanReadAndAnotherKey) {
