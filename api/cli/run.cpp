@@ -43,6 +43,7 @@ int run(const std::vector<std::string>& arguments, Streams streams, const Enviro
                   .format = Format::table,
                   .tail = std::nullopt,
                   .action = {},
+                  .noticeShown = {},
                   .connection = nullptr};
   CLI::App root("Cloister: host apps of tenants that do not trust each other", "cloister");
   root.fallthrough();
