@@ -192,13 +192,15 @@ void Server::serve(Connection::Ptr connection) {
   try {
     Poco::Net::HTTPServerSession session(socket, listener_->params);
     connection->beginRequest();
-    Poco::Net::HTTPServerResponseImpl response(session);
-    Poco::Net::HTTPServerRequestImpl request(response, session, listener_->params.get());
-    response.setDate(Poco::Timestamp());
-    response.setVersion(request.getVersion());
-    response.setKeepAlive(request.getKeepAlive());
-    next = handle(request, response, *connection);
-    Workers::beforeLeaving();
+    {
+      Poco::Net::HTTPServerResponseImpl response(session);
+      Poco::Net::HTTPServerRequestImpl request(response, session, listener_->params.get());
+      response.setDate(Poco::Timestamp());
+      response.setVersion(request.getVersion());
+      response.setKeepAlive(request.getKeepAlive());
+      next = handle(request, response, *connection);
+      Workers::beforeLeaving();
+    }  // the end of the answer's stream sends what it holds: an answer without a body is all there
     // A WebSocket has taken the connection, and may outlive this request.
     if (session.socket().impl() != connection.get()) return;
     // Its end would close the connection.

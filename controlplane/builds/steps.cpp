@@ -84,6 +84,14 @@ struct FreeWriter {
   void operator()(archive* writer) const { archive_write_free(writer); }
 };
 
+// Whether a read gave something. The archive was judged when it came, so a fault now is the disk's.
+bool more(archive* reader, int code) {
+  if (code == ARCHIVE_EOF) return false;
+  if (code >= ARCHIVE_WARN) return true;
+  const char* text = archive_error_string(reader);
+  throw std::runtime_error(std::string("files of build commands: ") + (text == nullptr ? "not read" : text));
+}
+
 // One step's files on their way into a blob.
 class Part {
  public:
@@ -165,7 +173,7 @@ class Planning {
 
   void run(archive* reader) {
     archive_entry* entry = nullptr;
-    while (archive_read_next_header(reader, &entry) >= ARCHIVE_WARN) {
+    while (more(reader, archive_read_next_header(reader, &entry))) {
       const auto path = normal(archive_entry_pathname(entry));
       const auto group = groupOf(path);
       if (!group) continue;
@@ -212,7 +220,7 @@ class Planning {
     std::size_t size = 0;
     la_int64_t offset = 0;
     std::uint64_t at = 0;
-    while (archive_read_data_block(reader, &block, &size, &offset) >= ARCHIVE_WARN) {
+    while (more(reader, archive_read_data_block(reader, &block, &size, &offset))) {
       const auto from = static_cast<std::uint64_t>(offset);
       bytes_ += from + size - at;
       if (bytes_ > kMostBytes) throw ManifestError(field_, "are larger than 256 MiB together");
