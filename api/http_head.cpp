@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sandbox/base/utf8.h"
+
 namespace cloister::api {
 namespace {
 
@@ -156,6 +158,8 @@ bool HeadReader::parseField(std::string_view line) {
                 "the header " + quoted(name) + " has more than " + std::to_string(kMaxFieldValue) + " bytes"};
     return false;
   }
+  // The library takes a byte of 0xff for the end of all headers.
+  if (!utf8::valid(value)) return bad("the header " + quoted(name) + " is not UTF-8");
   return take(name, value);
 }
 

@@ -14,6 +14,8 @@
 #include <mutex>
 #include <thread>
 
+#include "sandbox/base/streams.h"
+
 namespace cloister::api {
 namespace {
 
@@ -182,7 +184,11 @@ void relay(WebSocket& client, WebSocket& node, const std::function<std::string()
   End nodeEnd{node, {}};
   Course course{over};
   std::atomic<bool> nodeLeft{false};
-  std::thread down([&] { nodeLeft = carry(nodeEnd, clientEnd, course, WhenDeaf::endSession); });
+  std::thread down([&] {
+    nodeLeft = carry(nodeEnd, clientEnd, course, WhenDeaf::endSession);
+    // The other direction may wait in a send to a node that reads nothing.
+    if (!over().empty()) streams::cutOff(node.impl()->sockfd());
+  });
   const bool clientLeft = carry(clientEnd, nodeEnd, course, WhenDeaf::endDirection);
   down.join();
   const auto why = over();

@@ -92,6 +92,7 @@ TEST_F(LedgerLogin, ALoginThatIsRefusedLaterIsAnsweredAsALedgerThatIsAway) {
   const DaemonProcess daemon(std::string("ledger = \"postgresql://cloister:") + kPassword +
                              "@127.0.0.1:5432/postgres\"");
   const FakeNode node(daemon.nodeSocket(), daemon.nodeToken());
+  ASSERT_TRUE(node.desired(-1).has_value());
   EXPECT_EQ(node.send("POST", "/node/v1/usage", kBatch).status, 200);
   server->setPassword("other");
   server->crash();

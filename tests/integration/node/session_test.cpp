@@ -141,7 +141,10 @@ TEST_F(NodeTest, AClientThatLeavesTakesItsCommandAlongAndSoDoesTheNode) {
     begin(terminal ? "ss-tty" : "ss-pipes", SessionKind::exec, terminal, "ready", stubborn);
     EXPECT_TRUE(server_->awaitSession(terminal ? "ss-tty" : "ss-pipes", 20).closed);
     std::string left;
-    for (int i = 0; i < 50 && left != "sleep 1001 "; ++i) left = sleeping();
+    for (int i = 0; i < 100 && left != "sleep 1001 "; ++i) {
+      pause(50);
+      left = sleeping();
+    }
     EXPECT_EQ(left, "sleep 1001 ") << (terminal ? "terminal" : "pipes");
   }
   begin("ss-run", SessionKind::run, false, "ready", stubborn);
@@ -155,7 +158,10 @@ TEST_F(NodeTest, AClientThatLeavesTakesItsCommandAlongAndSoDoesTheNode) {
   server_->want(wanted);
   startNode();
   std::string left;
-  for (int i = 0; i < 50 && left != "sleep 1001 "; ++i) left = sleeping();
+  for (int i = 0; i < 100 && left != "sleep 1001 "; ++i) {
+    pause(50);
+    left = sleeping();
+  }
   EXPECT_EQ(left, "sleep 1001 ") << "an exec that the killed node had";
 }
 

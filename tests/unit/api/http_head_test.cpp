@@ -66,6 +66,7 @@ TEST(HttpHead, RefusesWhatTwoReadersCouldUnderstandInTwoWays) {
       {"a NUL in the URL", std::string("GET /\0 HTTP/1.1\r\n", 17) + kHost + "\r\n", 400},
       {"a control character", get + "A: \x01\r\n\r\n", 400},
       {"DEL", get + "A: \x7f\r\n\r\n", 400},
+      {"a byte that is no UTF-8", get + "A: k\xff\r\n\r\n", 400},
       {"a header without a colon", get + "Nothing\r\n\r\n", 400},
       {"a header without a name", get + ": b\r\n\r\n", 400},
       {"a name with a blank", get + "A b: c\r\n\r\n", 400},

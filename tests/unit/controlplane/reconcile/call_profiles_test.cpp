@@ -71,10 +71,10 @@ TEST_F(CallProfiles, LearningTakesInWhatAppAndBuildsCall) {
   learn();
   EXPECT_EQ(appCallList(store_, app_.id).others, OtherCalls::report);
   take(Caller::app, {SYS_mkdir, SYS_bind});
-  take(Caller::build, {SYS_flock, SYS_chown});
+  take(Caller::build, {SYS_flock, SYS_chroot});
   take(Caller::app, {SYS_mkdir});
-  EXPECT_EQ(listed(), (Numbers{SYS_bind, SYS_flock, SYS_mkdir})) << "chown is no call of the app class";
-  EXPECT_EQ(buildCallList(store_, app_.id).calls, (Numbers{SYS_flock, SYS_chown}));
+  EXPECT_EQ(listed(), (Numbers{SYS_bind, SYS_flock, SYS_mkdir})) << "chroot is no call of the app class";
+  EXPECT_EQ(buildCallList(store_, app_.id).calls, (Numbers{SYS_flock, SYS_chroot}));
   change({.builds = false});
   EXPECT_EQ(listed(), (Numbers{SYS_bind, SYS_mkdir}));
   EXPECT_TRUE(events("profile.flagged").empty());
@@ -82,7 +82,7 @@ TEST_F(CallProfiles, LearningTakesInWhatAppAndBuildsCall) {
 
 TEST_F(CallProfiles, WhatNoContainerCanHaveCalledIsNotBelieved) {
   learn();
-  take(Caller::app, {SYS_init_module, kMostCalls, 0xffffffffU, SYS_chown});
+  take(Caller::app, {SYS_init_module, kMostCalls, 0xffffffffU, SYS_chroot});
   EXPECT_TRUE(store_.callProfiles().calls(app_.id).empty());
 }
 
@@ -138,7 +138,7 @@ TEST_F(CallProfiles, CallsCanBeNamedAndForgotten) {
 
 TEST_F(CallProfiles, BadChangesNameTheirField) {
   refuses<store::Invalid>({.allow = {"init_module"}}, "allow");
-  refuses<store::Invalid>({.allow = {"chown"}}, "allow");
+  refuses<store::Invalid>({.allow = {"chroot"}}, "allow");
   refuses<store::Invalid>({.forget = {"no_such_call"}}, "forget");
   refuses<store::Invalid>({.mode = CallMode::learn, .learnSeconds = 0}, "learn_seconds");
   refuses<store::Invalid>({.mode = CallMode::grace, .learnSeconds = 60}, "learn_seconds");
