@@ -1,8 +1,8 @@
 // What an exec or run session begins with: the client's first frames, up to its word to start.
 //
-// Threads: on the calling thread. Failures: a channel that breaks or says nothing for half a minute, and `stopping`, give
-// no command; an argument beyond the limits of controlplane/model/session_protocol.h is told to the client, with the
-// limit.
+// Threads: on the calling thread. Failures: a channel that breaks or says nothing for half a minute, and `stopping`,
+// give no command; an argument beyond the limits of controlplane/model/session_protocol.h is told to the client, with
+// the limit.
 #pragma once
 
 #include <atomic>

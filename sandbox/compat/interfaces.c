@@ -1,10 +1,10 @@
 // libcloister-interfaces.so: getifaddrs(3) and if_nameindex(3) for containers, without a netlink socket.
 //
-// They ask through the read-only ioctls that every class allows, which answer from the container's own network namespace,
-// and read IPv6 addresses from /proc where that shows them. glibc's own ask rtnetlink, of which a narrowed app's list may
-// lack the calls. The base image names this library in /etc/ld.so.preload. Tenant code in every sense: it runs with the
-// program's own rights, and a program that is linked statically goes without it.
-// Threads: reentrant. Failures: as the functions' manual pages say.
+// They ask through the read-only ioctls that every class allows, which answer from the container's own network
+// namespace, and read IPv6 addresses from /proc where that shows them. glibc's own ask rtnetlink, of which a narrowed
+// app's list may lack the calls. The base image names this library in /etc/ld.so.preload. Tenant code in every sense:
+// it runs with the program's own rights, and a program that is linked statically goes without it. Threads: reentrant.
+// Failures: as the functions' manual pages say.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -37,7 +37,7 @@ struct World {
   StreamRights rights{store};
   std::atomic<bool> stopping{false};
   Services services{config,     store,    blobs, deployments, work,    *ledger, *billing, signingKey,
-                    exposition, sessions, logs,  bases,       uploads, streams, rights, stopping};
+                    exposition, sessions, logs,  bases,       uploads, streams, rights,   stopping};
   World() { std::filesystem::create_directories(directory); }
   ~World() { std::filesystem::remove_all(directory); }
   World(const World&) = delete;
