@@ -216,7 +216,7 @@ void AppRollout::stepProcess(const std::string& process) {
   }
   const auto ready = countOf(fresh, serving);
   const auto proven = countOf(fresh, settled);
-  // Until one of them has stayed ready for the settle time, nothing is known of them.
+  // Until one of them has stayed ready for the settle time, nothing is known of them; then it vouches for the others.
   const auto counts = proven > 0 ? ready : 0;
   // An old one may go when what stays is enough, and one that serves nobody as soon as a new one does.
   while (!old.empty() && (counts + old.size() > want || (counts > 0 && !serving(*old.front())))) {
@@ -228,9 +228,9 @@ void AppRollout::stepProcess(const std::string& process) {
   if (!old.empty()) missing = std::min(missing, want + 1 - std::min(want + 1, fresh.size() + old.size()));
   startMissing(process, missing, fresh.size() - counts, going, old);
   ready_ += ready;
-  settled_ += proven;
+  settled_ += counts;
   wanted_ += want;
-  if (proven != want || fresh.size() != want || !old.empty()) converged_ = false;
+  if (counts != want || fresh.size() != want || !old.empty()) converged_ = false;
 }
 
 void AppRollout::startMissing(const std::string& process, std::size_t missing, std::size_t coming, std::size_t going,

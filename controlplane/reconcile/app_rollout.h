@@ -5,7 +5,7 @@
 // others count as soon as they are ready. A release that is given up stays refused, and its operation ends only when it
 // was seen what became of the release before it:
 //
-//   rolling out ──all ready, each settled──► released
+//   rolling out ──all ready, one a process settled──► released
 //        │ an instance never settles
 //        ▼
 //   going back ──the release before is ready, or is not to become so──► the operation fails and says which
@@ -40,8 +40,8 @@ class AppRollout {
   void stopAll();
   // One step towards the current release and formation.
   void step(const RolloutLimits& limits, model::Micros now);
-  // All wanted instances of the current release are ready and settled and no other one serves. Tells nothing about the
-  // edge.
+  // All wanted instances of the current release are ready, one of each process has settled, and no other one serves.
+  // Tells nothing about the edge.
   [[nodiscard]] bool converged() const { return converged_; }
 
  private:
