@@ -38,11 +38,12 @@ std::size_t sizeOf(store::Store& store, const store::Environment& environment) {
 // One name has one value, and nothing that somebody set goes because somebody else used its name.
 void refuseForeign(const store::Environment& environment, Variables variables, const std::string& name) {
   if (variables == Variables::config && environment.secrets.contains(name)) {
-    throw Conflict("name_is_secret", name, "is a secret of this app; say \"cloister secret unset " + name + "\" first");
+    throw Conflict("name_is_secret", name,
+                   name + " is a secret of this app; say \"cloister secret unset " + name + "\" first");
   }
   if (variables == Variables::secrets && environment.config.contains(name)) {
     throw Conflict("name_is_config", name,
-                   "is a config variable of this app; say \"cloister config unset " + name + "\" first");
+                   name + " is a config variable of this app; say \"cloister config unset " + name + "\" first");
   }
 }
 
