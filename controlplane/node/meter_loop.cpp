@@ -32,7 +32,7 @@ metering::GroupDescriptors takeGroups(sandbox::Container& container) {
   using launcher::DescriptorKind;
   metering::GroupDescriptors groups;
   for (auto& [kind, fd] : container.descriptors) {
-    if (kind == DescriptorKind::pid || kind == DescriptorKind::netns) continue;
+    if (kind == DescriptorKind::pid || kind == DescriptorKind::netns || kind == DescriptorKind::terminal) continue;
     // Others want the upper too, to say that it is full: where there is no second descriptor, metering goes first.
     auto copy = kind == DescriptorKind::upper ? counters::duplicate(fd.get()) : Result<UniqueFd>(UniqueFd());
     groups.emplace_back(kind, copy && *copy ? std::move(copy).value() : std::move(fd));

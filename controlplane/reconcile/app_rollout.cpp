@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "controlplane/reconcile/likeness.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/quota.h"
 
@@ -110,9 +111,15 @@ void AppRollout::watch(const RolloutLimits& limits, model::Micros now) {
     if (serving(record) && record.readySince == 0) record.readySince = now;
     const bool current = manifest_ != nullptr && record.instance.release == app_.currentRelease;
     const auto settle = current && manifest_->settleMillis >= 0 ? manifest_->settleMillis * 1000 : limits.settle;
-    if (serving(record) && record.settledAt == 0 && now - record.readySince >= settle) record.settledAt = now;
+    if (serving(record) && record.settledAt == 0 && (now - record.readySince >= settle || (current && proven())))
+      record.settledAt = now;
     if (before != std::pair(record.readySince, record.settledAt)) store_.instances().update(record);
   }
+}
+
+bool AppRollout::proven() {
+  if (!proven_) proven_ = isProven(store_, store_.releases().get(app_.id, app_.currentRelease));
+  return *proven_;
 }
 
 const Record* AppRollout::failing(const RolloutLimits& limits, model::Micros now) const {

@@ -2,8 +2,9 @@
 // app is where it should be.
 //
 // A new instance counts for nothing until one of its release and process has stayed ready for the settle time; then the
-// others count as soon as they are ready. A release that is given up stays refused, and its operation ends only when it
-// was seen what became of the release before it:
+// others count as soon as they are ready. A release that runs what the one before it ran has settled when it is ready.
+// A release that is given up stays refused, and its operation ends only when it was seen what became of the release
+// before it:
 //
 //   rolling out ──all ready, one a process settled──► released
 //        │ an instance never settles
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,8 @@ class AppRollout {
 
  private:
   void watch(const RolloutLimits& limits, model::Micros now);
+  // What runs in the current release ran in the one before it: it has nothing left to show.
+  [[nodiscard]] bool proven();
   [[nodiscard]] const store::InstanceRecord* failing(const RolloutLimits& limits, model::Micros now) const;
   [[nodiscard]] bool giveUpWhenFailing(const RolloutLimits& limits, model::Micros now);
   void finishGoingBack(const RolloutLimits& limits, model::Micros now);
@@ -67,6 +71,7 @@ class AppRollout {
   std::vector<store::InstanceRecord> instances_;
   std::vector<store::Rollout> rollouts_;   // under way
   std::vector<store::Rollout> goingBack_;  // given up
+  std::optional<bool> proven_;
   std::vector<std::string> drainingNodes_;
   std::size_t ready_ = 0;
   std::size_t settled_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controlplane/reconcile/call_profiles.h"
+#include "controlplane/reconcile/likeness.h"
 #include "controlplane/reconcile/node_work.h"
 #include "controlplane/reconcile/placement.h"
 #include "controlplane/reconcile/retention.h"
@@ -68,16 +69,13 @@ std::string describe(const Deployments::ProfileChange& change) {
 // What ran before and was not the same. A restart is a release like the one before it: going back to that changes
 // nothing.
 model::Release latestBefore(store::Store& store, const model::App& app) {
-  const auto same = [&, current = store.releases().find(app.id, app.currentRelease)](const model::Release& release) {
-    return current && release.slugDigest == current->slugDigest && release.baseDigest == current->baseDigest &&
-           release.buildId == current->buildId &&
-           store.environments().get(app.id, release.version) == store.environments().get(app.id, current->version);
-  };
+  const auto current = store.releases().find(app.id, app.currentRelease);
   store::Page page{std::to_string(app.currentRelease), 50};
   for (auto releases = store.releases().list(app.id, page); !releases.empty();
        releases = store.releases().list(app.id, page)) {
     for (auto& release : releases) {
-      if (release.state == model::ReleaseState::released && !same(release)) return std::move(release);
+      if (release.state == model::ReleaseState::released && !(current && runAlike(store, release, *current)))
+        return std::move(release);
     }
     page.after = std::to_string(releases.back().version);
   }

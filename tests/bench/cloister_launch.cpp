@@ -120,7 +120,8 @@ Contestant cloisterExec(Host& host) {
                                                     .exec = "exec-" + std::to_string(round),
                                                     .argv = {"/bin/true"},
                                                     .environment = {"PATH=/bin"},
-                                                    .workingDirectory = "/"};
+                                                    .workingDirectory = "/",
+                                                    .terminal = {}};
                 const auto begin = Clock::now();
                 auto executed = host.client().exec(request, standard.standard());
                 sample.execMillis = millisSince(begin);

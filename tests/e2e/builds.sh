@@ -35,7 +35,7 @@ expect "deploy with steps" deploy
 url=$(app_url "$tenant" shop)
 wait_for 20 "the app answers" answers "$url/" || true
 for step in tools lock rest; do expect_equal "the first build ran $step" 1 "$(has "^ran-$step")"; done
-expect_match "a step sees the files that it names and no others" '^one made lock made seen 0 $' \
+expect_match "a step sees the files that it names and no others" '^one lock made seen 0 $' \
   "$(sed -n '/^ran-rest/,/^Freezing/p' "$scratch/log" | grep -vE 'ran-rest|windows|%|Freezing' | tr '\n' ' ')"
 expect_equal "line ends of other systems are line ends" "windows 10% 20% " "$(grep -E '^(windows|[12]0%)$' "$scratch/log" | tr '\n' ' ')"
 expect_equal "nothing is waited for after the build" 0 "$(sed -n '/^ran-/,$p' "$scratch/log" | grep -c waiting || true)"
@@ -62,7 +62,7 @@ expect_equal "every step sees it" "1 1 1" "$(has '^ran-tools') $(has '^ran-lock'
 expect "deploy --no-cache" deploy --no-cache
 expect_equal "--no-cache runs all" "1 1 1" "$(has '^ran-tools') $(has '^ran-lock') $(has '^ran-rest')"
 sed -i 's/"lock"\]/"absent"]/' "$app/cloister.toml"
-expect_refused "files that are not there are refused" 'build.commands\[1\].files.*absent' mine deploy "$app" --app shop
+expect_refused "files that are not there are refused" 'commands\[1\].files.*absent' mine deploy "$app" --app shop
 sed -i 's/"absent"\]/"lock"]/' "$app/cloister.toml"
 
 # What is kept.

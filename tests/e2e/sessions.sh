@@ -104,7 +104,7 @@ sleep 2
 cloister token revoke "$(jq -r .id <<<"$made")" >/dev/null 2>&1
 revoked() {
   local child
-  for child in "${children[@]}"; do kill -0 "$child" 2>/dev/null && return 1; done
+  for child in "${children[@]}"; do ! kill -0 "$child" 2>/dev/null || return 1; done
 }
 expect "a revoked token's streams end" wait_for 3 "they" revoked
 children=()

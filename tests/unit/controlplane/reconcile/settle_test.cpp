@@ -97,6 +97,15 @@ TEST_F(Settle, OneThatSettledVouchesForTheOthers) {
   EXPECT_EQ(store_.releases().get(app_.id, 2).state, model::ReleaseState::released);
 }
 
+TEST_F(Settle, WhatTheReleaseBeforeRanNeedNotShowItAgain) {
+  deploySettling(10'000);
+  settle();
+  const auto operation = deployments_.restart(app_.id, "tk-1");
+  run(10);
+  EXPECT_EQ(ended(operation).state, OperationState::succeeded);
+  EXPECT_TRUE(routed(2));
+}
+
 TEST_F(Settle, ScaledUpInstancesServeAsSoonAsTheyAreReady) {
   deploySettling(10'000);
   settle();
