@@ -196,9 +196,7 @@ void addDeployments(Router& router, const Services& services) {
   });
   router.add("POST", "/v1/apps/{app}/builds/{id}/cancel", Access::tenant, [services](Request& request) {
     const auto build = buildOf(services, request);
-    return write(services.store, request, build.id, [&] {
-      return answerWith(represent(services.deployments.cancelBuild(build.id), request.parameter("app")));
-    });
+    return answerWith(represent(services.deployments.cancelBuild(build.id), request.parameter("app")));
   });
   router.add("GET", "/v1/apps/{app}/builds/{id}/log", Access::tenant,
              [services](Request& request) { return log(services, request); });

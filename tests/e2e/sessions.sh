@@ -59,15 +59,15 @@ expect_equal "a directory" 126 "$(code_of mine exec shop -- /etc)"
 expect_equal "killed by a signal" 137 "$(code_of mine exec shop -- sh -c 'kill -9 $$')"
 
 # descriptors and terminals
-expect_equal "/dev/stdout, /dev/stderr and /proc/self/fd/1 of an exec" "out err fd" \
-  "$(mine exec shop -- sh -c 'echo out >/dev/stdout; echo err >>/dev/stderr; echo fd >/proc/self/fd/1' 2>&1 </dev/null | xargs)"
+expect_equal "/dev/stdout, /dev/stderr and /proc/self/fd/1 of an exec" "err fd out" \
+  "$(mine exec shop -- sh -c 'echo out >/dev/stdout; echo err >>/dev/stderr; echo fd >/proc/self/fd/1' 2>&1 </dev/null | sort | xargs)"
 expect_equal "of a run" "out err" "$(mine run shop -- sh -c 'echo out >/dev/stdout; sleep 0.2; echo err >>/dev/stderr' 2>&1 </dev/null | xargs)"
 expect_equal "/dev/stdin" hello "$(echo hello | mine exec shop -- cat /dev/stdin 2>&1)"
 began=$(date +%s)
 expect_equal "a command that leaves something in the background" hi "$(mine exec shop -- sh -c 'sleep 300.5 & echo hi' 2>&1 </dev/null)"
 expect_within "is over at once" "$(($(date +%s) - began))" 0 3
 expect_equal "what it left goes on" 1 "$(mine exec shop -- sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " "' 2>/dev/null </dev/null | grep -c 'sleep 300.5')"
-on_terminal() { script -qec "$bin/cloister --server $server --token $(cat "$state/cloisterd/admin-token") --tenant $tenant $*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
+on_terminal() { script -qec "$bin/cloister --server $server --token $(cat "$state/cloisterd/admin-token") --tenant $tenant $*" /dev/null </dev/null 2>&1 | tr -d '\r' | sed 's/\^@//g'; }
 for verb in exec run; do
   on_terminal "$verb shop -- sh -c 'tty; ls /dev/pts; echo tty >/dev/tty; echo out >/dev/stdout; exec 0<&- 1>&- 2>&-; sleep 1; echo later >/dev/tty; exit 0'" >"$scratch/out"
   expect_equal "$verb on a terminal has its name, and outlives its descriptors" "/dev/pts/0 0 ptmx tty out later" "$(xargs <"$scratch/out")"
