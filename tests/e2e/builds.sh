@@ -94,11 +94,11 @@ wait "$child" || code=$?
 expect_equal "deploy that is interrupted fails" 1 "$code"
 expect_match "and says why" 'build_cancelled' "$(said)"
 expect_equal "build ls shows it" cancelled "$(json_of '.items[0].state' --tenant "$tenant" build ls shop)"
+expect_match "build log gives its output" '^ran-rest' "$(mine build log --app shop 2>&1)"
 expect "deploy --no-wait" mine deploy "$app" --app shop --no-wait
 wait_for 20 "the build runs" building || true
 expect "build cancel" mine build cancel --app shop
 expect_refused "once" 'already' mine build cancel --app shop
-expect_match "build log gives its output" '^ran-rest' "$(mine build log --app shop 2>&1)"
 expect_equal "build show its state" cancelled "$(json_of .state --tenant "$tenant" build show --app shop)"
 expect_equal "a cancelled build is never released" "$before" "$(version)"
 finish
