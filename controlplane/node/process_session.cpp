@@ -98,13 +98,16 @@ void ProcessSession::take(Frame frame) {
   }
 }
 
+void ProcessSession::inputUnread(SessionChannel& channel) {
+  read_ = held_.size();
+  if (!std::exchange(inputClosed_, true)) channel.send(Channel::control, inputClosedMessage());
+}
+
 void ProcessSession::writeInput(SessionChannel& channel) {
   if (read_ < held_.size() && inputFd() >= 0) {
     auto put = streams::writeSome(inputFd(), std::string_view(held_).substr(read_));
-    if (!put) {  // nobody reads it any more
-      read_ = held_.size();
-      if (!inputClosed_) channel.send(Channel::control, inputClosedMessage());
-      inputClosed_ = true;
+    if (!put) {
+      inputUnread(channel);
     } else if (put->has_value()) {
       read_ += **put;
       owed_ += **put;
@@ -173,19 +176,22 @@ std::optional<int> ProcessSession::run(SessionChannel& channel, int pidfd, std::
         {over ? -1 : pidfd},
         {!outputEnded_ && takesMore() ? outputFd() : -1},
         {!errorsEnded_ && takesMore() ? errors_.get() : -1},
-        {read_ < held_.size() ? inputFd() : -1, streams::Want::output},
+        {over ? -1 : inputFd(), read_ < held_.size() ? streams::Want::output : streams::Want::hangup},
     }};
+    // A pipe tells when the last who could read it has closed it. A terminal has a follower of ours.
+    if (tty_ == Tty::yes && read_ == held_.size()) watched[4].fd = -1;
     const bool buffered = !full && channel.buffered();
     if (auto waited = streams::waitAny(watched, buffered ? 0 : kTickMillis); !waited) {
       spdlog::warn("{}", waited.error().message());
     }
     if (full && watched[0].readable) return std::nullopt;
     if (watched[0].readable || buffered) take(channel.receive());
-    if (!over) writeInput(channel);
     if (!over && streams::ended(pidfd)) {
       over = true;
       lastBytes_ = 0;
     }
+    if (!over && watched[4].want == streams::Want::hangup && watched[4].readable) inputUnread(channel);
+    if (!over) writeInput(channel);
     // Asked before reading: what was written before the end is then in the pipes.
     if (over) {
       if (drain(channel)) return exitCode();

@@ -41,6 +41,8 @@ class ProcessSession {
   [[nodiscard]] bool forward(int from, bool& ended, Channel to, SessionChannel& channel);
   // All that the ended process has left, as far as the client takes it; true when that was all.
   [[nodiscard]] bool drain(SessionChannel& channel);
+  // The process reads no more: what is held goes, and the client is told.
+  void inputUnread(SessionChannel& channel);
   void writeInput(SessionChannel& channel);
   [[nodiscard]] bool takesMore() const { return !granted_ || *granted_ > 0; }
   [[nodiscard]] int outputFd() const { return tty_ == Tty::yes ? leader_.get() : output_.get(); }
