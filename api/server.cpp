@@ -171,16 +171,20 @@ std::string Server::refusal(const Problem& problem) {
 }
 
 std::string Server::take(Connection::Ptr connection) {
-  auto caller = known_.find(connection->head().authorization);
+  const auto& authorization = connection->head().authorization;
+  auto caller = known_.find(authorization);
+  std::size_t part = 0;
   if (caller.empty()) {
+    // Whose tokens are not known yet wait together, and none of them fills the place of the others.
     caller = "source " + connection->source();
+    part = std::hash<std::string>{}(authorization);
   } else if (!connection->judged && isTenant(caller)) {
     connection->judged = true;
     if (const auto wait = rates_.take(caller)) return refusal(tooFast(*wait));
   }
   Workers::Job job{[this, connection] { serve(connection); }, [connection]() mutable { connection->hangUp(); },
                    [connection]() mutable { connection->goDirect(); }};
-  if (listener_->workers.offer(caller, std::move(job))) return {};
+  if (listener_->workers.offer(caller, std::move(job), part)) return {};
   Problem problem(429, "too_many_requests", "too many requests wait to be answered already");
   problem.headers.emplace("Retry-After", "1");
   return refusal(problem);

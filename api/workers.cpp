@@ -12,6 +12,7 @@ namespace {
 
 constexpr auto kIdle = std::chrono::seconds(30);
 constexpr std::size_t kKept = 4;
+constexpr std::size_t kFullParts = 8;
 
 }  // namespace
 
@@ -26,15 +27,18 @@ struct Workers::Work {
 
 thread_local Workers::Work* Workers::current = nullptr;
 
-bool Workers::offer(const std::string& caller, Job job) {
+bool Workers::offer(const std::string& caller, Job job, std::size_t part) {
   std::unique_lock lock(mutex_);
   if (stopping_) return false;
   auto& entry = callers_[caller];
   // Whoever has none waiting is let in even when all the others together have too many.
-  const bool full = entry.waiting.size() >= limits_.waitingPerCaller ||
+  const auto ofPart = entry.parts.find(part);
+  const bool full = (ofPart != entry.parts.end() && ofPart->second >= limits_.waitingPerCaller) ||
+                    entry.waiting.size() >= kFullParts * limits_.waitingPerCaller ||
                     (waiting_ >= limits_.waiting && !(entry.waiting.empty() && entry.atWork == 0));
   if (full) return false;
-  entry.waiting.push_back(std::move(job));
+  entry.waiting.push_back({std::move(job), part});
+  ++entry.parts[part];
   ++waiting_;
   ensureThread();
   offered_.notify_one();
@@ -83,7 +87,9 @@ void Workers::run(std::list<std::thread>::iterator self) {
       continue;
     }
     auto& caller = entry->second;
-    Work work{*this, entry->first, std::move(caller.waiting.front())};
+    Work work{*this, entry->first, std::move(caller.waiting.front().job)};
+    const auto part = caller.parts.find(caller.waiting.front().part);
+    if (--part->second == 0) caller.parts.erase(part);
     caller.waiting.pop_front();
     ++caller.atWork;
     caller.served = ++turn_;
@@ -177,6 +183,7 @@ void Workers::stop() {
   for (auto& [name, caller] : callers_) {
     waiting_ -= caller.waiting.size();
     caller.waiting.clear();
+    caller.parts.clear();
   }
   offered_.notify_all();
   ended_.wait(lock, [this] { return threads_.empty(); });

@@ -1,6 +1,7 @@
 // Workers: threads that answer requests, shared out so that no caller takes them all.
 //
 //   workers.offer("tn-1", {answer, hangUp, sendAtOnce});  // false: this caller has enough waiting
+//   workers.offer("source 192.0.2.1", job, hash);         // a caller that may be several: each part has a bound of its own
 //   Workers::becomeLong("tn-1");                          // inside a job that is going to wait for something
 //
 // Short jobs compute and read the store; there are few threads for them. Of those that wait, the caller with the fewest
@@ -30,7 +31,7 @@ struct WorkerLimits {
   std::size_t atWork = 64;  // short jobs
   std::size_t atWorkPerCaller = 8;
   std::size_t waiting = 2048;
-  std::size_t waitingPerCaller = 64;
+  std::size_t waitingPerCaller = 64;  // of one part; eight times that in all
   std::size_t lasting = 448;  // long jobs
 };
 
@@ -46,7 +47,7 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  [[nodiscard]] bool offer(const std::string& caller, Job job);
+  [[nodiscard]] bool offer(const std::string& caller, Job job, std::size_t part = 0);
   // The calling thread's job is long from here on. Nothing outside of a job, and the second time.
   static void becomeLong(const std::string& caller);
   // The calling thread's job is about to give away what hangUp() would end.
@@ -62,8 +63,13 @@ class Workers {
   [[nodiscard]] Counts counts();
 
  private:
+  struct Waiting {
+    Job job;
+    std::size_t part;
+  };
   struct Caller {
-    std::deque<Job> waiting;
+    std::deque<Waiting> waiting;
+    std::map<std::size_t, std::size_t> parts;  // how many of `waiting`
     std::size_t atWork = 0;
     std::uint64_t served = 0;
   };

@@ -77,6 +77,20 @@ TEST(Workers, ACallerHasABoundOfWaitingJobs) {
   gate.open();
 }
 
+TEST(Workers, PartsOfACallerHaveABoundEachAndOneTogether) {
+  Gate gate;
+  Workers workers({4, 1, 1000, 3, 4});
+  EXPECT_TRUE(workers.offer("source", gate.job(), 1));
+  Gate::until([&] { return gate.running == 1; });
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(workers.offer("source", gate.job(), 1));
+  EXPECT_FALSE(workers.offer("source", gate.job(), 1));
+  int taken = 0;
+  for (std::size_t part = 2; part < 50; ++part) taken += workers.offer("source", gate.job(), part) ? 1 : 0;
+  EXPECT_EQ(taken, 8 * 3 - 3);
+  gate.open();
+  Gate::until([&] { return gate.done == 1 + 8 * 3; });
+}
+
 TEST(Workers, TheFullQueueLetsInWhoHasNone) {
   Gate gate;
   Workers workers({4, 1, 4, 4, 4});
