@@ -15,14 +15,16 @@ import base64
 import http.client
 import io
 import json
+import multiprocessing
 import os
 import random
 import socket
-import subprocess
 import sys
 import tarfile
 import threading
 import time
+
+from tenant_probe import Probe, address, report
 
 BAD = [b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\x00", b"\x1b[2J", b"\r\nX: y", b"\xef\xbb\xbf",
        "é".encode("latin-1"), "\U0001f4a9".encode(), b"..", b"/", b"%", b"%00", b"'", b'"', b"\\", b"\\ud800", b"{", b"-1",
@@ -176,77 +178,37 @@ class Attacker(threading.Thread):
                     out.write(data + b"\n---> " + answer + b"\n======\n")
 
 
-class Probe:
-    """Another tenant: requests to its app each 20 ms, exec, reads of the API, deploys."""
+class Assault:
+    """All attackers, in a process of their own that yields to those measured: what attacks is another machine in earnest."""
 
-    def __init__(self, arguments):
-        self.token, self.tenant, self.app, self.command, self.source = open(arguments.probe).read().split("\n")[:5]
-        self.edge, self.server = address(arguments.edge), address(arguments.server)
-        self.stop, self.failures, self.served, self.read = threading.Event(), [], [], []
+    def __init__(self, arguments, operations, server, tokens):
+        self.share, self.took, self.seen = arguments.requests // len(tokens), 0, {}
+        self.attackers = [(f"{arguments.seed}-{i}", token, operations, server, self.share) for i, token in enumerate(tokens)]
+        self.begin, self.results = multiprocessing.Event(), multiprocessing.SimpleQueue()
+        self.process = multiprocessing.Process(target=self.attack, daemon=True)
+        self.process.start()
 
-    def ask(self, where, host, path, times, headers=None):
-        start = time.monotonic()
-        try:
-            connection = http.client.HTTPConnection(*where, timeout=20)
-            connection.request("GET", path, headers={"Host": host, **(headers or {})})
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != 200:
-                self.failures.append(f"GET {path}: {answer.status} {body[:200]!r}")
-            elif headers:
-                json.loads(body.decode("utf-8"))
-            connection.close()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            self.failures.append(f"GET {path}: {error!r}")
-        times.append(time.monotonic() - start)
+    def attack(self):
+        os.nice(10)
+        self.begin.wait()
+        seen, start = {}, time.monotonic()
+        waiting, running = [Attacker(*each, seen) for each in self.attackers], []
+        # Eight at once: more would measure this program.
+        while waiting or running:
+            running = [a for a in running if a.is_alive()]
+            while waiting and len(running) < 8:
+                running.append(waiting.pop())
+                running[-1].start()
+            time.sleep(0.05)
+        self.results.put((seen, time.monotonic() - start))
 
-    def loop(self, pause, act):
-        while not self.stop.wait(pause):
-            act()
-
-    def run_command(self, *words):
-        environment = {**os.environ, "CLOISTER_TOKEN": self.token, "CLOISTER_SERVER": "http://%s:%d" % self.server}
-        done = subprocess.run([self.command, *words], capture_output=True, stdin=subprocess.DEVNULL, timeout=240, env=environment, check=False)
-        if done.returncode != 0:
-            self.failures.append(f"{words}: {done.returncode} {done.stderr[-300:]!r}")
-        return done.stdout
-
-    def exec(self):
-        if self.run_command("exec", self.app, "--no-tty", "--", "echo", "here") != b"here\n":
-            self.failures.append("exec: other output")
-
-    def work(self, seconds=None, until=None):
-        """Works for that long; returns (p50, p99) of the edge and of the API in ms, and how many of each."""
-        self.stop.clear()
-        self.served, self.read = [], []
-        bearer = {"Authorization": "Bearer " + self.token}
-        host = f"{self.app}.{self.tenant}.localhost"
-        api = [f"/v1/apps/{self.app}", "/v1/apps", "/v1/events?limit=20", f"/v1/apps/{self.app}/instances", "/v1/operations?limit=20"]
-        turn = iter(range(1 << 62))
-        loops = [(0.02, lambda: self.ask(self.edge, host, "/", self.served)),
-                 (0.05, lambda: self.ask(self.server, "api", api[next(turn) % len(api)], self.read, bearer)),
-                 (2, self.exec), (15, lambda: self.run_command("deploy", self.source, "--app", self.app))]
-        threads = [threading.Thread(target=self.loop, args=each) for each in loops]
-        for thread in threads:
-            thread.start()
-        if until:
-            until()
-        else:
-            time.sleep(seconds)
-        self.stop.set()
-        for thread in threads:
-            thread.join()
-        return [(percentile(t, 0.5), percentile(t, 0.99), len(t)) for t in (self.served, self.read)]
-
-
-def percentile(times, part):
-    times = sorted(times)
-    return 1000 * times[min(len(times) - 1, int(part * len(times)))] if times else float("nan")
-
-
-def address(text):
-    host, port = text.rsplit(":", 1)
-    return host, int(port)
+    def run(self):
+        self.begin.set()
+        while self.results.empty():
+            if not self.process.is_alive():
+                raise RuntimeError("the attackers' process has died")
+            time.sleep(0.1)
+        self.seen, self.took = self.results.get()
 
 
 def main():
@@ -263,29 +225,15 @@ def main():
     operations = Operations(json.loads(connection.getresponse().read()))
     operations.work = arguments.work
     tokens = open(arguments.tokens).read().split()
-    probe = Probe(arguments)
+    probe = Probe(arguments.probe, address(arguments.edge), server)
     print(f"seed {arguments.seed}: {arguments.requests} requests by {len(tokens)} tenants, {len(operations.all)} operations", flush=True)
+    # Made before the probe has threads.
+    assault = Assault(arguments, operations, server, tokens)
     quiet = probe.work(seconds=arguments.quiet)
-    seen, start = {}, time.monotonic()
-    share = arguments.requests // len(tokens)
-    attackers = [Attacker(f"{arguments.seed}-{i}", token, operations, server, share, seen) for i, token in enumerate(tokens)]
-
-    def attack():
-        # Eight at once: more would measure this program.
-        waiting, running = list(attackers), []
-        while waiting or running:
-            running = [a for a in running if a.is_alive()]
-            while waiting and len(running) < 8:
-                running.append(waiting.pop())
-                running[-1].start()
-            time.sleep(0.05)
-
-    beside = probe.work(until=attack)
-    took = time.monotonic() - start
+    beside = probe.work(until=assault.run)
+    share, took, seen = assault.share, assault.took, assault.seen
     print(f"{share * len(tokens) / took:.0f} requests/s; answers: " + ", ".join(f"{k} {v}" for k, v in sorted(seen.items())))
-    print(f"{'the probe, ms':<24}{'quiet p50':>10}{'p99':>8}{'beside p50':>12}{'p99':>8}{'ratio of p99':>14}")
-    for name, before, during in zip(("its app, by the edge", "its API"), quiet, beside):
-        print(f"{name:<24}{before[0]:>10.2f}{before[1]:>8.2f}{during[0]:>12.2f}{during[1]:>8.2f}{during[1] / before[1]:>14.2f}")
+    report(quiet, beside)
     for failure in probe.failures[:20]:
         print("refused to the probe: " + failure)
     print(f"{len(probe.failures)} refused to the probe")

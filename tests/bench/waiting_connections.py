@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Connections of one source that ask nothing or ask slowly, to the API and the edge, while a tenant works from another source.
+
+  waiting_connections.py --server HOST:PORT --edge HOST:PORT --probe FILE [--idle N] [--slow N] [--rounds N] [--seconds N]
+
+Each server gets N connections that send nothing and N that send a head or a body of a byte a second; what is closed is opened
+again a second later. Rounds without and with them take turns. Prints a report; exits with 1 when a request of the probe was
+refused or its p99 reached a second.
+"""
+import argparse
+import multiprocessing
+import os
+import select
+import socket
+import sys
+import time
+
+from tenant_probe import Probe, address, percentile, report
+
+SOURCE = "127.0.0.2"
+SLOW = [b"GET / HTTP/1.1\r\nHost: idle.probe.localhost\r\nX-Slow: " + b"a" * 4000,
+        b"POST / HTTP/1.1\r\nHost: idle.probe.localhost\r\nContent-Length: 4000\r\n\r\n" + b"a" * 4000]
+BODY_FROM = SLOW[1].index(b"\r\n\r\n") + 4  # what comes before it is sent at once
+
+
+class Waiting:
+    """One connection; `text` is what it sends, a byte a second."""
+
+    def __init__(self, server, text):
+        self.server, self.text, self.sent, self.socket = server, text, 0, None
+
+    def open(self, poll, by_descriptor):
+        made = socket.socket()
+        made.setblocking(False)
+        made.bind((SOURCE, 0))
+        made.connect_ex(self.server)
+        self.socket, self.sent = made, 0
+        poll.register(made, select.POLLIN | select.POLLHUP)
+        by_descriptor[made.fileno()] = self
+
+    def close(self, poll, by_descriptor):
+        poll.unregister(self.socket)
+        del by_descriptor[self.socket.fileno()]
+        self.socket.close()
+        self.socket = None
+
+    def go_on(self):
+        size = BODY_FROM if self.text is SLOW[1] and self.sent == 0 else 1
+        try:
+            self.sent += self.socket.send(self.text[self.sent:self.sent + size])
+        except OSError:
+            pass  # the poll tells of its end
+
+
+def hold(servers, idle, slow, begin, end, results):
+    """Until `end`; puts (opened, open at the end) by server."""
+    os.nice(10)
+    begin.wait()
+    poll, by_descriptor = select.poll(), {}
+    all_of = [Waiting(s, None) for s in servers for _ in range(idle)] + [Waiting(s, SLOW[i % 2]) for s in servers for i in range(slow)]
+    opened = dict.fromkeys(servers, 0)
+    while not end.is_set():
+        tick = time.monotonic() + 1
+        for one in all_of:
+            if one.socket is None:
+                one.open(poll, by_descriptor)
+                opened[one.server] += 1
+            elif one.text:
+                one.go_on()
+        while (left := tick - time.monotonic()) > 0 and not end.is_set():
+            for descriptor, _ in poll.poll(min(left, 0.2) * 1000):
+                one = by_descriptor[descriptor]
+                try:
+                    ended = not one.socket.recv(65536)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    ended = True
+                if ended:
+                    one.close(poll, by_descriptor)
+    results.put({s: (opened[s], sum(o.socket is not None for o in all_of if o.server == s)) for s in servers})
+
+
+class Held:
+    """The connections, in a process of their own that yields to those measured."""
+
+    def __init__(self, servers, idle, slow):
+        self.begin, self.end, self.results = multiprocessing.Event(), multiprocessing.Event(), multiprocessing.SimpleQueue()
+        self.process = multiprocessing.Process(target=hold, args=(servers, idle, slow, self.begin, self.end, self.results), daemon=True)
+        self.process.start()
+
+    def stop(self):
+        self.end.set()
+        self.process.join(20)
+        return self.results.get()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("server", "edge", "probe"):
+        parser.add_argument("--" + name, required=True)
+    for name, value in (("idle", 600), ("slow", 600), ("rounds", 4), ("seconds", 12)):
+        parser.add_argument("--" + name, type=int, default=value)
+    arguments = parser.parse_args()
+    server, edge = address(arguments.server), address(arguments.edge)
+    probe = Probe(arguments.probe, edge, server)
+    times = {held: ([], []) for held in (False, True)}
+    ends = []
+    print(f"{arguments.idle} idle and {arguments.slow} slow connections to each of two servers, {arguments.rounds} rounds of {arguments.seconds} s")
+    for _ in range(arguments.rounds):
+        for with_them in (False, True):
+            held = Held([server, edge], arguments.idle, arguments.slow) if with_them else None
+            if held:
+                held.begin.set()
+                time.sleep(2)  # until all are there
+            probe.work(seconds=arguments.seconds)
+            times[with_them][0].extend(probe.served)
+            times[with_them][1].extend(probe.read)
+            if held:
+                ends.append(held.stop())
+    quiet, beside = ([(percentile(t, 0.5), percentile(t, 0.99), len(t)) for t in times[w]] for w in (False, True))
+    report(quiet, beside)
+    for name, which in (("API", server), ("edge", edge)):
+        print(f"{name}: opened a round " + ", ".join(str(e[which][0]) for e in ends) + "; held at the end " + ", ".join(str(e[which][1]) for e in ends))
+    for failure in probe.failures[:20]:
+        print("refused to the probe: " + failure)
+    print(f"{len(probe.failures)} refused to the probe")
+    return 1 if probe.failures or any(p99 >= 1000 for _, p99, _ in beside) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
