@@ -53,7 +53,17 @@ Status InnerEnd::configure(Ipv4 gateway) const {
     addNeighbour(batch, link->index, gateway);
     addDefaultRoute(batch, link->index, gateway);
   }
-  return route->send(batch, address_ == 0 ? "lo" : "eth0");
+  if (auto done = route->send(batch, address_ == 0 ? "lo" : "eth0"); !done) return done;
+  return ip6_ ? listenOn6(route.value()) : Status{};
+}
+
+Status InnerEnd::listenOn6(Socket& route) const {
+  Batch batch;
+  addLinkLocal6(batch, kLoopback);
+  auto done = route.send(batch, "lo");
+  // A host that has IPv6 switched off answers so.
+  if (!done && done.error().code == EACCES) return {};
+  return done;
 }
 
 }  // namespace cloister::network

@@ -174,6 +174,18 @@ void addUp(Batch& batch, int index) {
 void addAddress(Batch& batch, int index, Ipv4 value, unsigned prefix, Scope scope) {
   address(batch, RTM_NEWADDR, kReplace, "add the address", index, value, prefix, scope);
 }
+void addLinkLocal6(Batch& batch, int index) {
+  static const std::string kAddress = std::string("\xfe\x80", 2) + std::string(13, '\0') + '\x01';
+  ifaddrmsg info{};
+  info.ifa_family = AF_INET6;
+  info.ifa_prefixlen = 128;
+  info.ifa_scope = RT_SCOPE_LINK;
+  info.ifa_index = static_cast<std::uint32_t>(index);
+  batch.begin(RTM_NEWADDR, kReplace, "add the IPv6 address");
+  batch.header(info);
+  batch.put(IFA_LOCAL, kAddress);
+  batch.put(IFA_ADDRESS, kAddress);
+}
 void addRemoveAddress(Batch& batch, int index, Ipv4 value, unsigned prefix) {
   address(batch, RTM_DELADDR, NLM_F_ACK, "remove the address", index, value, prefix, Scope::host);
 }

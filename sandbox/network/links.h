@@ -37,6 +37,7 @@ void addUp(Batch& batch, int index);
 
 enum class Scope { host, global };
 void addAddress(Batch& batch, int index, Ipv4 address, unsigned prefix, Scope scope);
+void addLinkLocal6(Batch& batch, int index);  // fe80::1/128
 void addRemoveAddress(Batch& batch, int index, Ipv4 address, unsigned prefix);
 void addNeighbour(Batch& batch, int index, Ipv4 address);
 void addRemoveNeighbour(Batch& batch, int index, Ipv4 address);

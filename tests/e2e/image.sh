@@ -37,6 +37,8 @@ expect_equal "lists, caches and temporary files of the build are not kept" 3 \
 expect_equal "the app writes what the build gave it, wherever it lies" "1 1 1" \
   "$(inside 'for f in /code/x /etc/mine.conf /var/lib/mine/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
 expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(inside 'echo x >/etc/hosts')"
+expect_equal "a server may listen on [::]" listens \
+  "$(inside "perl -MIO::Socket::IP -e 'print IO::Socket::IP->new(LocalAddr => q(::), LocalPort => 8099, Listen => 1) ? q(listens) : \$@'")"
 expect_equal "texts are UTF-8" UTF-8 "$(inside 'locale charmap')"
 expect_equal "Tokyo has its own time" JST "$(inside 'TZ=Asia/Tokyo date +%Z')"
 expect_equal "a quarter of a core is one processor" "1 1 1" \
