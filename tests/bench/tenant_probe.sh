@@ -10,7 +10,7 @@ make_probe() {
   cloister tenant create probe --plan bench >/dev/null
   cloister --tenant probe deploy "$scratch/app" --app idle >"$scratch/deploy.log" 2>&1 </dev/null || { tail -n 5 "$scratch/deploy.log" >&2 && exit 1; }
   {
-    cloister token create probe --tenant probe
+    cloister token create probe --tenant probe 2>/dev/null
     printf '%s\n' probe idle "$CLOISTER_BIN/cloister" "$scratch/app"
   } >"$scratch/probe"
 }

@@ -9,13 +9,12 @@ refused or its p99 reached a second.
 """
 import argparse
 import multiprocessing
-import os
 import select
 import socket
 import sys
 import time
 
-from tenant_probe import Probe, address, percentile, report
+from tenant_probe import Probe, address, percentile, report, yield_to_others
 
 SOURCE = "127.0.0.2"
 SLOW = [b"GET / HTTP/1.1\r\nHost: idle.probe.localhost\r\nX-Slow: " + b"a" * 4000,
@@ -54,7 +53,7 @@ class Waiting:
 
 def hold(servers, idle, slow, begin, end, results):
     """Until `end`; puts (opened, open at the end) by server."""
-    os.nice(10)
+    yield_to_others()
     begin.wait()
     poll, by_descriptor = select.poll(), {}
     all_of = [Waiting(s, None) for s in servers for _ in range(idle)] + [Waiting(s, SLOW[i % 2]) for s in servers for i in range(slow)]
