@@ -13,6 +13,28 @@ namespace {
 constexpr std::string_view kMarkStart = "\x1e";  // record separator
 constexpr std::size_t kMaxStepDigits = 6;
 constexpr std::size_t kMaxShownCommand = 200;
+// An app is one user, whom what packages set up for users of their own serves nobody else: their files wherever they
+// lie, what only their groups read, the directories that they write in, and logs, sockets and pid files of root's. What
+// the package manager keeps is not among it: a file of a layer below is copied out of it when its owner is set. What
+// they would have made in /run at a host's boot, by tmpfiles.d, is made first.
+constexpr std::string_view kHandOverPackages =
+    R"(for file in /usr/lib/tmpfiles.d/*.conf /etc/tmpfiles.d/*.conf; do
+  [ -f "$file" ] || continue
+  while read -r kind path mode rest; do
+    case $kind:$path in
+      *%*) ;;
+      [dD]*:/run/?* | [dD]*:/var/run/?*)
+        mkdir -p "$path"
+        case $mode in [0-7]*) chmod "$mode" "$path" ;; esac ;;
+    esac
+  done <"$file"
+done
+packages='-path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/debconf'
+find / -xdev '(' $packages ')' -prune -o -uid +0 -uid -1000 -exec chown -h app '{}' +
+find / -xdev '(' $packages ')' -prune -o -gid +99 -gid -1000 -exec chgrp -h app '{}' +
+find /run /var/cache /var/lib /var/log /var/spool -xdev '(' $packages ')' -prune -o -type d -user root -exec chown app '{}' +
+find /run /var/log -xdev '(' $packages ')' -prune -o ! -type d -user root -exec chown -h app '{}' +
+)";
 
 std::string mark(const std::string& nonce) {
   return std::string(kMarkStart) + nonce + ":";
@@ -55,6 +77,7 @@ std::optional<std::string> buildScript(const std::vector<std::string>& commands,
             "for directory in /app /root \"$HOME\"; do\n"
             "  [ ! -d \"$directory\" ] || [ \"$directory\" = / ] || " +
             give + "\ndone\n";
+  if (!commands.empty() && part.first + part.count == commands.size()) script += kHandOverPackages;
   return script;
 }
 
@@ -160,7 +183,7 @@ std::string StepFilter::failureOf(const std::string& status) const {
   if (step_ < 0) return "the build " + how + " before it began";
   if (step_ == 0) return "unpacking the source " + how;
   if (static_cast<std::size_t>(step_) > commands_.size())
-    return "handing /app and the home directory to the app's user " + how;
+    return "handing /app, the home directory and what packages left to the app's user " + how;
   const auto command = utf8::shortened(commands_[static_cast<std::size_t>(step_) - 1], kMaxShownCommand);
   return "command " + std::to_string(step_) + " `" + command + "` " + how;
 }

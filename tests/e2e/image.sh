@@ -25,6 +25,8 @@ commands = [
   "echo left >/tmp/left; echo left >/var/lib/apt/lists/left; echo left >/var/cache/apt/pkgcache.bin",
   "mkdir /code && chown app /code && echo old >/etc/mine.conf && chown app /etc/mine.conf",
   "mkdir /var/lib/mine && chmod 777 /var/lib/mine",
+  "install -d -o www-data -m 700 /var/lib/service && install -o www-data -m 600 /dev/null /var/lib/service/data && mkdir /run/service",
+  "install -m 640 -g 999 /dev/null /etc/service.key && test $(stat -c %U /var/lib/service) = www-data",
 ]
 EOF
 expect "deploy" deploy_test_app "$unique" shop "$scratch/shop"
@@ -36,6 +38,9 @@ expect_equal "lists, caches and temporary files of the build are not kept" 3 \
   "$(inside 'ls /tmp/left /var/lib/apt/lists/left /var/cache/apt/pkgcache.bin 2>&1 | grep -c "No such file"')"
 expect_equal "the app writes what the build gave it, wherever it lies" "1 1 1" \
   "$(inside 'for f in /code/x /etc/mine.conf /var/lib/mine/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
+expect_equal "and what packages set up for users of their own" "1 1 1 1 1" \
+  "$(inside 'for f in /var/lib/service/data /run/service/x /run/x.pid /var/log/x /var/cache/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
+expect_equal "it reads what only their groups may" app "$(inside 'cat /etc/service.key && stat -c %G /etc/service.key')"
 expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(inside 'echo x >/etc/hosts')"
 expect_equal "a server may listen on [::]" listens \
   "$(inside "perl -MIO::Socket::IP -e 'print IO::Socket::IP->new(LocalAddr => q(::), LocalPort => 8099, Listen => 1) ? q(listens) : \$@'")"

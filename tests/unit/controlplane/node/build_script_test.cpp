@@ -37,6 +37,16 @@ TEST(BuildScript, HasTheAppsHomeAndGivesItToTheApp) {
   EXPECT_NE(script->find("in /app /root \"$HOME\""), std::string::npos) << *script;
 }
 
+TEST(BuildScript, HandsOverWhatPackagesLeftAfterTheLastCommandAlone) {
+  const auto hands = [](const std::vector<std::string>& commands, const BuildPart& part) {
+    return buildScript(commands, "n", part)->find("/var/lib") != std::string::npos;
+  };
+  EXPECT_FALSE(hands({}, {})) << "a source without commands has no packages";
+  EXPECT_FALSE(hands({"a", "b"}, {.first = 0, .count = 1, .stepped = true})) << "commands that follow need their users";
+  EXPECT_TRUE(hands({"a", "b"}, {.first = 1, .count = 1, .stepped = true}));
+  EXPECT_TRUE(hands({"a", "b"}, {.first = 2, .count = 0, .stepped = true})) << "all of them were done before";
+}
+
 TEST(StepFilterTest, ShowsCommandsForMarksHoweverTheBytesAreCut) {
   const std::string raw = "\x1en:0\nno newline\x1en:1\nbuilding\n\x1en:2\nbad \x1e but no mark\n\x1en:x\n";
   const std::string wanted =
