@@ -1,7 +1,7 @@
 // Workers: threads that answer requests, shared out so that no caller takes them all.
 //
 //   workers.offer("tn-1", {answer, hangUp, sendAtOnce});  // false: this caller has enough waiting
-//   workers.offer("source 192.0.2.1", job, hash);         // a caller that may be several: each part has a bound of its own
+//   workers.offer("source 192.0.2.1", job, hash);         // a caller that may be several has a bound for each part
 //   Workers::becomeLong("tn-1");                          // inside a job that is going to wait for something
 //
 // Short jobs compute and read the store; there are few threads for them. Of those that wait, the caller with the fewest
@@ -32,7 +32,7 @@ struct WorkerLimits {
   std::size_t atWorkPerCaller = 8;
   std::size_t waiting = 2048;
   std::size_t waitingPerCaller = 64;  // of one part; eight times that in all
-  std::size_t lasting = 448;  // long jobs
+  std::size_t lasting = 448;          // long jobs
 };
 
 class Workers {
