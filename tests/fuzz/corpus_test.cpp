@@ -43,7 +43,7 @@ TEST(FuzzCorpus, launcherRequests) {
       encode(launcher::Verb::posture),
       encode(launcher::DenialsRequest{77}),
   };
-  feed(launcherRequest, seeds, 20'000);
+  feed("launcherRequest", launcherRequest, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, launcherReplies) {
@@ -60,7 +60,7 @@ TEST(FuzzCorpus, launcherReplies) {
       tagged(6, encode(launcher::DenialsReply{{{8, 3, "open", "/x", "sh"}}})),
       tagged(7, launcher::encodeFailure({"stage", "operation", "/path", 13})),
   };
-  feed(launcherReply, seeds, 20'000);
+  feed("launcherReply", launcherReply, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, kernelLogRecords) {
@@ -74,11 +74,11 @@ TEST(FuzzCorpus, kernelLogRecords) {
           "capname=\"sys_admin\"\n",
       "6,1,0,-;Linux version 6.1.0\n",
   };
-  feed(kernelLogRecord, seeds, 20'000);
+  feed("kernelLogRecord", kernelLogRecord, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, compiledAppArmor) {
-  feed(compiledAppArmor, {policy::profileBlob("cloister-app-t99999", "-t99999")}, 20'000);
+  feed("compiledAppArmor", compiledAppArmor, {policy::profileBlob("cloister-app-t99999", "-t99999")}, 20'000);
 }
 
 TEST(FuzzCorpus, cgroupFiles) {
@@ -94,7 +94,7 @@ TEST(FuzzCorpus, cgroupFiles) {
       tagged(5, "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"),
       tagged(6, "8:0 Read 4096\n8:0 Write 8192\n8:0 Total 12288\nTotal 12288\n"),
   };
-  feed(cgroupFile, seeds, 20'000);
+  feed("cgroupFile", cgroupFile, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, netlinkMessages) {
@@ -120,7 +120,7 @@ TEST(FuzzCorpus, netlinkMessages) {
   link.put(IFLA_STATS64, std::string(sizeof(rtnl_link_stats64), '\1'));
   const std::vector<std::string> seeds = {std::string(1, '\0') + std::string(4, '\0') + list.bytes(),
                                           '\1' + link.bytes(), '\2' + link.bytes(), std::string("\3\0\6cloister", 11)};
-  feed(netlinkMessage, seeds, 20'000);
+  feed("netlinkMessage", netlinkMessage, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, execReports) {
@@ -130,7 +130,7 @@ TEST(FuzzCorpus, execReports) {
   copyText(report.path, sizeof report.path, "app");
   report.code = 1;
   const std::string whole(reinterpret_cast<const char*>(&report), sizeof report);
-  feed(execReport, {whole, whole.substr(1), std::string(sizeof report, '\xff')}, 20'000);
+  feed("execReport", execReport, {whole, whole.substr(1), std::string(sizeof report, '\xff')}, 20'000);
 }
 
 TEST(FuzzCorpus, profiles) {
@@ -145,7 +145,7 @@ TEST(FuzzCorpus, profiles) {
   const auto freeze = files::read(std::string(CLOISTER_SOURCE_DIR) + "/policy/profiles/freeze.toml");
   ASSERT_TRUE(freeze.ok()) << freeze.error().message();
   seeds.push_back(*freeze);
-  feed(profile, seeds, 4'000);
+  feed("profile", profile, seeds, 4'000);
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
-// Feeds a fuzz target inputs that are the same in every run: seeds, and mutations of them.
+// Feeds a fuzz target inputs that are the same in every run: seeds, and mutations of them. With CLOISTER_FUZZ_SEEDS, a
+// directory, the seeds are also written there, below the target's name, for libFuzzer to begin with.
 //
 // Threads: one. Failures: gtest's.
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -47,7 +51,19 @@ inline std::string mutated(std::string input, const std::vector<std::string>& se
   return input;
 }
 
-inline void feed(Target target, const std::vector<std::string>& seeds, std::size_t count) {
+inline void writeSeeds(const std::filesystem::path& directory, const std::vector<std::string>& seeds) {
+  std::filesystem::create_directories(directory);
+  for (std::size_t i = 0; i < seeds.size(); ++i) {
+    std::ofstream out(directory / ("seed-" + std::to_string(i)), std::ios::binary);
+    out << seeds[i];
+    EXPECT_TRUE(out.flush()) << directory;
+  }
+}
+
+inline void feed(const std::string& name, Target target, const std::vector<std::string>& seeds, std::size_t count) {
+  if (const char* directory = std::getenv("CLOISTER_FUZZ_SEEDS")) {
+    writeSeeds(std::filesystem::path(directory) / name, seeds);
+  }
   std::mt19937 random(20'240'501);
   const auto run = [&](const std::string& input) {
     EXPECT_EQ(target(reinterpret_cast<const std::uint8_t*>(input.data()), input.size()), 0);

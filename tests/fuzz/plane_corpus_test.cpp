@@ -13,16 +13,16 @@ namespace {
 const std::string kLetters = "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80";
 
 TEST(FuzzCorpus, utf8Texts) {
-  feed(utf8Text, {kLetters, "\xEF\xBB\xBFweb: a\r\n", R"({"a":"\\\u0000"})"}, 20'000);
+  feed("utf8Text", utf8Text, {kLetters, "\xEF\xBB\xBFweb: a\r\n", R"({"a":"\\\u0000"})"}, 20'000);
 }
 
 TEST(FuzzCorpus, jsonBodies) {
-  feed(jsonBody, {R"({"A":"b","C":null})", "{\"" + kLetters + "\":\"\\ud83d\\ude00\"}", R"({"a":[{"b":1e5}],"a":-0})"},
-       20'000);
+  feed("jsonBody", jsonBody,
+       {R"({"A":"b","C":null})", "{\"" + kLetters + "\":\"\\ud83d\\ude00\"}", R"({"a":[{"b":1e5}],"a":-0})"}, 20'000);
 }
 
 TEST(FuzzCorpus, requestTargets) {
-  feed(requestTarget,
+  feed("requestTarget", requestTarget,
        {"/v1/apps/shop/logs?process=web&since=10m&follow", "/v1/apps/%C3%A9?argv=%F0%9F%98%80+x&argv=", "//?&&=%",
         "/v1/usage?from=2026-01-31T12:00:00.5%2B01:00"},
        20'000);
@@ -36,7 +36,7 @@ TEST(FuzzCorpus, httpRequests) {
       head + "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nTrailer: c\r\n\r\nGET /",
       head + "Expect: 100-continue\r\nUpgrade: websocket\r\nTE: trailers\r\nCookie: a=b\r\n\r\n",
   };
-  feed(httpRequest, seeds, 20'000);
+  feed("httpRequest", httpRequest, seeds, 20'000);
 }
 
 TEST(FuzzCorpus, nodeDocuments) {
@@ -54,13 +54,13 @@ TEST(FuzzCorpus, nodeDocuments) {
   session.tenantId = "tn-1";
   session.process = kLetters;
   work.sessions.push_back(session);
-  feed(nodeWork, {model::toJson(work)}, 5'000);
+  feed("nodeWork", nodeWork, {model::toJson(work)}, 5'000);
   model::NodeStatus status;
   status.nodeId = "nd-1";
   status.instances = {{"in-1", model::InstanceState::crashed, 3, "exit 1", 5, {1, 2}}};
   status.builds = {{"bd-1", model::BuildState::failed, "", {"build_failed", kLetters}, {}}};
   status.events = {{"tn-1", "shop", "instance.oom", kLetters}};
-  feed(nodeStatus, {model::toJson(status)}, 5'000);
+  feed("nodeStatus", nodeStatus, {model::toJson(status)}, 5'000);
   metering::UsageBatch batch;
   batch.source = "one";
   batch.sequence = 7;
@@ -72,11 +72,11 @@ TEST(FuzzCorpus, nodeDocuments) {
   row.to = 2;
   row.note = kLetters;
   batch.rows.push_back(row);
-  feed(usageBatch, {metering::toJson(batch)}, 5'000);
+  feed("usageBatch", usageBatch, {metering::toJson(batch)}, 5'000);
 }
 
 TEST(FuzzCorpus, manifests) {
-  feed(manifest,
+  feed("manifest", manifest,
        {"base = \"debian-12\"\n[build]\ncommands = [\"make\"]\n[processes]\nweb = \"" + kLetters +
             "\"\n[limits]\n"
             "memory = \"256M\"\ncpu = 0.5\npids = 64\n[http]\nhealth = \"/healthz\"\n",
@@ -105,22 +105,22 @@ TEST(FuzzCorpus, sourceArchives) {
   archive_write_close(writer);
   archive_write_free(writer);
   bytes.resize(used);
-  feed(sourceArchive, {bytes, bytes.substr(0, 3 * 512)}, 3'000);
+  feed("sourceArchive", sourceArchive, {bytes, bytes.substr(0, 3 * 512)}, 3'000);
 }
 
 TEST(FuzzCorpus, ignoreFiles) {
-  feed(ignoreFile,
+  feed("ignoreFile", ignoreFile,
        {std::string("*.o\n!keep/**/x\n/a/[b-d]?\n") + '\0' + "keep/a/b/x", std::string("**/**/**/z\0a/b/c", 16)},
        20'000);
 }
 
 TEST(FuzzCorpus, whatAppsSay) {
-  feed(processOutput,
+  feed("processOutput", processOutput,
        {std::string("\0\x1en:8888888", 11), "\x1en:0\nline\r\n\x1en:1\n" + kLetters + "\n",
         std::string(17'000, 'x') + kLetters},
        3'000);
-  feed(healthAnswer, {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 503"}, 20'000);
-  feed(sessionFrame,
+  feed("healthAnswer", healthAnswer, {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 503"}, 20'000);
+  feed("sessionFrame", sessionFrame,
        {std::string("\3{\"resize\":{\"rows\":24,\"columns\":80}}"), std::string("\0input", 6), std::string("\4\xff"),
         std::string("\3{\"more\":524288}"), std::string("\3{\"start\":true}")},
        20'000);
