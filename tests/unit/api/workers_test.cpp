@@ -51,13 +51,13 @@ TEST(Workers, OneCallerNeverHasAllThreads) {
 
 TEST(Workers, TheLastQuarterIsForCallersWithNoneAtWork) {
   Gate gate;
+  Gate late;
   Workers workers({8, 4, 1000, 100, 8});
   for (const char* caller : {"a", "b"}) {
     for (int i = 0; i < 10; ++i) EXPECT_TRUE(workers.offer(caller, gate.job()));
   }
   Gate::until([&] { return gate.running >= 6; });
   EXPECT_EQ(workers.counts().atWork, 6U);
-  Gate late;
   EXPECT_TRUE(workers.offer("d", late.job()));
   EXPECT_TRUE(workers.offer("e", late.job()));
   Gate::until([&] { return late.running == 2; });
@@ -104,6 +104,7 @@ TEST(Workers, TheFullQueueLetsInWhoHasNone) {
 
 TEST(Workers, LongJobsTakeNoThreadOfTheShortOnes) {
   Gate gate;
+  std::promise<void> answered;
   Workers workers({2, 2, 100, 100, 50});
   std::atomic<int> lengthened{0};
   for (int i = 0; i < 20; ++i) {
@@ -119,7 +120,6 @@ TEST(Workers, LongJobsTakeNoThreadOfTheShortOnes) {
   Gate::until([&] { return gate.running == 20; });
   EXPECT_EQ(lengthened, 20);
   EXPECT_EQ(workers.counts().lasting, 20U);
-  std::promise<void> answered;
   EXPECT_TRUE(workers.offer("other", {[&] { answered.set_value(); }, [] {}, [] {}}));
   EXPECT_EQ(answered.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
   gate.open();

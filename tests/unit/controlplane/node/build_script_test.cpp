@@ -97,7 +97,8 @@ TEST(StepFilterTest, NamesTheStepThatFailed) {
   (void)filter.feed("\x1en:1\n");
   EXPECT_EQ(filter.failureOf("signal 9"), "command 1 `a` was killed by signal 9");
   (void)filter.feed("\x1en:2\n");
-  EXPECT_EQ(filter.failureOf(""), "handing /app and the home directory to the app's user ended without a status");
+  EXPECT_EQ(filter.failureOf(""),
+            "handing /app, the home directory and what packages left to the app's user ended without a status");
 }
 
 TEST(StepFilterTest, ALongCommandIsCutBetweenLetters) {
