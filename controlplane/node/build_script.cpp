@@ -29,11 +29,22 @@ constexpr std::string_view kHandOverPackages =
     esac
   done <"$file"
 done
-packages='-path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/debconf'
-find / -xdev '(' $packages ')' -prune -o -uid +0 -uid -1000 -exec chown -h app '{}' +
-find / -xdev '(' $packages ')' -prune -o -gid +99 -gid -1000 -exec chgrp -h app '{}' +
-find /run /var/cache /var/lib /var/log /var/spool -xdev '(' $packages ')' -prune -o -type d -user root -exec chown app '{}' +
-find /run /var/log -xdev '(' $packages ')' -prune -o ! -type d -user root -exec chown -h app '{}' +
+kept='-path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/debconf'
+each() {  # FILE LEAST OPTION: find's condition for whom the file gives a number from LEAST to 999
+  while IFS=: read -r name secret id rest; do
+    if [ "$id" -ge "$2" ] && [ "$id" -lt 1000 ]; then printf ' -o %s %s' "$3" "$name"; fi
+  done <"$1"
+}
+owners=$(each /etc/passwd 1 -user)
+groups=$(each /etc/group 100 -group)
+[ -z "$owners" ] || find / -xdev '(' $kept ')' -prune -o '(' ${owners# -o} ')' -exec chown -h app '{}' +
+[ -z "$groups" ] || find / -xdev '(' $kept ')' -prune -o '(' ${groups# -o} ')' -exec chgrp -h app '{}' +
+for directory in /run /var/cache /var/lib /var/log /var/spool; do
+  [ ! -d "$directory" ] || find "$directory" -xdev '(' $kept ')' -prune -o -type d -user root -exec chown app '{}' +
+done
+for directory in /run /var/log; do
+  [ ! -d "$directory" ] || find "$directory" -xdev ! -type d -user root -exec chown -h app '{}' +
+done
 )";
 
 std::string mark(const std::string& nonce) {

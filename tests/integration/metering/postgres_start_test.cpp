@@ -98,7 +98,7 @@ TEST_F(PostgresStartTest, ManyCallersCompleteTheOpeningOnce) {
   std::vector<std::thread> callers;
   for (std::uint64_t caller = 1; caller <= kCallers; ++caller) {
     callers.emplace_back([&, caller] {
-      for (int attempt = 0; attempt < test::patient(1200); ++attempt) {
+      for (int attempt = 0; attempt < test::patient(6000); ++attempt) {
         const auto appended = append(*ledger, caller);
         if (appended.ok() && *appended == Appended::recorded) ++recorded;
         if (appended.ok() && ledger->verify("t").ok()) return;
