@@ -16,7 +16,7 @@ constexpr std::size_t kMaxShownCommand = 200;
 // An app is one user, whom what packages set up for users of their own serves nobody else: their files wherever they
 // lie, what only their groups read, the directories that they write in, and logs, sockets and pid files of root's. What
 // the package manager keeps is not among it: a file of a layer below is copied out of it when its owner is set. What
-// they would have made in /run at a host's boot, by tmpfiles.d, is made first.
+// they would have made at a host's boot and a service's start, by tmpfiles.d and in units, is made first.
 constexpr std::string_view kHandOverPackages =
     R"(for file in /usr/lib/tmpfiles.d/*.conf /etc/tmpfiles.d/*.conf; do
   [ -f "$file" ] || continue
@@ -27,6 +27,21 @@ constexpr std::string_view kHandOverPackages =
         mkdir -p "$path"
         case $mode in [0-7]*) chmod "$mode" "$path" ;; esac ;;
     esac
+  done <"$file"
+done
+for file in /lib/systemd/system/*.service /etc/systemd/system/*.service; do
+  [ -f "$file" ] || continue
+  while IFS='=' read -r key names; do
+    case $key in
+      RuntimeDirectory) place=/run ;;
+      StateDirectory) place=/var/lib ;;
+      CacheDirectory) place=/var/cache ;;
+      LogsDirectory) place=/var/log ;;
+      *) continue ;;
+    esac
+    for name in $names; do
+      case $name in *%* | *..*) ;; *) mkdir -p "$place/${name%%:*}" ;; esac
+    done
   done <"$file"
 done
 kept='-path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/debconf'

@@ -26,7 +26,9 @@ commands = [
   "mkdir /code && chown app /code && echo old >/etc/mine.conf && chown app /etc/mine.conf",
   "mkdir /var/lib/mine && chmod 777 /var/lib/mine",
   "install -d -o www-data -m 700 /var/lib/service && install -o www-data -m 600 /dev/null /var/lib/service/data && mkdir /run/service",
-  "install -m 640 -g 999 /dev/null /etc/service.key && test $(stat -c %U /var/lib/service) = www-data",
+  "mkdir -p /lib/systemd/system /usr/lib/tmpfiles.d && echo d /run/by-tmpfiles 0750 root root - >/usr/lib/tmpfiles.d/mine.conf",
+  "printf '[Service]\\nRuntimeDirectory=by-unit/one two\\nLogsDirectory=by-%i\\n' >/lib/systemd/system/mine.service",
+  "groupadd --system keys && install -m 640 -g keys /dev/null /etc/service.key && test $(stat -c %U /var/lib/service) = www-data",
 ]
 EOF
 expect "deploy" deploy_test_app "$unique" shop "$scratch/shop"
@@ -40,6 +42,8 @@ expect_equal "the app writes what the build gave it, wherever it lies" "1 1 1" \
   "$(inside 'for f in /code/x /etc/mine.conf /var/lib/mine/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
 expect_equal "and what packages set up for users of their own" "1 1 1 1 1" \
   "$(inside 'for f in /var/lib/service/data /run/service/x /run/x.pid /var/log/x /var/cache/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
+expect_equal "what tmpfiles.d and units would make for them is there" "1 1 1" \
+  "$(inside 'for f in /run/by-tmpfiles/x /run/by-unit/one/x /run/two/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
 expect_equal "it reads what only their groups may" app "$(inside 'cat /etc/service.key && stat -c %G /etc/service.key')"
 expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(inside 'echo x >/etc/hosts')"
 expect_equal "a server may listen on [::]" listens \
