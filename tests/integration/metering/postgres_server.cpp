@@ -109,10 +109,11 @@ pid_t PostgresServer::spawn(const std::vector<std::string>& command) const {
 void PostgresServer::start() {
   for (int attempt = 0; attempt < patient(1200); ++attempt) {
     if (postmaster_ <= 0) {
-      // Only what this test must fix is set: fsync and synchronous_commit are as a real server has them.
+      // Only what this test must fix is set: fsync and synchronous_commit are as a real server has them. After a crash
+      // the server would sync each file of the tests' many databases by itself: a minute on a busy machine.
       postmaster_ = spawn({binaries() + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
                            reach_ == Reach::socket ? "listen_addresses=" : "listen_addresses=127.0.0.1", "-c",
-                           "max_connections=40"});
+                           "max_connections=40", "-c", "recovery_init_sync_method=syncfs"});
     }
     std::this_thread::sleep_for(milliseconds(50));
     if (PQping(database("postgres").c_str()) == PQPING_OK) return;
