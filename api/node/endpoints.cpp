@@ -126,7 +126,7 @@ void refuseControlPlanes(const metering::UsageBatch& batch) {
   const std::string name = metering::kControlPlane;
   if (batch.source == name) throw Problem(400, "invalid_usage", "\"" + name + "\" is no node", "source");
   for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-    if (batch.rows[i].meter != metering::Meter::lifecycle) continue;
+    if (!metering::isControlPlanes(batch.rows[i].meter)) continue;
     throw Problem(400, "invalid_usage", "a node has no rows of this meter", "rows[" + std::to_string(i) + "].meter");
   }
 }

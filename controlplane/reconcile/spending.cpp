@@ -13,7 +13,7 @@ namespace {
 
 using metering::OverTransfer;
 
-constexpr std::int64_t kEventsAtOnce = 500;
+constexpr std::int64_t kBatchesAtOnce = 500;
 constexpr std::array kPercents = {50, 75, 90, 100};
 constexpr std::uint64_t kThrottledShare = 10;             // a tenth of the plan's rate
 constexpr std::uint64_t kLeastThrottledRate = 1'000'000;  // bits a second
@@ -29,6 +29,7 @@ void Spending::step(model::Micros now) {
   const auto before = std::exchange(failure_, "");
   // Also while nothing is to be delivered: /metrics waits for what a ledger whose server was away has on record.
   if (const auto ready = ledger_.ready(); !ready) failed("the ledger is not open", ready.error());
+  accountImages(now);
   if (failure_.empty()) deliver(now);
   // What failed is tried again at once, so that its end is known.
   if (failure_.empty() && (turn_++ % kWatchEvery == 0 || !before.empty())) watch(now);
@@ -44,15 +45,23 @@ void Spending::failed(const char* what, const Error& error) {
   failure_ = std::string(what) + ": " + error.message();
 }
 
+void Spending::accountImages(model::Micros now) {
+  const auto hour = metering::hourOf(now);
+  if (hour == accountedHour_) return;
+  store_.images().accountAll(hour);
+  accountedHour_ = hour;
+}
+
 void Spending::deliver(model::Micros now) {
-  for (const auto& event : store_.billingEvents().oldest(kEventsAtOnce)) {
-    const auto appended = ledger_.append(metering::batchOf(event), now);
-    if (!appended) return failed("a life-cycle event waits for the ledger", appended.error());
+  for (const auto& batch : store_.ledgerOutbox().oldest(kBatchesAtOnce)) {
+    const auto appended = ledger_.append(batch, now);
+    if (!appended) return failed("a batch of the control plane waits for the ledger", appended.error());
     if (*appended == metering::Appended::refused) {
       // The same number with other content: the ledger has kept what it had, and says so as an anomaly.
-      spdlog::error("billing: the ledger refused life-cycle event {} of tenant {}", event.number, event.tenantId);
+      spdlog::error("billing: the ledger refused batch {} of the control plane, about tenant {}", batch.sequence,
+                    batch.rows.front().tenantId);
     }
-    store_.billingEvents().remove(event.number);
+    store_.ledgerOutbox().remove(batch.sequence);
   }
 }
 

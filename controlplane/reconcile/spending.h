@@ -1,4 +1,5 @@
-// Spending: carries life-cycle events into the ledger, and holds tenants to their budgets and transfer allowances.
+// Spending: carries the control plane's own rows into the ledger, those of images once an hour at least, and holds
+// tenants to their budgets and transfer allowances.
 //
 // A budget is the tenant's own or its provider's, and there may be both, each by itself: at 50, 75, 90 and 100 % of the
 // month's cost (a draft of its invoice, tax included) an event tells, once a month each; a hard one suspends the tenant
@@ -30,13 +31,14 @@ class Spending {
 
   // Every second: delivers, and watches at each tenth.
   void step(model::Micros now);
-  // Events that are not in the ledger yet.
+  // Rows that are not in the ledger yet.
   void deliver(model::Micros now);
   // Budgets and allowances as of `now`.
   void watch(model::Micros now);
 
  private:
   void failed(const char* what, const Error& error);
+  void accountImages(model::Micros now);
   void watchBudgets(model::Micros now);
   void watchTransfers(model::Micros now);
   void compare(const metering::Budget& budget, const model::Tenant& tenant, const metering::Invoice& draft,
@@ -51,6 +53,7 @@ class Spending {
   metering::Billing& billing_;
   Deployments& deployments_;
   unsigned turn_ = 0;
+  model::Micros accountedHour_ = -1;
   std::string failure_;  // of the last step; empty: none
 };
 

@@ -1,6 +1,9 @@
 // Images: how many bytes the images and layers take that a tenant's releases have. Which release has which is in
 // `releases`. BuildLayers: those that its next builds may begin with.
 //
+// What they take is on the bill: with each change of a tenant's sum, and once an hour, the bytes that lay there since
+// the last time go to the ledger's outbox, in the transaction of the change.
+//
 // Threads: any; each call takes the store's lock. Failures: StoreError.
 #pragma once
 
@@ -21,6 +24,10 @@ class Images {
   void set(const std::string& tenantId, const std::string& digest, std::uint64_t bytes);
   [[nodiscard]] std::map<std::string, std::uint64_t> of(const std::string& tenantId) const;
   void erase(const std::string& tenantId, const std::string& digest);
+  // The tenant's bytes until now go to the outbox.
+  void account(const std::string& tenantId);
+  // Those of all tenants that were last accounted before `moment`.
+  void accountAll(model::Micros moment);
 
  private:
   Store& store_;

@@ -27,7 +27,7 @@
 
 #include "controlplane/store/access.h"
 #include "controlplane/store/apps.h"
-#include "controlplane/store/billing_events.h"
+#include "controlplane/store/billing.h"
 #include "controlplane/store/call_profiles.h"
 #include "controlplane/store/environments.h"
 #include "controlplane/store/errors.h"
@@ -87,7 +87,7 @@ class Store {
   [[nodiscard]] Plans plans() { return Plans(*this); }
   [[nodiscard]] Tenants tenants() { return Tenants(*this); }
   [[nodiscard]] Apps apps() { return Apps(*this); }
-  [[nodiscard]] BillingEvents billingEvents() { return BillingEvents(*this); }
+  [[nodiscard]] LedgerOutbox ledgerOutbox() { return LedgerOutbox(*this); }
   [[nodiscard]] Throttles throttles() { return Throttles(*this); }
   [[nodiscard]] Alerts alerts() { return Alerts(*this); }
   [[nodiscard]] CallProfiles callProfiles() { return CallProfiles(*this); }

@@ -181,7 +181,7 @@ model::Tenant Tenants::create(const std::string& name, const std::string& plan) 
     store_.database().run(
         "INSERT INTO tenants (id, name, plan, state, tenant_index, created_at) VALUES (?1, ?2, ?3, 'active', ?4, ?5)",
         tenant.id, name, plan, tenant.index, tenant.createdAt);
-    store_.billingEvents().append(tenant.id, "plan", "", plan);
+    store_.ledgerOutbox().appendChange(tenant.id, "plan", "", plan);
     store_.bumpRevision();
     return tenant;
   });
@@ -221,7 +221,7 @@ model::Tenant Tenants::setPlan(const std::string& id, const std::string& plan, s
     if (ifMatch && *ifMatch != tenant.revision) throw Stale(tenant.revision);
     if (!store_.plans().find(plan)) throw Invalid("plan", "no plan \"" + plan + "\"", "plan_not_found");
     store_.database().run("UPDATE tenants SET plan = ?2, revision = revision + 1 WHERE id = ?1", tenant.id, plan);
-    if (plan != tenant.plan) store_.billingEvents().append(tenant.id, "plan", tenant.plan, plan);
+    if (plan != tenant.plan) store_.ledgerOutbox().appendChange(tenant.id, "plan", tenant.plan, plan);
     store_.bumpRevision();
     return get(tenant.id);
   });
@@ -233,7 +233,7 @@ model::Tenant Tenants::setState(const std::string& id, model::TenantState state)
     if (tenant.state == state) return tenant;
     store_.database().run("UPDATE tenants SET state = ?2, revision = revision + 1 WHERE id = ?1", tenant.id,
                           std::string_view(model::name(state)));
-    store_.billingEvents().append(tenant.id, "state", model::name(tenant.state), model::name(state));
+    store_.ledgerOutbox().appendChange(tenant.id, "state", model::name(tenant.state), model::name(state));
     store_.bumpRevision();
     return get(tenant.id);
   });
@@ -245,7 +245,8 @@ void Tenants::erase(const std::string& id) {
     if (const auto tenant = find(id)) {
       const auto subnet = subnetOf(tenant->index);
       store_.database().run("DELETE FROM addresses WHERE address BETWEEN ?1 AND ?2", subnet, subnet + 255);
-      store_.billingEvents().append(tenant->id, "plan", tenant->plan, "");
+      store_.images().account(tenant->id);
+      store_.ledgerOutbox().appendChange(tenant->id, "plan", tenant->plan, "");
     }
     store_.database().run("DELETE FROM tenants WHERE id = ?1", id);
     store_.bumpRevision();

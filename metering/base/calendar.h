@@ -10,6 +10,7 @@
 
 namespace cloister::metering {
 
+inline constexpr std::int64_t kMilli = 1'000;
 inline constexpr std::int64_t kSecond = 1'000'000;
 inline constexpr std::int64_t kHour = 3'600 * kSecond;
 

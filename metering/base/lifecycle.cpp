@@ -1,5 +1,10 @@
 #include "metering/base/lifecycle.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "metering/base/calendar.h"
+
 namespace cloister::metering {
 namespace {
 
@@ -18,10 +23,7 @@ std::string lifecycleNote(const std::string& what, const std::string& previous, 
   return what + ' ' + orDash(previous) + std::string(kArrow) + orDash(current);
 }
 
-UsageBatch batchOf(const LifecycleEvent& event) {
-  UsageBatch batch;
-  batch.source = kControlPlane;
-  batch.sequence = event.number;
+UsageRow rowOf(const LifecycleEvent& event) {
   UsageRow row;
   row.tenantId = event.tenantId;
   row.meter = Meter::lifecycle;
@@ -29,8 +31,11 @@ UsageBatch batchOf(const LifecycleEvent& event) {
   row.from = event.at;
   row.to = event.at + 1;
   row.note = lifecycleNote(event.what, event.previous, event.current);
-  batch.rows.push_back(std::move(row));
-  return batch;
+  return row;
+}
+
+UsageBatch controlPlaneBatch(std::uint64_t sequence, std::vector<UsageRow> rows) {
+  return {kControlPlane, sequence, "", std::move(rows)};
 }
 
 std::optional<LifecycleEvent> parseLifecycle(const std::string& note) {
@@ -42,6 +47,24 @@ std::optional<LifecycleEvent> parseLifecycle(const std::string& note) {
   event.previous = orEmpty(note.substr(blank + 1, arrow - blank - 1));
   event.current = orEmpty(note.substr(arrow + kArrow.size()));
   return event;
+}
+
+std::vector<UsageRow> imageStorageRows(const std::string& tenantId, std::uint64_t bytes, std::int64_t from,
+                                       std::int64_t to) {
+  std::vector<UsageRow> rows;
+  if (bytes == 0) return rows;
+  while (from < to) {
+    const auto end = std::min(to, hourOf(from) + kHour);
+    UsageRow row;
+    row.tenantId = tenantId;
+    row.meter = Meter::imageStorage;
+    row.quantity = bytes * static_cast<std::uint64_t>((end - from) / kMilli);
+    row.from = from;
+    row.to = end;
+    rows.push_back(std::move(row));
+    from = end;
+  }
+  return rows;
 }
 
 }  // namespace cloister::metering

@@ -41,6 +41,7 @@ constexpr std::array<Description, kMeters> kDescriptions{{
     {"instance_state", "count", Kind::record},
     {"host_cpu", "ns", Kind::record},
     {"seal", "rows", Kind::record},
+    {"image_storage", "byte-ms", Kind::billable},
 }};
 
 const Description& describe(Meter meter) {

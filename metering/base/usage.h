@@ -42,8 +42,9 @@ enum class Meter : std::uint8_t {
   instanceState,   // one; `note` as of lifecycle: "instance - -> running/MEMORY LIMIT"; `from` is the moment
   hostCpu,         // nanoseconds of the whole host (hostChain())
   seal,            // rows before it, of its source and tenant, that a host's seal covers; `note` is the seal (seal.h)
+  imageStorage,    // byte-milliseconds of the images and layers that the tenant's releases keep
 };
-inline constexpr Meter kLastMeter = Meter::seal;
+inline constexpr Meter kLastMeter = Meter::imageStorage;
 inline constexpr std::size_t kMeters = static_cast<std::size_t>(kLastMeter) + 1;
 
 // Name and unit as the API, the exports and the database write them: "cpu", "ns" ...

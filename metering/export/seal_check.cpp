@@ -20,8 +20,8 @@ void SealCheck::source(const std::string& name) {
 
 std::string SealCheck::row(std::uint64_t number, const UsageRow& row, std::string_view encoded) {
   if (row.meter == Meter::seal) return seal(number, row);
-  // It measures nothing: other rows in its name are some that no host vouches for.
-  if (ownRows_ && row.meter == Meter::lifecycle) {
+  // It measures nothing on hosts: other rows in its name are some that no host vouches for.
+  if (ownRows_ && isControlPlanes(row.meter)) {
     ++counts_.own;
     return "";
   }

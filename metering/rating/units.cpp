@@ -43,6 +43,7 @@ std::string_view serviceCategory(Meter meter) {
     case Meter::blockReads:
     case Meter::blockWrites:
     case Meter::diskByteSeconds:
+    case Meter::imageStorage:
       return "Storage";
     default:
       return "Compute";

@@ -51,6 +51,12 @@ expect_match "the draft is a table for people" "TOTAL [0-9.]+ EUR" "$(cloister -
 reached() { json_of '.items[].kind' --tenant "$tenant" events | grep -q budget.reached; }
 expect "an event tells that the budget is reached" wait_for 60 "budget event" reached
 
+# What images took is on record at each change of their sum, and once an hour.
+echo changed >"$scratch/burner/changed"
+expect "another deploy" deploy_test_app "$tenant" burner "$scratch/burner"
+stored() { json_of '.items[].meter' --tenant "$tenant" usage | grep -q image_storage; }
+expect "usage has what the first image took" wait_for 30 "usage of images" stored
+
 key=$(cloister usage key)
 expect_match "the key is 64 digits" '^[0-9a-f]{64}$' "$key"
 expect "export" cloister --tenant "$tenant" usage export -O "$scratch/month.statement"

@@ -379,8 +379,10 @@ TEST_F(Billing, ANodeDoesNotSpeakForTheControlPlane) {
   const metering::UsageRow usage{"tn-x", "", "", Meter::cpu, 1, month.from, month.from + 1, ""};
   const metering::UsageRow change{
       "tn-x", "", "", Meter::lifecycle, 1, month.from, month.from + 1, "plan small -> large"};
-  for (const auto& [source, rows, field] :
-       {std::tuple{"cloisterd", std::vector{usage}, "source"}, {"one", {usage, change}, "rows[1].meter"}}) {
+  const metering::UsageRow images{"tn-x", "", "", Meter::imageStorage, 1, month.from, month.from + 1, ""};
+  for (const auto& [source, rows, field] : {std::tuple{"cloisterd", std::vector{usage}, "source"},
+                                            {"one", {usage, change}, "rows[1].meter"},
+                                            {"one", {images}, "rows[0].meter"}}) {
     const auto answer = node.send("POST", "/node/v1/usage", metering::toJson({source, 1, "boot", rows}));
     EXPECT_EQ(answer.status, 400) << answer.body;
     EXPECT_EQ(answer.text("code"), "invalid_usage");

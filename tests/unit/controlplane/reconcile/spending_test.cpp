@@ -90,12 +90,12 @@ TEST_F(SpendingTest, whatTenantsAreBilledByTimeForReachesTheLedgerOnce) {
   (void)store_.tenants().setPlan(tenant_.id, "large");
   (void)store_.tenants().setPlan(tenant_.id, "large");  // no change
   (void)deployments_.suspend(tenant_.id);
-  const auto waiting = store_.billingEvents().oldest(10);
+  const auto waiting = store_.ledgerOutbox().oldest(10);
   ASSERT_EQ(waiting.size(), 3U);
   spending_->deliver(now_);
-  EXPECT_TRUE(store_.billingEvents().oldest(10).empty());
+  EXPECT_TRUE(store_.ledgerOutbox().oldest(10).empty());
   // As if the process had ended between the ledger's commit and the outbox's.
-  EXPECT_EQ(ledger_->append(metering::batchOf(waiting.back()), now_).value(), metering::Appended::repeated);
+  EXPECT_EQ(ledger_->append(waiting.back(), now_).value(), metering::Appended::repeated);
   store_.tenants().erase(tenant_.id);
   spending_->deliver(now_);
   ASSERT_TRUE(billing_->rollUp());
@@ -105,6 +105,62 @@ TEST_F(SpendingTest, whatTenantsAreBilledByTimeForReachesTheLedgerOnce) {
   EXPECT_EQ(input->plans.at(0).plan, "small");
   EXPECT_EQ(input->plans.at(0).to, input->plans.at(1).from);
   EXPECT_NE(input->plans.at(1).to, metering::kOpenEnd);
+}
+
+TEST_F(SpendingTest, imagesAreBilledForEachMillisecondThatTheyTook) {
+  constexpr std::int64_t kEarlier = 3 * metering::kHour;
+  const auto since = [&] {
+    auto query = store_.database().prepare("SELECT images_since FROM tenants WHERE id = ?1");
+    query.bind(tenant_.id);
+    return query.step() ? query.integer(0) : -1;
+  };
+  const auto begin = store::now();
+  store_.images().set(tenant_.id, "sha256:a", 1000);
+  EXPECT_GE(since(), begin - metering::kMilli);
+  // As if it had been there for hours.
+  store_.database().run("UPDATE tenants SET images_since = images_since - ?1", kEarlier);
+  const auto first = since();
+  store_.images().set(tenant_.id, "sha256:b", 500);
+  const auto second = since();
+  EXPECT_GE(second, first + kEarlier);
+  store_.database().run("UPDATE tenants SET images_since = images_since - ?1", kEarlier);
+  store_.images().erase(tenant_.id, "sha256:a");
+  const auto third = since();
+  store_.database().run("UPDATE tenants SET images_since = images_since - ?1", kEarlier);
+  store_.tenants().erase(tenant_.id);
+  metering::Quantity sum = 0;
+  std::int64_t last = 0;
+  for (const auto& batch : store_.ledgerOutbox().oldest(100)) {
+    EXPECT_EQ(batch.source, metering::kControlPlane);
+    for (const auto& row : batch.rows) {
+      if (row.meter != metering::Meter::imageStorage) continue;
+      sum += row.quantity;
+      last = row.to;
+      EXPECT_EQ(metering::hourOf(row.from), metering::hourOf(row.to - 1));
+    }
+  }
+  const auto millis = [](std::int64_t from, std::int64_t to) { return static_cast<std::uint64_t>((to - from) / 1000); };
+  EXPECT_EQ(sum, 1000 * millis(first, second) + 1500 * millis(second - kEarlier, third) +
+                     500 * millis(third - kEarlier, last));
+}
+
+TEST_F(SpendingTest, imagesThatDoNotChangeAreBilledOnceAnHour) {
+  store_.images().set(tenant_.id, "sha256:a", 1U << 30U);
+  store_.database().run("UPDATE tenants SET images_since = images_since - ?1", metering::kHour);
+  spending_->step(store::now());
+  spending_->step(store::now());
+  ASSERT_TRUE(billing_->rollUp());
+  metering::Quantity sum = 0;
+  for (const auto& month : {metering::monthOf(store::now() - metering::kHour), metering::monthOf(store::now())}) {
+    const auto used = billing_->used(month, metering::Meter::imageStorage);
+    ASSERT_TRUE(used);
+    const auto found = used->find(tenant_.id);
+    if (found != used->end()) sum += found->second;
+    if (month == metering::monthOf(store::now())) break;
+  }
+  const metering::Quantity hour = metering::Quantity{1U << 30U} * 3'600'000;
+  EXPECT_GE(sum, hour);
+  EXPECT_LT(sum, hour + hour / 10);
 }
 
 TEST_F(SpendingTest, aBudgetTellsOnceEachAndAHardOneSuspends) {
@@ -214,7 +270,7 @@ TEST_F(SpendingTest, aLedgerThatIsAwayIsToldOnceAndWhatItIsOwedStays) {
   const auto text = testing::internal::GetCapturedStdout();
   EXPECT_NE(text.find("no connection to the database"), std::string::npos) << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
-  EXPECT_FALSE(store_.billingEvents().oldest(1).empty());
+  EXPECT_FALSE(store_.ledgerOutbox().oldest(1).empty());
 }
 
 }  // namespace

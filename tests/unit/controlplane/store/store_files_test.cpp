@@ -62,8 +62,14 @@ TEST_F(StoreFiles, APlanOfAnOlderSchemaHasNoneOfTheLaterLimits) {
   EXPECT_EQ(limits.releases, 10U);
   EXPECT_EQ(limits.imageDiskBytes, 10ULL << 30U);
   // Tenants from before there were bills have been on their plan since they were made.
-  EXPECT_EQ(store.billingEvents().oldest(10),
-            (std::vector<metering::LifecycleEvent>{{7, 1234, "tn-1", "plan", "", "old"}}));
+  const auto waiting = store.ledgerOutbox().oldest(10);
+  ASSERT_EQ(waiting.size(), 1U);
+  EXPECT_EQ(waiting.at(0).sequence, 7U);
+  const auto& row = waiting.at(0).rows.at(0);
+  EXPECT_EQ(row.tenantId, "tn-1");
+  EXPECT_EQ(row.meter, metering::Meter::lifecycle);
+  EXPECT_EQ(row.note, "plan - -> old");
+  EXPECT_EQ(row.from, 1234);
 }
 
 TEST_F(StoreFiles, ReleasesOfAnOlderSchemaGetTheSecretsThatTheirAppHad) {

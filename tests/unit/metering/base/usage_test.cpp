@@ -41,7 +41,7 @@ TEST(Usage, WhatSaysSomethingAboutMeteringOrLimitsHasNoPrice) {
        {Meter::gap, Meter::lifecycle, Meter::groupCpu, Meter::instanceState, Meter::hostCpu, Meter::oomKills,
         Meter::pidsRefused, Meter::diskFull, Meter::networkDropped, Meter::cpuThrottles, Meter::memoryPeak})
     EXPECT_FALSE(isBillable(meter)) << meterName(meter);
-  for (const auto meter : {Meter::cpu, Meter::blockReads, Meter::networkExternalOut}) {
+  for (const auto meter : {Meter::cpu, Meter::blockReads, Meter::networkExternalOut, Meter::imageStorage}) {
     EXPECT_TRUE(isBillable(meter)) << meterName(meter);
     EXPECT_FALSE(isRecord(meter)) << meterName(meter);
   }

@@ -36,7 +36,7 @@ class BillingTest : public testing::Test {
     ASSERT_TRUE(ledger_->append(batch, from));
   }
   void plan(const std::string& tenant, std::int64_t at, const std::string& previous, const std::string& current) {
-    ASSERT_TRUE(ledger_->append(batchOf({++events_, at, tenant, "plan", previous, current}), at));
+    ASSERT_TRUE(ledger_->append(controlPlaneBatch(++events_, {rowOf({at, tenant, "plan", previous, current})}), at));
   }
   static PriceList list(const std::string& name, const char* price, std::int64_t from = kJanuary.from) {
     PriceList list;

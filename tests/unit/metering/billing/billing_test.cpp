@@ -193,7 +193,7 @@ TEST_F(BillingTest, priceListsAreKept) {
 TEST_F(BillingTest, onlyTheControlPlaneSaysWhichPlanIsHeld) {
   price("list", "1");
   plan("tn-1", kJanuary.from, "", "small");
-  auto forged = batchOf({1, kJanuary.from + kHour, "tn-1", "plan", "small", ""});
+  auto forged = controlPlaneBatch(1, {rowOf({kJanuary.from + kHour, "tn-1", "plan", "small", ""})});
   forged.source = "nd-1";
   ASSERT_EQ(ledger_->append(forged, kJanuary.from).value(), Appended::recorded);
   close(kJanuary);

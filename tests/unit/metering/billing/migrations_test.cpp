@@ -38,8 +38,8 @@ TEST(BillingMigrations, WhatANodeSaidOfPlansIsForgotten) {
   const auto place = makeLedgerPlace();
   auto ledger = Ledger::open(place->location()).value();
   auto billing = Billing::open(place->location()).value();
-  const auto own = batchOf({1, 1, "tn-1", "plan", "", "small"});
-  auto forged = batchOf({1, 2, "tn-1", "plan", "small", "large"});
+  const auto own = controlPlaneBatch(1, {rowOf({1, "tn-1", "plan", "", "small"})});
+  auto forged = controlPlaneBatch(1, {rowOf({2, "tn-1", "plan", "small", "large"})});
   forged.source = "nd-1";
   ASSERT_TRUE(ledger->append(own, 1));
   ASSERT_TRUE(ledger->append(forged, 1));

@@ -26,12 +26,13 @@ class ExportedMonth : public testing::Test {
     ledger_ = Ledger::open(place_->location()).value();
     billing_ = Billing::open(place_->location()).value();
     putPrices();
-    ASSERT_TRUE(ledger_->append(batchOf({1, kJanuary.from - 5, kTenant, "plan", "", "small"}), 1));
+    ASSERT_TRUE(ledger_->append(controlPlaneBatch(1, {rowOf({kJanuary.from - 5, kTenant, "plan", "", "small"})}), 1));
     for (int i = 0; i < 40; ++i) use(kJanuary.from + i * kHour / 4, kCoreHour / 7);
     ASSERT_TRUE(billing_->close(kJanuary, {{kTenant, "acme"}}, kJanuary.to));
     use(kJanuary.from + 3 * kHour, kCoreHour / 3);  // late
     for (int i = 0; i < 60; ++i) use(kFebruary.from + i * kHour / 4, kCoreHour / 7);
-    ASSERT_TRUE(ledger_->append(batchOf({2, kFebruary.from + 100 * kHour, kTenant, "plan", "small", "large"}), 1));
+    ASSERT_TRUE(ledger_->append(
+        controlPlaneBatch(2, {rowOf({kFebruary.from + 100 * kHour, kTenant, "plan", "small", "large"})}), 1));
     ASSERT_TRUE(billing_->addCredit(kTenant, "outage, \"sorry\"", kMicros / 2, 1));
     ASSERT_TRUE(billing_->close(kFebruary, {{kTenant, "acme"}}, kFebruary.to));
   }

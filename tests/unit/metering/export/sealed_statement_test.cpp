@@ -39,7 +39,7 @@ class SealedStatement : public testing::Test {
   // plan.
   Batches month() {
     std::vector<Host> hosts = {{"nd-1", host_, 0, {}}, {"nd-2", other_, 0, {}}};
-    Batches all = {batchOf({1, kMonth.from - kHour, kTenant, "plan", "", "small"})};
+    Batches all = {controlPlaneBatch(1, {rowOf({kMonth.from - kHour, kTenant, "plan", "", "small"})})};
     for (int i = 0; i <= kHours * kWindows; ++i) {
       for (auto& host : hosts) {
         const auto from = kMonth.from + i * kHour / kWindows;
@@ -242,7 +242,7 @@ TEST_F(SealedStatement, UsageInTheControlPlanesNameIsVouchedForByNoHost) {
 
 TEST_F(SealedStatement, APlanThatAHostSpeaksOfIsNone) {
   auto batches = month();
-  auto forged = batchOf({999, kMonth.from + kHour, kTenant, "plan", "small", ""});
+  auto forged = controlPlaneBatch(999, {rowOf({kMonth.from + kHour, kTenant, "plan", "small", ""})});
   forged.source = "nd-1";
   batches.push_back(forged);
   const auto report = verify(batches);

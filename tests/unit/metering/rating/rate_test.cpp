@@ -131,24 +131,43 @@ TEST(Rate, aQuintillionBytesCostWhatTheyCostAndMoreThanAnInvoiceHoldsIsAnError) 
 }
 
 TEST(Rate, spansComeFromThePlanEventsAlone) {
-  const std::vector<LifecycleEvent> events = {{1, 10, "t", "plan", "", "small"},
-                                              {2, 15, "t", "state", "active", "suspended"},
-                                              {3, 20, "t", "plan", "small", "large"},
-                                              {4, 30, "t", "plan", "large", ""}};
+  const std::vector<LifecycleEvent> events = {{10, "t", "plan", "", "small"},
+                                              {15, "t", "state", "active", "suspended"},
+                                              {20, "t", "plan", "small", "large"},
+                                              {30, "t", "plan", "large", ""}};
   EXPECT_EQ(spansOf(events), (std::vector<PlanSpan>{{10, 20, "small"}, {20, 30, "large"}}));
 }
 
 TEST(Lifecycle, aNoteIsReadAsItWasWritten) {
-  const LifecycleEvent event{7, 100, "tn-1", "plan", "", "small"};
-  const auto batch = batchOf(event);
-  EXPECT_EQ(batch.sequence, 7U);
-  EXPECT_EQ(batch.rows.at(0).note, "plan - -> small");
-  const auto read = parseLifecycle(batch.rows.at(0).note);
+  const auto row = rowOf({100, "tn-1", "plan", "", "small"});
+  EXPECT_EQ(row.note, "plan - -> small");
+  const auto read = parseLifecycle(row.note);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->what, "plan");
   EXPECT_EQ(read->previous, "");
   EXPECT_EQ(read->current, "small");
   EXPECT_FALSE(parseLifecycle("counter went backwards"));
+}
+
+TEST(ImageStorage, eachHourHasARowOfItsOwnAndNoMillisecondIsLost) {
+  const auto from = 10 * kHour + 59 * 60 * kSecond;
+  const auto to = 12 * kHour + 250 * kMilli;
+  const auto rows = imageStorageRows("tn-1", 1000, from, to);
+  ASSERT_EQ(rows.size(), 3U);
+  auto expected = from;
+  std::uint64_t sum = 0;
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.from, expected);
+    EXPECT_EQ(hourOf(row.from), hourOf(row.to - 1));
+    EXPECT_EQ(row.meter, Meter::imageStorage);
+    EXPECT_EQ(row.tenantId, "tn-1");
+    expected = row.to;
+    sum += row.quantity;
+  }
+  EXPECT_EQ(expected, to);
+  EXPECT_EQ(sum, 1000U * (3'660'000U + 250U));
+  EXPECT_TRUE(imageStorageRows("tn-1", 0, from, to).empty());
+  EXPECT_TRUE(imageStorageRows("tn-1", 1000, to, from).empty());
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-// What billing must know of tenants, and what it has decided: an outbox of life-cycle events for the ledger, network
-// rates that a used-up allowance has lowered, and what was done about a month's spending already.
+// What billing must know of tenants, and what it has decided: an outbox of the control plane's own rows for the ledger,
+// network rates that a used-up allowance has lowered, and what was done about a month's spending already.
 //
-// An event is written in the transaction of the change itself and leaves the outbox once the ledger has it, so a crash
-// loses none and doubles none. Its number is never given twice, not even when the database was put back to an older
-// state: it is at least the calendar's microseconds.
+// A row is written in the transaction of the change itself and leaves the outbox once the ledger has it, so a crash
+// loses none and doubles none. Its batch's number is never given twice, not even when the database was put back to an
+// older state: it is at least the calendar's microseconds.
 // Threads: any; each call takes the store's lock. Failures: StoreError.
 #pragma once
 
@@ -19,14 +19,16 @@ namespace cloister::store {
 
 class Store;
 
-class BillingEvents {
+class LedgerOutbox {
  public:
-  explicit BillingEvents(Store& store) : store_(store) {}
-  // `what` changed from `previous` to `current`; number and moment are given here.
-  void append(const std::string& tenantId, const std::string& what, const std::string& previous,
-              const std::string& current);
-  [[nodiscard]] std::vector<metering::LifecycleEvent> oldest(std::int64_t limit) const;
-  void remove(std::uint64_t number);
+  explicit LedgerOutbox(Store& store) : store_(store) {}
+  // As one batch, or as several when there are many.
+  void append(const std::vector<metering::UsageRow>& rows);
+  // `what` of the tenant changed now from `previous` to `current`.
+  void appendChange(const std::string& tenantId, const std::string& what, const std::string& previous,
+                    const std::string& current);
+  [[nodiscard]] std::vector<metering::UsageBatch> oldest(std::int64_t batches) const;
+  void remove(std::uint64_t sequence);
 
  private:
   Store& store_;
