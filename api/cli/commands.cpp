@@ -161,9 +161,12 @@ Response awaitOperation(Context& context, const Response& accepted, const Query&
   while (true) {
     showNotice(context, *operation);
     const std::string progress = text(*operation, "progress");
-    if (!progress.empty() && progress != shown) context.streams.err << printable(progress) << '\n';
-    shown = progress;
     const std::string state = text(*operation, "state");
+    // A failure is told by its reason.
+    if (!progress.empty() && progress != shown && state != "failed") {
+      context.streams.err << printable(progress) << '\n';
+    }
+    shown = progress;
     if (state == "succeeded" || state == "failed") return latest;
     try {
       Query next = waiting;

@@ -118,11 +118,13 @@ void showEvent(Context& context, const std::vector<Column>& columns, const std::
   out << '\n' << std::flush;
 }
 
-int events(Context& context, bool following) {
+int events(Context& context, const std::string& app, bool following) {
   const std::vector<Column> columns{
       {"AT", "at", Unit::time}, {"TENANT", "tenant"}, {"APP", "app"}, {"EVENT", "kind"}, {"WHAT", "text"}};
-  if (!following) return showList(context, "/v1/events", scoped(context), columns);
-  const Query query = scoped(context, {{"follow", "true"}});
+  Query query = scoped(context);
+  if (!app.empty()) query.emplace_back("app", app);
+  if (!following) return showList(context, "/v1/events", query, columns);
+  query.emplace_back("follow", "true");
   std::string last;
   return follow([&](bool) {
     return context.api().events({.path = "/v1/events", .query = query}, last, [&](const ServerEvent& event) {
@@ -200,10 +202,12 @@ void addStreamCommands(CLI::App& root, Context& context) {
   onRun(*verb, context, [&context, options] { return logs(context, *options); });
 
   const auto following = std::make_shared<bool>(false);
+  const auto app = std::make_shared<std::string>();
   CLI::App* eventsVerb = addVerb(root, "events", "show what happened: crashes, limits hit, builds, releases",
-                                 {"events", "events -f", "events --tenant acme -o json"});
+                                 {"events", "events shop -f", "events --tenant acme -o json"});
+  eventsVerb->add_option("app,-a,--app", *app, "only this app (default: all)");
   eventsVerb->add_flag("-f,--follow", *following, "go on with new events");
-  onRun(*eventsVerb, context, [&context, following] { return events(context, *following); });
+  onRun(*eventsVerb, context, [&context, app, following] { return events(context, *app, *following); });
 
   addSession(root, context, "exec", "run a command in a running instance; its exit code is passed on",
              {"exec shop -- sh", "exec shop --instance in-7c1d -- ps aux", "exec -- cat /etc/os-release"});

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <ostream>
+#include <utility>
 
 namespace cloister::cli {
 namespace {
@@ -23,12 +24,19 @@ void showLastLines(Context& context, const Poco::JSON::Object& operation) {
   const AppChoice app{subject.substr(kApp.size())};
   std::ostream& err = context.streams.err;
   std::deque<std::string> lines;
+  bool startedAgain = false;
   try {
     const auto handle = [&](const ServerEvent& event) {
       if (event.data.empty()) return Flow::next;
       Poco::JSON::Parser parser;
       const auto line = parser.parse(event.data).extract<Poco::JSON::Object::Ptr>();
-      if (text(*line, "instance") != instance || text(*line, "stream") == "system") return Flow::next;
+      if (text(*line, "instance") != instance) return Flow::next;
+      if (text(*line, "stream") == "system") {
+        startedAgain = startedAgain || text(*line, "line").starts_with("started ");
+        return Flow::next;
+      }
+      // Each attempt says much the same.
+      if (std::exchange(startedAgain, false)) lines.clear();
       lines.push_back(text(*line, "line"));
       if (lines.size() > kShown) lines.pop_front();
       return Flow::next;

@@ -50,12 +50,12 @@ class Conversation {
         socket_.sendFrame("", 0, static_cast<int>(WebSocket::FRAME_FLAG_FIN) | WebSocket::FRAME_OP_PING);
       }
     }
-    if (!exit_) throw std::runtime_error(refusal_);
+    if (!exit_) throw std::runtime_error(remark_);
     return *exit_;
   }
 
   // Why there was no command that could have ended with hold()'s exit code; else empty.
-  [[nodiscard]] const std::string& refusal() const { return refusal_; }
+  [[nodiscard]] const std::string& remark() const { return remark_; }
 
  private:
   struct Piece {
@@ -119,7 +119,9 @@ class Conversation {
 
   void control(const std::string& payload) {
     const auto message = Poco::JSON::Parser().parse(payload).extract<Poco::JSON::Object::Ptr>();
-    if (message->has("error")) refusal_ = printable(message->getValue<std::string>("error"));
+    for (const char* said : {"error", "notice"}) {
+      if (message->has(said)) remark_ = printable(message->getValue<std::string>(said));
+    }
     if (message->has("exit")) exit_ = message->getValue<int>("exit");
     over_ = message->has("error") || message->has("exit");
     if (message->has("more")) granted_ += message->getValue<Poco::UInt64>("more");
@@ -164,7 +166,7 @@ class Conversation {
   std::deque<Piece> shown_;    // output that is still to be written; what was granted at most
   bool over_ = false;
   std::optional<int> exit_;
-  std::string refusal_;
+  std::string remark_;  // why it was not started, or what its exit code does not tell
 };
 
 }  // namespace
@@ -196,18 +198,18 @@ int runSession(Connection& connection, const std::vector<std::string>& command, 
   socket.setMaxPayloadSize(model::kMaxFrameBytes);
   socket.setReceiveTimeout(Poco::Timespan(60, 0));
   int code = 0;
-  std::string refusal;
+  std::string remark;
   try {
     auto caller = terminal::CallerTerminal::take(mode);
     if (!caller) throw std::runtime_error(caller.error().message());
     Conversation conversation(socket, *caller, mode, streams);
     code = conversation.hold(command);
-    refusal = conversation.refusal();
+    remark = conversation.remark();
   } catch (const Poco::Exception& error) {
     throw TransportError("the connection ended before the command did: " + error.displayText());
   }
   // On a terminal that is its owner's again.
-  if (!refusal.empty()) static_cast<void>(terminal::writeOutput(streams.error, "cloister: " + refusal + "\n"));
+  if (!remark.empty()) static_cast<void>(terminal::writeOutput(streams.error, "cloister: " + remark + "\n"));
   return code;
 }
 

@@ -66,6 +66,11 @@ std::string tenantOf(const Request& request) {
   return request.tenant ? request.tenant->id : "";
 }
 
+// By name, for what happened to an app that is gone stays.
+std::string appOf(const Request& request) {
+  return request.query("app").value_or("");
+}
+
 std::string frame(const model::Event& event, TenantNames& names) {
   return "id: " + std::to_string(event.id) + "\nevent: " + event.kind +
          "\ndata: " + text(represent(event, names.of(event.tenantId))) + "\n\n";
@@ -82,11 +87,12 @@ Answer followEvents(const Services& services, Request& request) {
   const auto held = services.streams.take(tenantOf(request));
   const auto rights = services.rights.hold(request, {}, StreamRights::Use::reading);
   TenantNames names(services.store);
+  const auto app = appOf(request);
   Stream stream(request, "text/event-stream");
   auto lastSent = std::chrono::steady_clock::now();
   while (!services.stopping && rights->why().empty() && stream.open()) {
     const auto changes = services.store.changes();
-    const auto events = services.store.events().since(last, tenantOf(request), "", kEventsAtOnce);
+    const auto events = services.store.events().since(last, tenantOf(request), app, kEventsAtOnce);
     const auto now = std::chrono::steady_clock::now();
     for (const auto& event : events) {
       stream.write(frame(event, names));
@@ -107,7 +113,7 @@ Answer events(const Services& services, Request& request) {
   const auto page = pageOf(request);
   TenantNames names(services.store);
   return answerPage(
-      page, services.store.events().list(tenantOf(request), "", page),
+      page, services.store.events().list(tenantOf(request), appOf(request), page),
       [](const model::Event& event) { return std::to_string(event.id); },
       [&](const model::Event& event) { return represent(event, names.of(event.tenantId)); });
 }

@@ -15,7 +15,8 @@
 //   {"more": N}                    ->   N further bytes of output and errors, in sum, may come
 //   {"resize": {"rows": R, "columns": C}} ->
 //                                  <-   {"stdinClosed": true}  the command reads no more of its input
-//                                  <-   {"exit": N}, or {"error": "text"}, or both; always the last
+//                                  <-   {"exit": N}, or {"error": "text"}, or both; always the last. A {"notice":
+//                                       "text"} beside the exit says what the code does not: why it was killed
 //
 // Arguments are bytes: any but NUL, within the limits below. Whoever is granted bytes by `more` sends no more than
 // those, so that each end holds at most kWindow bytes of the other's, however late a command reads or a client writes,

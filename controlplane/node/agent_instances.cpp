@@ -231,7 +231,8 @@ void Agent::exited(Record& record) {
   readCalls(record);
   lookAtDisk(record);
   const std::string status = record.directory.status();
-  const Ending ending = runtime_->ending(*record.container, status);
+  const Ending ending = runtime_->ending(*record.container, status,
+                                         record.machine.phase() == Phase::killing ? Grace::over : Grace::lasts);
   const std::string reason = describe(ending);
   const bool wanted = record.machine.wanted() == model::DesiredState::run;
   logs_->drain(record.spec.instance.id);

@@ -325,7 +325,7 @@ Failure BuildJob::runScript(const BuildPart& part, const std::string& container)
   }
   const std::string said = readStatus(directory_ + "/status");
   calls_ |= parseCalls(said);
-  return classify(runtime_.ending(*started, parseStatus(said)), *started, filter);
+  return classify(runtime_.ending(*started, parseStatus(said), Grace::lasts), *started, filter);
 }
 
 Failure BuildJob::freeze(const std::string& container, const std::string& leaveOut) {
@@ -363,7 +363,7 @@ Failure BuildJob::freeze(const std::string& container, const std::string& leaveO
     if (end == End::cancelled) return {"build_cancelled", "cancelled"};
     return {"build_timeout", "freezing the slug took too long"};
   }
-  const Ending ending = runtime_.ending(*started, parseStatus(readStatus(directory_ + "/status")));
+  const Ending ending = runtime_.ending(*started, parseStatus(readStatus(directory_ + "/status")), Grace::lasts);
   if (ending.status == "exit 0") return {};
   if (ending.outOfMemory) return {"build_out_of_memory", "freezing the slug ran out of the build's memory"};
   return {"build_internal", "freezing the slug: " + describe(ending) + ": " + utf8::shortened(said, 500)};

@@ -101,6 +101,7 @@ Metered meteredAs(const model::DesiredInstance& instance) {
 
 std::string describe(const Ending& ending) {
   if (ending.outOfMemory) return "ran out of memory and was killed";
+  if (ending.graceOver) return "was killed, for it had not ended in its time to stop";
   std::string text = ending.status.empty() ? "ended without a status" : ending.status;
   if (ending.status.starts_with("exit ")) text = "ended with exit code " + ending.status.substr(5);
   if (ending.status.starts_with("signal ")) {
@@ -140,7 +141,7 @@ Result<sandbox::Container> Runtime::start(const model::DesiredTenant& tenant, co
   return started;
 }
 
-Ending Runtime::ending(const sandbox::Container& container, const std::string& status) {
+Ending Runtime::ending(const sandbox::Container& container, const std::string& status, Grace grace) {
   Ending ending;
   ending.status = status;
   if (status == "exit 0") return ending;
@@ -149,7 +150,8 @@ Ending Runtime::ending(const sandbox::Container& container, const std::string& s
   // A kill long ago, which the app outlived, is no reason: it is one when it came since the last regular reading.
   const bool fresh = hits.oomKills > hits.oomKillsBefore;
   const bool killed = status.empty() || status == "signal 9" || status == "exit 137";
-  ending.outOfMemory = fresh || (hits.oomKills > 0 && killed);
+  ending.graceOver = killed && grace == Grace::over;
+  ending.outOfMemory = !ending.graceOver && (fresh || (hits.oomKills > 0 && killed));
   ending.pidsLimit = hits.pidsRefused > 0;
   return ending;
 }

@@ -35,7 +35,10 @@ struct Ending {
   std::uint64_t oomKills = 0;  // since the container began
   bool outOfMemory = false;    // and that ended it
   bool pidsLimit = false;
+  bool graceOver = false;  // it was told to end, did not, and was killed for that
 };
+// Whether a container that was told to end still had time to, or was killed by us.
+enum class Grace { lasts, over };
 // "ended with exit code 3", "was killed by signal 9 (SIGKILL)", "ran out of memory and was killed".
 [[nodiscard]] std::string describe(const Ending& ending);
 
@@ -48,7 +51,7 @@ class Runtime {
                                                  const launcher::LaunchRequest& request,
                                                  const sandbox::Standard& standard, const Metered& whose);
   // Reads the groups of an ended container; before finish().
-  [[nodiscard]] Ending ending(const sandbox::Container& container, const std::string& status);
+  [[nodiscard]] Ending ending(const sandbox::Container& container, const std::string& status, Grace grace);
   // Last meter reading, then removal, which kills what is left. `pidfd` of its init, if it may still run: it is killed
   // first then, for what it spent after its last reading nobody would count.
   [[nodiscard]] Status finish(const std::string& container, int pidfd = -1);

@@ -69,9 +69,10 @@ Frame parseFrame(std::string_view message) {
   return frame;
 }
 
-std::string exitMessage(int code) {
+std::string exitMessage(int code, const std::string& notice) {
   Poco::JSON::Object object;
   object.set("exit", code);
+  if (!notice.empty()) object.set("notice", notice);
   return stringify(object);
 }
 

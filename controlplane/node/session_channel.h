@@ -34,7 +34,8 @@ struct Frame {
 };
 // A message without its WebSocket frame.
 [[nodiscard]] Frame parseFrame(std::string_view message);
-[[nodiscard]] std::string exitMessage(int code);
+// `notice` is what the client's user should know beside the code; empty: nothing.
+[[nodiscard]] std::string exitMessage(int code, const std::string& notice = {});
 [[nodiscard]] std::string errorMessage(const std::string& text);
 // Why the command was not started, and the exit code that a shell would give for it.
 [[nodiscard]] std::string refusalMessage(int code, const std::string& text);

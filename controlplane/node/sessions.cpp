@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPlaceExtension = ".in";  // of the file that names an exec's container
 constexpr std::chrono::seconds kHangUpGrace{2};
+constexpr int kKilledExit = model::kSignalExit + SIGKILL;
 constexpr std::string_view kInitStage = "init";  // of cloister-init's own reports
 
 std::vector<std::string> sessionEnvironment(const model::DesiredInstance& instance, bool terminal) {
@@ -49,6 +51,11 @@ std::string whyNotStarted(const Error& error) {
     default:
       return program + ": not executable: " + std::generic_category().message(error.code);
   }
+}
+
+std::string outOfMemory(std::uint64_t limit) {
+  return "killed: out of memory; the instance may have " + std::to_string(limit >> 20U) +
+         " MiB, commands in it included";
 }
 
 Tty ttyOf(const model::Session& session) {
@@ -196,6 +203,7 @@ void Sessions::exec(const model::Session& session, const SessionCommand& command
   request.terminal = terminalOf(session, command);
   request.writes = writesOf(target->instance);
   request.writable = target->instance.writable;
+  const auto before = runtime_.meter().limitHits(target->container).oomKills;
   auto handle = runtime_.launcher().exec(request, process->standard());
   if (!handle) return failStart(channel, handle.error());
   std::optional<int> code;
@@ -205,7 +213,9 @@ void Sessions::exec(const model::Session& session, const SessionCommand& command
     code = process->run(channel, handle->pidfd.get(), command.granted, stopping_);
   }
   if (code) {
-    channel.send(Channel::control, exitMessage(*code));
+    const auto after = *code == kKilledExit ? runtime_.meter().limitHits(target->container).oomKills : before;
+    channel.send(Channel::control,
+                 exitMessage(*code, after > before ? outOfMemory(target->instance.limits.memoryBytes) : ""));
     return;
   }
   // Nobody waits for it any more. What the end of its terminal or pipes does not end gets no further grace.
@@ -240,8 +250,11 @@ void Sessions::run(const model::Session& session, const model::DesiredTenant& te
   } else {
     code = process->run(channel, pidfd, command.granted, stopping_);
   }
+  const bool killed = code == kKilledExit && runtime_.meter().limitHits(container).oomKills > 0;
   if (auto done = runtime_.finish(container, pidfd); !done) spdlog::warn("{}: {}", container, done.error().message());
-  if (code) channel.send(Channel::control, exitMessage(*code));
+  if (code) {
+    channel.send(Channel::control, exitMessage(*code, killed ? outOfMemory(instance.limits.memoryBytes) : ""));
+  }
 }
 
 }  // namespace cloister::node

@@ -174,6 +174,8 @@ int main(int count, char** arguments) {
         if (gone == command) {
           commandEnded = true;
           commandStatus = status;
+          // Nobody else would tell those that it or an exec left behind.
+          if (terminating) kill(-1, SIGTERM);
         }
         continue;
       }

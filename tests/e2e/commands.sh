@@ -94,6 +94,8 @@ expect "a resumed tenant's app answers" wait_for 40 "the app" answers "$url/"
 
 expect_match "audit has the suspension" "POST /v1/tenants/$tenant/suspend" "$(json_of '.items[].action' audit)"
 expect_match "events tell of the release" release "$(json_of '.items[].kind' --tenant "$tenant" events)"
+expect_match "and those of one app" release "$(json_of '.items[].kind' --tenant "$tenant" events shop)"
+expect "another app has none of them" test -z "$(json_of '.items[].kind' --tenant "$tenant" events --app nobody)"
 expect "app rm" mine app rm shop --yes
 expect_refused "a removed app is not found" not_found mine app show shop
 finish

@@ -64,6 +64,53 @@ TEST_F(NodeTest, JoinsSessions) {
   EXPECT_EQ(containers(), (std::vector<std::string>{"in-web-1"}));
 }
 
+TEST_F(NodeTest, ACommandThatRanOutOfMemorySaysSoAndTheStopAfterItDoesNot) {
+  auto wanted = work();
+  auto app = instance("in-web", "trap '' TERM; while :; do sleep 1; done", 10);
+  app.limits.memoryBytes = 32UL << 20U;
+  wanted.instances.push_back(app);
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::running, 30).has_value());
+  auto exec = session("ss-exec", SessionKind::exec);
+  exec.instanceId = "in-web";
+  server_->expectSession("ss-exec", FakeServer::command({"dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"}));
+  auto run = session("ss-run", SessionKind::run);
+  run.runInstance = instance("in-once", "", 30);
+  run.runInstance.limits.memoryBytes = 16UL << 20U;
+  server_->expectSession("ss-run", FakeServer::command({"dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"}));
+  wanted.sessions = {exec, run};
+  server_->want(wanted);
+  const std::string notice = "killed: out of memory; the instance may have ";
+  EXPECT_NE(server_->awaitSession("ss-exec", 20).last.find(notice + "32 MiB"), std::string::npos);
+  EXPECT_NE(server_->awaitSession("ss-run", 20).last.find(notice + "16 MiB"), std::string::npos);
+  wanted.sessions.clear();
+  wanted.instances[0].desired = model::DesiredState::stop;
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::stopped, 30).has_value());
+  const auto lines = logLines("in-web", "system");
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back(), "was killed, for it had not ended in its time to stop");
+}
+
+TEST_F(NodeTest, WhatACommandLeftBehindDoesNotHoldTheStop) {
+  auto wanted = work();
+  wanted.instances.push_back(instance("in-web", "exec sleep 1000", 10));
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::running, 30).has_value());
+  auto exec = session("ss-exec", SessionKind::exec);
+  exec.instanceId = "in-web";
+  server_->expectSession("ss-exec",
+                         FakeServer::command({"/bin/sh", "-c", "setsid sleep 999 </dev/null >/dev/null 2>&1 &"}));
+  wanted.sessions = {exec};
+  server_->want(wanted);
+  EXPECT_EQ(server_->awaitSession("ss-exec", 20).last, "{\"exit\":0}");
+  wanted.sessions.clear();
+  wanted.instances[0].desired = model::DesiredState::stop;
+  server_->want(wanted);
+  ASSERT_TRUE(server_->awaitInstance("in-web", InstanceState::stopped, 30).has_value());
+  EXPECT_EQ(logLines("in-web", "system").back(), "was killed by signal 15 (SIGTERM)");
+}
+
 TEST_F(NodeTest, SessionsGiveBytesWholeAndSayWhyACommandDidNotStart) {
   auto wanted = work();
   wanted.instances.push_back(instance("in-web", "sleep 1000", 10));

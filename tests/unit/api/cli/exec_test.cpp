@@ -99,10 +99,13 @@ TEST(Exec, PassesStreamsAndTheExitCode) {
     const char* last;
     int code;
     const char* shown;
+    const char* remark;  // behind the command's own errors
   };
-  for (const Case& c : {Case{R"({"exit":7})", 7, ""}, Case{R"({"exit":0})", 0, ""},
-                        Case{R"({"error":"no such instance"})", 1, "cloister: no such instance\n"},
-                        Case{R"({"error":"sh: no such program","exit":127})", 127, ""}}) {
+  for (const Case& c :
+       {Case{R"({"exit":7})", 7, "", ""}, Case{R"({"exit":0})", 0, "", ""},
+        Case{R"({"error":"no such instance"})", 1, "cloister: no such instance\n", ""},
+        Case{R"({"exit":137,"notice":"killed: out of memory"})", 137, "", "cloister: killed: out of memory\n"},
+        Case{R"({"error":"sh: no such program","exit":127})", 127, "", "cloister: sh: no such program\n"}}) {
     Said said;
     const TestServer server([&](const Asked&, std::size_t, ServerRequest& request, Answer& answer) {
       ServerEnd end(request, answer, said);
@@ -124,7 +127,7 @@ TEST(Exec, PassesStreamsAndTheExitCode) {
     const std::string err = ::testing::internal::GetCapturedStderr();
     EXPECT_EQ(outcome.code, c.code) << outcome.err;
     EXPECT_EQ(out, "out");
-    EXPECT_EQ(err, c.code == 127 ? "errcloister: sh: no such program\n" : "err");
+    EXPECT_EQ(err, std::string("err") + c.remark);
     EXPECT_EQ(said.input, "typed");
     EXPECT_EQ(said.arguments, (std::vector<std::string>{"sh", "-c", "echo --help", "", "\xff\xfe"}));
     EXPECT_EQ(server.asked().at(0).uri, "/v1/apps/shop/exec?instance=in-1");

@@ -49,6 +49,19 @@ TEST(Refusal, ShowsTheLastLinesOfTheInstanceThatFailed) {
   EXPECT_EQ(outcome.err, wanted);
 }
 
+TEST(Refusal, ShowsWhatTheLastAttemptWroteAlone) {
+  std::string log;
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    log += logLine("in-2", "system", "started in-2-" + std::to_string(attempt)) +
+           logLine("in-2", "stderr", "no database, attempt " + std::to_string(attempt)) +
+           logLine("in-2", "system", "ended with exit code 3");
+  }
+  // The next one has not written yet.
+  const TestServer server(refusing(log + logLine("in-2", "system", "started in-2-4")));
+  const Outcome outcome = cloister({"restart", "shop"}, server.url());
+  EXPECT_NE(outcome.err.find("Its last lines:\n  no database, attempt 3\n"), std::string::npos) << outcome.err;
+}
+
 TEST(Refusal, SaysWhereTheLinesAreWhenTheyCannotBeHad) {
   const TestServer server(refusing(R"({"code":"node_unavailable","detail":"no node"})", 404));
   const Outcome outcome = cloister({"restart", "shop"}, server.url());

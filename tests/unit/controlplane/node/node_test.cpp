@@ -322,6 +322,7 @@ TEST(AppRequest, RunsTheCommandInAShellWithPort) {
   EXPECT_TRUE(has("HOME=/elsewhere")) << "the app's own settings come last";
   EXPECT_FALSE(has("HOME=/home/app"));
   EXPECT_EQ(describe({"signal 9", 1, true, false}), "ran out of memory and was killed");
+  EXPECT_EQ(describe({"", 1, false, false, true}), "was killed, for it had not ended in its time to stop");
   EXPECT_EQ(describe({"exit 1", 0, false, true}), "ended with exit code 1 after it reached its limit of processes");
   EXPECT_EQ(describe({"exit 1", 0, false, false}), "ended with exit code 1");
   EXPECT_EQ(describe({"signal 11", 0, false, false}), "was killed by signal 11 (SIGSEGV)");
