@@ -264,17 +264,17 @@ Failure BuildJob::make(const BuildPart& part, const std::string& container, cons
 Failure BuildJob::classify(const Ending& ending, const sandbox::Container& container, const StepFilter& filter) {
   if (ending.status == "exit 0") return {};
   const std::string how = filter.failureOf(ending.status);
-  if (ending.oomKills > 0) {  // it may have hit a compiler long before make gave up
-    return {"build_out_of_memory", how + ": the build's memory of " +
-                                       std::to_string(task_.build.limits.memoryBytes >> 20U) + " MiB is used up"};
-  }
   const int upper = container.descriptor(launcher::DescriptorKind::upper);
+  std::optional<streams::Space> space;
   if (upper >= 0) {
-    auto space = streams::freeSpace(upper);
-    if (space && (space->freeBytes < kFullBytes || space->freeInodes < kFullInodes)) {
-      return {"build_disk_full",
-              how + ": the build's disk of " + std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
-    }
+    if (auto found = streams::freeSpace(upper)) space = found.value();
+  }
+  if (ending.oomKills > 0) {  // it may have hit a compiler long before make gave up
+    return {"build_out_of_memory", how + ": " + memoryUsedUp(task_.build.limits.memoryBytes, space)};
+  }
+  if (space && (space->freeBytes < kFullBytes || space->freeInodes < kFullInodes)) {
+    return {"build_disk_full",
+            how + ": the build's disk of " + std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
   }
   if (ending.pidsLimit) {
     return {"build_pids_limit",

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kMarkStart = "\x1e";  // record separator
 constexpr std::size_t kMaxStepDigits = 6;
 constexpr std::size_t kMaxShownCommand = 200;
+constexpr std::uint64_t kNotableShare = 8;  // an eighth of the memory
 // An app is one user, whom what packages set up for users of their own serves nobody else: their files wherever they
 // lie, what only their groups read, the directories that they write in, and logs, sockets and pid files of root's. What
 // the package manager keeps is not among it: a file of a layer below is copied out of it when its owner is set. What
@@ -66,6 +67,10 @@ std::string mark(const std::string& nonce) {
   return std::string(kMarkStart) + nonce + ":";
 }
 
+std::string mebibytes(std::uint64_t bytes) {
+  return std::to_string(bytes >> 20U) + " MiB";
+}
+
 }  // namespace
 
 std::string shellQuoted(std::string_view text) {
@@ -105,6 +110,14 @@ std::optional<std::string> buildScript(const std::vector<std::string>& commands,
             give + "\ndone\n";
   if (!commands.empty() && part.first + part.count == commands.size()) script += kHandOverPackages;
   return script;
+}
+
+std::string memoryUsedUp(std::uint64_t limit, const std::optional<streams::Space>& upper) {
+  std::string text = "the build's memory of " + mebibytes(limit) + " is used up";
+  if (upper && upper->inMemory && upper->usedBytes > limit / kNotableShare) {
+    text += ", " + mebibytes(upper->usedBytes) + " of it by files, which this host keeps in memory";
+  }
+  return text;
 }
 
 std::vector<std::string> buildEnvironment(const model::DesiredBuild& build) {

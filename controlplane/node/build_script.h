@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "controlplane/model/node_protocol.h"
+#include "sandbox/base/streams.h"
 
 namespace cloister::node {
 
@@ -28,6 +29,8 @@ struct BuildPart {
 [[nodiscard]] std::optional<std::string> buildScript(const std::vector<std::string>& commands, const std::string& nonce,
                                                      const BuildPart& part);
 [[nodiscard]] std::vector<std::string> buildEnvironment(const model::DesiredBuild& build);
+// "the build's memory of 128 MiB is used up", and by which files of its writable layer, where those are in memory.
+[[nodiscard]] std::string memoryUsedUp(std::uint64_t limit, const std::optional<streams::Space>& upper);
 
 class StepFilter {
  public:

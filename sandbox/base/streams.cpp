@@ -10,7 +10,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -186,9 +185,11 @@ Status resizeTerminal(int leader, std::uint16_t rows, std::uint16_t columns) {
 }
 
 Result<Space> freeSpace(int fd) {
-  struct statvfs status {};
-  if (::fstatvfs(fd, &status) != 0) return failure("fstatvfs");
-  return Space{status.f_bavail * status.f_frsize, status.f_favail};
+  struct statfs status {};
+  if (::fstatfs(fd, &status) != 0) return failure("fstatfs");
+  const auto size = static_cast<std::uint64_t>(status.f_frsize);
+  return Space{status.f_bavail * size, status.f_ffree, (status.f_blocks - status.f_bfree) * size,
+               status.f_type == TMPFS_MAGIC};
 }
 
 Status waitAny(std::span<Watched> items, int milliseconds) {

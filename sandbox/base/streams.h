@@ -74,6 +74,8 @@ struct Terminal {
 struct Space {
   std::uint64_t freeBytes = 0;
   std::uint64_t freeInodes = 0;
+  std::uint64_t usedBytes = 0;
+  bool inMemory = false;  // a tmpfs: what lies there counts as memory of who wrote it
 };
 // Of the file system that `fd` (O_PATH suffices) lies on.
 [[nodiscard]] Result<Space> freeSpace(int fd);

@@ -47,6 +47,17 @@ TEST(BuildScript, HandsOverWhatPackagesLeftAfterTheLastCommandAlone) {
   EXPECT_TRUE(hands({"a", "b"}, {.first = 2, .count = 0, .stepped = true})) << "all of them were done before";
 }
 
+TEST(BuildScript, SaysHowMuchOfTheMemoryFilesTook) {
+  constexpr std::uint64_t kMebibyte = 1U << 20U;
+  const streams::Space files{0, 0, 24 * kMebibyte, true};
+  EXPECT_EQ(memoryUsedUp(128 * kMebibyte, files),
+            "the build's memory of 128 MiB is used up, 24 MiB of it by files, which this host keeps in memory");
+  const std::string plain = "the build's memory of 128 MiB is used up";
+  EXPECT_EQ(memoryUsedUp(128 * kMebibyte, streams::Space{0, 0, 24 * kMebibyte, false}), plain);
+  EXPECT_EQ(memoryUsedUp(128 * kMebibyte, streams::Space{0, 0, 2 * kMebibyte, true}), plain) << "too little to matter";
+  EXPECT_EQ(memoryUsedUp(128 * kMebibyte, std::nullopt), plain);
+}
+
 TEST(StepFilterTest, ShowsCommandsForMarksHoweverTheBytesAreCut) {
   const std::string raw = "\x1en:0\nno newline\x1en:1\nbuilding\n\x1en:2\nbad \x1e but no mark\n\x1en:x\n";
   const std::string wanted =
