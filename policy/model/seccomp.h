@@ -34,7 +34,8 @@ struct ArgumentTest {
   bool operator==(const ArgumentTest&) const = default;
 };
 
-// As a rule's errno: the call answers success and the kernel is not asked, because it would change nothing.
+// As a rule's errno: the call answers success and the kernel is not asked. For what would change nothing, or cannot be
+// done here and need not be.
 inline constexpr int kAnswersZero = 1 << 16;
 
 // One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:

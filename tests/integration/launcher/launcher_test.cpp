@@ -159,6 +159,22 @@ TEST_F(LauncherTest, ABuildIsRootOfItsContainerAndItsUpperBecomesALayer) {
   EXPECT_TRUE(client_->remove("bd-1"));
 }
 
+// Owners of other systems: the file keeps the owner that it has, and its archive comes whole. Ids of the map are given.
+TEST_F(LauncherTest, ABuildUnpacksFilesOfOwnersBeyondItsIds) {
+  auto build =
+      request("bd-1",
+              "cd /tmp && echo x >f && busybox chown 7:8 f && busybox chown 70000:8 f && busybox chown 9:3000000000 f "
+              "&& busybox stat -c %u:%g f && busybox chown :10 f && busybox chown 11 f && busybox stat -c %u:%g f "
+              "&& cd / && busybox tar xpf /archive.tar && busybox stat -c %u:%g strange known");
+  build.confinement = Confinement::build;
+  build.layers.insert(
+      build.layers.begin(),
+      makeLayer("archive",
+                "cd $ROOT && echo x >strange && echo x >known && chown 200000:100000 strange && "
+                "chown 65534:33 known && busybox tar cf archive.tar strange known && rm strange known"));
+  EXPECT_EQ(run(build).output, "7:8\n11:10\n0:0\n65534:33\n");
+}
+
 TEST_F(LauncherTest, LayersAreStackedTopmostFirst) {
   auto stacked = request("stack", "cat /app/who; ls /bin/busybox");
   stacked.layers.insert(stacked.layers.begin(), makeLayer("slug", "mkdir $ROOT/app; echo slug > $ROOT/app/who"));

@@ -155,6 +155,34 @@ const std::array kIdentityOfABuild = {
     Attempt{"tee", SYS_tee, {kNobody, kNobody, 1}, EBADF},
 };
 
+constexpr unsigned long kLast = kUidsPerTenant - 1;
+constexpr unsigned long kBeyond = kUidsPerTenant;
+
+// Archives have owners of other systems. No file can have one that the container's id map lacks: the kernel refuses it
+// before it looks at anything else, and tar and npm end there. So the filter answers, without a change.
+const std::array kOwnersOfABuild = {
+    Attempt{"chown to the last id", SYS_chown, {0, kLast, kLast}, EFAULT},
+    Attempt{"chown to nobody else", SYS_chown, {0, kNobody, kNobody}, EFAULT},
+    Attempt{"chown as a long, to nobody else", SYS_chown, {0, ~0UL, ~0UL}, EFAULT},
+    Attempt{"chown of the group alone", SYS_chown, {0, kNobody, kLast}, EFAULT},
+    Attempt{"chown of the user alone", SYS_lchown, {0, kLast, kNobody}, EFAULT},
+    Attempt{"chown to a user beyond the map", SYS_chown, {0, kBeyond, 5}, 0},
+    Attempt{"chown to a group beyond the map", SYS_chown, {0, 5, kBeyond}, 0},
+    Attempt{"chown to both beyond the map", SYS_lchown, {0, 1'000'000'000, 4'000'000'000}, 0},
+    Attempt{"chown to a user beyond the map alone", SYS_lchown, {0, kBeyond, kNobody}, 0},
+    Attempt{"chown to a group beyond the map alone", SYS_lchown, {0, kNobody, kBeyond}, 0},
+    Attempt{"chown to the id before 'leave it'", SYS_chown, {0, kNobody - 1, 0}, 0},
+    Attempt{"chown within the map, high halves set", SYS_chown, {0, kHigh | kLast, kHigh | 1}, EFAULT},
+    Attempt{"chown to nobody else, high halves set", SYS_chown, {0, kHigh | kNobody, kHigh | kNobody}, EFAULT},
+    Attempt{"chown beyond the map, high halves set", SYS_chown, {0, kHigh | kBeyond, kHigh}, 0},
+    Attempt{"fchown within the map", SYS_fchown, {kNobody, kLast, kLast}, EBADF},
+    Attempt{"fchown beyond the map", SYS_fchown, {kNobody, kBeyond, 0}, 0},
+    Attempt{"fchownat within the map", SYS_fchownat, {kNobody, 0, kLast, kLast, 0}, EFAULT},
+    Attempt{"fchownat to nobody else", SYS_fchownat, {kNobody, 0, kNobody, kNobody, 0}, EFAULT},
+    Attempt{"fchownat to a user beyond the map", SYS_fchownat, {kNobody, 0, kBeyond, kNobody, 0}, 0},
+    Attempt{"fchownat to a group beyond the map", SYS_fchownat, {kNobody, 0, 0, kBeyond, 0}, 0},
+};
+
 // An app's id is one for good, so the filter gives the kernel's answer: nobody asks whether the one who asks is root.
 const std::array kIdentityOfAnApp = {
     Attempt{"setuid to the own", SYS_setuid, {kOwn}, 0},
@@ -323,6 +351,10 @@ TEST(SeccompFreeze, makesNoSocketAtAll) {
 
 TEST(SeccompBuild, changesIdentityAndOwnersAsDpkgDoes) {
   expectAll(Confinement::build, kIdentityOfABuild);
+}
+
+TEST(SeccompBuild, hearsSuccessForOwnersBeyondItsIds) {
+  expectAll(Confinement::build, kOwnersOfABuild);
 }
 
 TEST(SeccompApp, staysWhoItIsAndMayBecomeThat) {
