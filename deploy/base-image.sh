@@ -2,9 +2,9 @@
 # Makes the base image "debian-12": a Debian 12 of required packages, whole, as Debian's own container image is; a user
 # `app`, certificates and mkfs.erofs, as an erofs image. Its packages come from this machine's own Debian entries for apt,
 # and those stay in the image so that `apt-get` works in builds. Nothing in it has a set-uid or set-gid bit, a capability
-# or a device number. Its programs load LIBRARY (libcloister-interfaces.so, see sandbox/compat) before their own.
+# or a device number, and its programs load nothing that is not Debian's.
 #
-#   base-image.sh DIRECTORY LIBRARY     prints the path of the image; one that the same inputs made before is used again
+#   base-image.sh DIRECTORY     prints the path of the image; one that the same inputs made before is used again
 #
 # Layout: DIRECTORY/debian-12-<inputs>.erofs, and DIRECTORY/debian-12-<inputs>.digest with its SHA-256.
 set -euo pipefail
@@ -31,10 +31,10 @@ write_sources() {
   }
 }
 
-# What the image depends on: this script, the entries, the library and the certificates.
-inputs() { # SOURCES LIBRARY
+# What the image depends on: this script, the entries and the certificates.
+inputs() { # SOURCES
   {
-    cat "${BASH_SOURCE[0]}" "$1" "$2"
+    cat "${BASH_SOURCE[0]}" "$1"
     find "$local_certificates" -name '*.crt' -type f -print0 2>/dev/null | sort -z | xargs -0r cat
   } | sha256sum | cut -c 1-12
 }
@@ -88,17 +88,14 @@ make_users() { # TREE
   install -d -o 1000 -g 1000 -m 755 "$1/app" "$1/home/app"
 }
 
-configure() { # TREE LIBRARY
-  local tree=$1 preloaded=/usr/lib/cloister/libcloister-interfaces.so
+configure() { # TREE
+  local tree=$1
   if compgen -G "$local_certificates/*.crt" >/dev/null; then
     cp -L "$local_certificates"/*.crt "$tree$local_certificates/"
     chroot "$tree" update-ca-certificates >>"$work/log" 2>&1
   fi
   make_users "$tree"
   configure_packages "$tree"
-  install -D -m 644 "$2" "$tree$preloaded"
-  echo "$preloaded" >"$tree/etc/ld.so.preload"
-  chmod 644 "$tree/etc/ld.so.preload"
   # A proxy of this host may be named with its password, and tenants read the image.
   sed -i '/::Proxy /d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
 }
@@ -134,19 +131,19 @@ freeze() { # TREE FILE
 }
 
 main() {
-  local directory=${1:?usage: base-image.sh DIRECTORY LIBRARY} library=${2:?usage: base-image.sh DIRECTORY LIBRARY} image
+  local directory=${1:?usage: base-image.sh DIRECTORY} image
   need_root
   mkdir -p "$directory"
   work=$(mktemp -d "${TMPDIR:-/var/tmp}/cloister-base.XXXXXX")
   trap 'rm -rf --one-file-system "$work"' EXIT
   write_sources "$work/sources.list"
-  image=$directory/debian-12-$(inputs "$work/sources.list" "$library").erofs
+  image=$directory/debian-12-$(inputs "$work/sources.list").erofs
   if [ ! -f "$image" ]; then
     say "base image: bootstrapping Debian 12 (once, about a minute)"
     SOURCE_DATE_EPOCH=$(archive_date)
     export SOURCE_DATE_EPOCH
     bootstrap "$work/tree" "$work/sources.list"
-    configure "$work/tree" "$library"
+    configure "$work/tree"
     clean "$work/tree"
     say "base image: freezing $(du -sm --one-file-system "$work/tree" | cut -f 1) MiB"
     freeze "$work/tree" "$image"

@@ -198,7 +198,7 @@ token_of() { # FILE
 # An image made from the same inputs is used again; the build directory keeps it over a --purge.
 install_base_image() {
   local made
-  made=$("$root/deploy/base-image.sh" "$build/images" "$build/bin/libcloister-interfaces.so")
+  made=$("$root/deploy/base-image.sh" "$build/images")
   if ! cmp -s "${made%.erofs}.digest" "$state/images/debian-12.digest"; then
     cp --reflink=auto "$made" "$state/images/.debian-12.erofs.new"
     chmod 644 "$state/images/.debian-12.erofs.new"

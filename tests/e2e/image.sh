@@ -49,6 +49,7 @@ expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(i
 expect_equal "a server may listen on [::]" listens \
   "$(inside "perl -MIO::Socket::IP -e 'print IO::Socket::IP->new(LocalAddr => q(::), LocalPort => 8099, Listen => 1) ? q(listens) : \$@'")"
 expect_equal "texts are UTF-8" UTF-8 "$(inside 'locale charmap')"
+expect_equal "no library comes before a program's own" absent "$(inside 'test -e /etc/ld.so.preload || echo absent')"
 expect_equal "Tokyo has its own time" JST "$(inside 'TZ=Asia/Tokyo date +%Z')"
 expect_equal "a quarter of a core is one processor" "1 1 1" \
   "$(inside 'printf "%s %s %s" "$(nproc)" "$(getconf _NPROCESSORS_ONLN)" "$(grep -c ^processor /proc/cpuinfo)"')"

@@ -24,6 +24,15 @@ std::string lineOf(long number) {
   return "call " + std::to_string(number);
 }
 
+std::vector<std::uint32_t> callsIn(const std::string& status) {
+  std::vector<std::uint32_t> calls;
+  std::istringstream in(status);
+  for (std::string word, number; in >> word >> number;) {
+    if (word == "call") calls.push_back(static_cast<std::uint32_t>(std::stoul(number)));
+  }
+  return calls;
+}
+
 class CallProfileTest : public LauncherTest {
  protected:
   [[nodiscard]] launcher::LaunchRequest narrowed(const std::string& instance, const std::string& command,
@@ -59,15 +68,22 @@ TEST_F(CallProfileTest, WhatIsRefusedDoesNotHappenAndIsReported) {
 }
 
 TEST_F(CallProfileTest, WhatIsListedGoesOnUnasked) {
-  const auto learned = run(narrowed("learns", kMakesADirectory, OtherCalls::report));
-  std::vector<std::uint32_t> calls;
-  std::istringstream in(learned.status);
-  for (std::string word, number; in >> word >> number;) {
-    if (word == "call") calls.push_back(static_cast<std::uint32_t>(std::stoul(number)));
-  }
+  const auto calls = callsIn(run(narrowed("learns", kMakesADirectory, OtherCalls::report)).status);
   const auto outcome = run(narrowed("keeps", kMakesADirectory, OtherCalls::refuse, calls));
   EXPECT_EQ(outcome.output, "made\n");
   EXPECT_EQ(outcome.status, "exit 0\n");
+}
+
+// Interfaces are listed by rtnetlink, as everywhere: no call of it is on the floor, and none needs to be.
+TEST_F(CallProfileTest, InterfacesAreLearnedToBeListed) {
+  constexpr const char* kLists = "ip -o link | busybox grep -c LOOPBACK";
+  const auto learned = run(narrowed("learns", kLists, OtherCalls::report));
+  ASSERT_EQ(learned.output, "1\n");
+  EXPECT_TRUE(linesOf(learned.status).contains(lineOf(SYS_socket))) << learned.status;
+  const auto outcome = run(narrowed("keeps", kLists, OtherCalls::refuse, callsIn(learned.status)));
+  EXPECT_EQ(outcome.output, "1\n");
+  EXPECT_EQ(outcome.status, "exit 0\n");
+  EXPECT_EQ(run(narrowed("lacks", kLists, OtherCalls::refuse)).output.find("1\n"), std::string::npos);
 }
 
 // In every mode, with every call listed: nobody is asked about what the class closes.

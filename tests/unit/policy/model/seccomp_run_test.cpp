@@ -1,7 +1,9 @@
 // The built-in filters, run: what is allowed works, what is denied answers the documented errno, foreign ABIs die.
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -339,6 +341,20 @@ TEST(SeccompExec, makesOnlyOrdinarySockets) {
 }
 TEST(SeccompBuild, makesOnlyOrdinarySockets) {
   expectAll(Confinement::build, kSockets);
+}
+
+TEST(SeccompApp, listsInterfacesAsLibcDoes) {
+  for (const auto confinement : {Confinement::app, Confinement::exec, Confinement::build}) {
+    const Ending ending = runFiltered(filterOf(confinement), [] {
+      ifaddrs* addresses = nullptr;
+      if (::getifaddrs(&addresses) != 0 || addresses == nullptr) return 1;
+      ::freeifaddrs(addresses);
+      struct if_nameindex* names = ::if_nameindex();
+      if (names == nullptr || names->if_name == nullptr) return 2;
+      return ::if_nametoindex(names->if_name) == names->if_index ? 0 : 3;
+    });
+    EXPECT_EQ(ending.code, 0) << profileFor(confinement).name << ": signal " << ending.signal;
+  }
 }
 
 TEST(SeccompFreeze, makesNoSocketAtAll) {
