@@ -44,10 +44,32 @@ Error invalid(std::string_view operation, std::string_view path) {
   return Error{std::string(kStage), std::string(operation), std::string(path), EINVAL};
 }
 
+// No arguments pass the tests of both: an argument would have to have two values at once.
+bool neverMeet(const SyscallRule& one, const SyscallRule& other) {
+  return std::any_of(one.tests.begin(), one.tests.end(), [&](const ArgumentTest& mine) {
+    return std::any_of(other.tests.begin(), other.tests.end(), [&](const ArgumentTest& its) {
+      return mine.argument == its.argument && ((mine.value ^ its.value) & mine.mask & its.mask) != 0;
+    });
+  });
+}
+
+// Two denials with tests that answer differently and could both hold: the order of the rules would decide.
+Status checkDenials(const SeccompProfile& profile) {
+  std::map<unsigned, std::vector<const SyscallRule*>> seen;
+  for (const auto& rule : profile.rules) {
+    if (rule.denyErrno == 0 || rule.tests.empty()) continue;
+    auto& others = seen[rule.number];
+    for (const SyscallRule* other : others) {
+      if (other->denyErrno != rule.denyErrno && !neverMeet(rule, *other)) return invalid("contradiction", rule.call);
+    }
+    others.push_back(&rule);
+  }
+  return {};
+}
+
 Status check(const SeccompProfile& profile) {
   if (allowedCount(profile) == 0) return invalid("empty profile", profile.name);
   std::map<unsigned, int> unconditional;
-  std::map<unsigned, int> conditional;
   for (const auto& rule : profile.rules) {
     if (rule.number >= kMostCalls) return invalid("number", rule.call);
     std::set<unsigned> arguments;
@@ -56,12 +78,11 @@ Status check(const SeccompProfile& profile) {
       if (test.mask == 0 || (test.value & ~test.mask) != 0)
         return invalid("test that never or always holds", rule.call);
     }
-    if (!rule.tests.empty() && rule.denyErrno == 0) continue;
-    auto& answers = rule.tests.empty() ? unconditional : conditional;
-    const auto [known, added] = answers.emplace(rule.number, rule.denyErrno);
+    if (!rule.tests.empty()) continue;
+    const auto [known, added] = unconditional.emplace(rule.number, rule.denyErrno);
     if (!added && known->second != rule.denyErrno) return invalid("contradiction", rule.call);
   }
-  return {};
+  return checkDenials(profile);
 }
 
 // One way in which a call's arguments decide. Of several, the first whose tests all hold.

@@ -39,7 +39,7 @@ struct ArgumentTest {
 inline constexpr int kAnswersZero = 1 << 16;
 
 // One way in which a call is allowed (all of `tests` hold), or the errno that it answers. Several rules for one call:
-// any; so those that deny it with tests name one errno.
+// any; so of those that deny it with tests, two that could both hold name one errno.
 struct SyscallRule {
   std::string_view call;  // its name, for people
   unsigned number = 0;
@@ -63,7 +63,7 @@ enum class OwnProcess : std::uint8_t { launcher, node, daemon };
 [[nodiscard]] const SeccompProfile& floorProfile();
 
 // The kernel's own form. A number that no call can have, a test that never or always holds, or a call that is both
-// allowed and denied without tests is an error.
+// allowed and denied without tests, or denied in two ways that could hold at once, is an error.
 [[nodiscard]] Result<std::vector<sock_filter>> compile(const SeccompProfile& profile);
 
 // Distinct system calls that the profile lets through, with or without a test.

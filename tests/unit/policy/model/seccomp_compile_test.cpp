@@ -63,6 +63,10 @@ constexpr std::array<ArgumentTest, 1> kNoMask = {ArgumentTest{0, 0, 0}};
 constexpr std::array<ArgumentTest, 1> kValueOutsideMask = {ArgumentTest{0, 0xf, 0x10}};
 constexpr std::array<ArgumentTest, 2> kArgumentTwice = {ArgumentTest{0, 1, 1}, ArgumentTest{0, 2, 2}};
 constexpr std::array<ArgumentTest, 1> kOne = {ArgumentTest{0, 0xffffffff, 1}};
+constexpr std::array<ArgumentTest, 1> kTwo = {ArgumentTest{0, 0xffffffff, 2}};
+constexpr std::array<ArgumentTest, 1> kOneOfTheSecond = {ArgumentTest{1, 0xffffffff, 1}};
+constexpr std::array<ArgumentTest, 1> kLowBit = {ArgumentTest{0, 1, 1}};
+constexpr std::array<ArgumentTest, 1> kNextBit = {ArgumentTest{0, 2, 2}};
 
 struct Refused {
   const char* name;
@@ -79,6 +83,10 @@ TEST(SeccompCompile, refusesWhatCouldMeanAnythingElse) {
       Refused{"denied twice, differently", {rule("write", 0), rule("read", ENOSYS), rule("read", EPERM)}},
       Refused{"denied with tests twice, differently",
               {rule("write", 0), rule("read", ENOSYS, kOne), rule("read", EPERM, kOne)}},
+      Refused{"denied differently where both may hold",
+              {rule("write", 0), rule("read", ENOSYS, kOne), rule("read", EPERM, kOneOfTheSecond)}},
+      Refused{"denied differently under masks that share no bit",
+              {rule("write", 0), rule("read", ENOSYS, kLowBit), rule("read", EPERM, kNextBit)}},
       Refused{"argument out of range", {rule("read", 0, kSeventhArgument)}},
       Refused{"a test of no bit", {rule("read", 0, kNoMask)}},
       Refused{"a test that never holds", {rule("read", 0, kValueOutsideMask)}},
@@ -111,9 +119,8 @@ TEST(SeccompCompile, refusesRulesThatMultiplyBeyondAProgram) {
 }
 
 TEST(SeccompCompile, denialWithTestsThenAllowedThenDenialWithout) {
-  constexpr std::array<ArgumentTest, 1> two = {ArgumentTest{0, 0xffffffff, 2}};
   const std::vector<SyscallRule> rules = {
-      rule("exit_group", 0),   rule("getpgid", EPERM, kOne), rule("getpgid", 0, two),
+      rule("exit_group", 0),   rule("getpgid", EPERM, kOne), rule("getpgid", 0, kTwo),
       rule("getpgid", EACCES), rule("getsid", ENOSYS, kOne), rule("getsid", 0),
   };
   const auto filter = compile({"test", rules});
@@ -128,6 +135,19 @@ TEST(SeccompCompile, denialWithTestsThenAllowedThenDenialWithout) {
   EXPECT_EQ(code(SYS_getsid, 1), ENOSYS);
   EXPECT_EQ(code(SYS_getsid, 0), 0);
   EXPECT_EQ(code(SYS_getppid, 0), ENOSYS);
+}
+
+TEST(SeccompCompile, denialsThatNeverMeetMayAnswerDifferently) {
+  const std::vector<SyscallRule> rules = {rule("exit_group", 0), rule("getpgid", EPERM, kOne),
+                                          rule("getpgid", ENOTTY, kTwo), rule("getpgid", EACCES)};
+  const auto filter = compile({"test", rules});
+  ASSERT_TRUE(filter.ok()) << filter.error().message();
+  const auto code = [&](unsigned long argument) {
+    return runFiltered(*filter, [&] { return errnoOf(SYS_getpgid, argument); }).code;
+  };
+  EXPECT_EQ(code(1), EPERM);
+  EXPECT_EQ(code(0xffffffff00000002UL), ENOTTY);
+  EXPECT_EQ(code(3), EACCES);
 }
 
 TEST(SeccompCompile, successWithoutTheKernelIsAnAnswerToo) {
