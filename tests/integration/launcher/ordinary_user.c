@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <mqueue.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -163,6 +166,28 @@ static void own_process(void) {
   works("rt_sigqueueinfo", syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, &value));
 }
 
+/* As psutil, ifconfig and net-snmp ask. Of a device without a link that could be set, nothing of it is there. */
+static void own_interfaces(void) {
+  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const struct {
+    const char* name;
+    unsigned long request;
+  } read[] = {
+      {"SIOCGIFFLAGS", SIOCGIFFLAGS},     {"SIOCGIFADDR", SIOCGIFADDR},       {"SIOCGIFDSTADDR", SIOCGIFDSTADDR},
+      {"SIOCGIFBRDADDR", SIOCGIFBRDADDR}, {"SIOCGIFNETMASK", SIOCGIFNETMASK}, {"SIOCGIFMTU", SIOCGIFMTU},
+      {"SIOCGIFHWADDR", SIOCGIFHWADDR},   {"SIOCGIFINDEX", SIOCGIFINDEX},     {"SIOCGIFTXQLEN", SIOCGIFTXQLEN},
+      {"SIOCGIFMETRIC", SIOCGIFMETRIC},   {"SIOCGIFMAP", SIOCGIFMAP}};
+  for (unsigned i = 0; i < sizeof read / sizeof *read; ++i) {
+    struct ifreq loopback = {.ifr_name = "lo"};
+    works(read[i].name, ioctl(any, read[i].request, &loopback));
+  }
+  struct ifreq loopback = {.ifr_name = "lo"};
+  expect("SIOCETHTOOL", EOPNOTSUPP, ioctl(any, SIOCETHTOOL, &loopback));
+  expect("SIOCGMIIPHY", EOPNOTSUPP, ioctl(any, SIOCGMIIPHY, &loopback));
+  expect("SIOCGMIIREG", EOPNOTSUPP, ioctl(any, SIOCGMIIREG, &loopback));
+  close(any);
+}
+
 static void own_network(void) {
   const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -192,6 +217,7 @@ int main(void) {
   waiting_and_queues();
   own_process();
   own_network();
+  own_interfaces();
   printf("done\n");
   return 0;
 }
