@@ -1,5 +1,5 @@
 // What a container sees of the kernel: which entries of /proc stay, which are the container's own files, what it sees
-// but cannot change. /sys has the number of processors and nothing else.
+// but cannot change. /sys has the processors and nothing else.
 //
 // An allow-list: every other entry that this kernel has at the top of /proc, known to us or not, is covered. LXCFS was
 // left after looking at it: a root daemon that parses each tenant's reads, whose end turns /proc/meminfo of every
@@ -36,13 +36,17 @@ inline constexpr std::array kKeptEntries = {
 // Entries whose text is Cloister's: from the container's limits, and where it tells of use, from its control groups.
 inline constexpr std::array kOwnEntries = {
     KernelView{"cpuinfo", "as many processors as the container may use"},
+    KernelView{"diskstats", "the host's disks; a container has none"},
     KernelView{"loadavg", "the neighbours' load; instead, the processors that the container has in use on average"},
     KernelView{"meminfo", "the memory that the container may use, and uses"},
     KernelView{"stat", "the neighbours' CPU time, interrupts and forks; the container's time is there"},
+    KernelView{"swaps", "the host's swap; a container sees none"},
+    KernelView{"sys/fs/file-nr", "how many files all tenants hold; the limit stays"},
     KernelView{"sys/kernel/core_pattern", "a program of the host and its path"},
     KernelView{"sys/kernel/random/boot_id", "an identity of the host, by which tenants could tell that they share it"},
     KernelView{"uptime", "the host's idle time; instead, that of the container's processors"},
     KernelView{"version", "who built the kernel, and where"},
+    KernelView{"vmstat", "the neighbours' paging; instead, the container's pages and faults"},
 };
 
 inline constexpr std::array kReadOnlyPaths = {
@@ -53,7 +57,6 @@ inline constexpr std::array kReadOnlyPaths = {
 // with an empty file of mode 0.
 inline constexpr std::array kCoveredSettings = {
     KernelView{"sys/fs/dentry-state", "the host's caches"},
-    KernelView{"sys/fs/file-nr", "how many files all tenants hold"},
     KernelView{"sys/fs/inode-nr", "the host's caches"},
     KernelView{"sys/fs/inode-state", "the host's caches"},
     KernelView{"sys/kernel/pty/nr", "how many terminals all tenants hold"},

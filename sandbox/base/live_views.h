@@ -10,10 +10,10 @@
 
 namespace cloister {
 
-enum class LiveView { memory, load, times, uptime };
-inline constexpr int kLiveViews = 4;
+enum class LiveView { memory, load, times, uptime, paging };
+inline constexpr int kLiveViews = 5;
 // Below /proc, in the order of LiveView.
-inline constexpr const char* kLiveViewNames[kLiveViews] = {"meminfo", "loadavg", "stat", "uptime"};
+inline constexpr const char* kLiveViewNames[kLiveViews] = {"meminfo", "loadavg", "stat", "uptime", "vmstat"};
 
 enum class LiveSource {
   memoryUse,     // memory.current, or memory.usage_in_bytes of version 1

@@ -148,7 +148,7 @@ Status Containers::prepareTree(const LaunchRequest& request, rootfs::Tree& tree,
   tree.views = &parts_.views;
   const rootfs::Capacity capacity{request.limits.memoryBytes, request.limits.cpuMillis};
   tree.own = parts_.views.files(capacity);
-  tree.processors = parts_.views.processors(capacity);
+  tree.processors = parts_.views.processorCount(capacity);
   tree.initUser = request.confinement == Confinement::app ? kAppUid : 0;
   tree.hostname = request.hostname;
   tree.address = request.address;

@@ -66,8 +66,9 @@ Posture Posture::detect(const cgroups::Tree& groups, const rootfs::Uppers& upper
                                : "the kernel has no core scheduling: SMT siblings may serve two tenants"));
   const bool clocks = ::access("/proc/self/ns/time", F_OK) == 0;
   checks.push_back(verdict("time-namespace", clocks, "uptime begins with the container", "the kernel has none"));
-  checks.push_back({"kernel-views", CheckState::enforced,
-                    "memory, processors and uptime are the container's; of /proc an allow-list, of /sys their number"});
+  checks.push_back(
+      {"kernel-views", CheckState::enforced,
+       "memory, processors and uptime are the container's; of /proc an allow-list, of /sys the processors"});
   checks.push_back({"no-new-privs", CheckState::enforced, "set before every app, build and exec"});
   checks.push_back(
       {"capabilities", CheckState::enforced, "none for an app; a bounded set inside the namespace for a build"});

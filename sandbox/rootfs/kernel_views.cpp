@@ -129,6 +129,9 @@ Result<KernelViews> KernelViews::open(const std::string& proc) {
   auto cpuinfo = files::read(proc + "/cpuinfo", 4U << 20U);
   if (!cpuinfo) return cpuinfo.error();
   views.processor_ = processorLines(*cpuinfo);
+  auto mostFiles = files::read(proc + "/sys/fs/file-max", 64);
+  if (!mostFiles) return mostFiles.error();
+  views.mostFiles_ = mostFiles->substr(0, mostFiles->find('\n'));
   utsname kernel{};
   ::uname(&kernel);
   views.version_ = std::string(kernel.sysname) + " version " + kernel.release + "\n";
@@ -143,22 +146,21 @@ std::uint64_t KernelViews::processorCount(const Capacity& capacity) const {
   return capacity.cpuMillis == 0 ? hostProcessors_ : std::min(wanted, hostProcessors_);
 }
 
-std::string KernelViews::processors(const Capacity& capacity) const {
-  const std::uint64_t count = processorCount(capacity);
-  return count == 1 ? "0\n" : "0-" + std::to_string(count - 1) + "\n";
-}
-
 std::vector<OwnFile> KernelViews::files(const Capacity& capacity) const {
   const std::uint64_t memory = capacity.memoryBytes == 0 ? hostMemory_ : std::min(capacity.memoryBytes, hostMemory_);
   const std::uint64_t processors = processorCount(capacity);
   return {{"cpuinfo", processorsText(processor_, processors)},
+          {"diskstats", ""},
           {"loadavg", "0.00 0.00 0.00 1/1 1\n"},
           {"meminfo", memoryText(memory)},
           {"stat", timesText(processors)},
+          {"swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"},
+          {"sys/fs/file-nr", "0\t0\t" + mostFiles_ + "\n"},
           {"sys/kernel/core_pattern", "core\n"},
           {"sys/kernel/random/boot_id", randomUuid() + "\n"},
           {"uptime", "0.00 0.00\n"},
-          {"version", version_}};
+          {"version", version_},
+          {"vmstat", "pgfault 0\npgmajfault 0\n"}};
 }
 
 }  // namespace cloister::rootfs

@@ -36,15 +36,13 @@ class KernelViews {
 
   [[nodiscard]] const std::vector<Cover>& covers() const { return covers_; }
   [[nodiscard]] std::vector<OwnFile> files(const Capacity& capacity) const;
-  // "0-3\n", as /sys writes them.
-  [[nodiscard]] std::string processors(const Capacity& capacity) const;
-
- private:
   [[nodiscard]] std::uint64_t processorCount(const Capacity& capacity) const;
 
+ private:
   std::vector<Cover> covers_;
   std::vector<std::string> processor_;  // lines of one processor in cpuinfo, without those that count processors
   std::string version_;
+  std::string mostFiles_;
   std::uint64_t hostMemory_ = 0;
   std::uint64_t hostProcessors_ = 0;
 };

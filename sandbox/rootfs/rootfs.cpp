@@ -14,6 +14,7 @@
 #include "policy/model/kernel_views.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/mounts.h"
+#include "sandbox/rootfs/processor_tree.h"
 
 namespace cloister::rootfs {
 namespace {
@@ -164,26 +165,6 @@ Result<std::vector<Cover>> makeCovers(Tree& tree) {
     if (auto done = add(tree.own[i].name, ownName(i)); !done) return done.error();
   }
   return covers;
-}
-
-// As much of /sys as tells how many processors there are. One text under its three names.
-Result<UniqueFd> makeSys(const std::string& processors) {
-  auto sys = mounts::make("tmpfs", {{"mode", "0555"}, {"size", "8k"}, {"nr_inodes", "8"}}, kQuiet);
-  if (!sys) return sys;
-  for (const char* directory : {"devices", "devices/system", "devices/system/cpu"}) {
-    if (auto made = makeDirectory(sys->get(), directory); !made) return made.error();
-  }
-  auto cpu = files::openAt(sys->get(), "devices/system/cpu", O_RDONLY | O_DIRECTORY);
-  if (!cpu) return cpu.error();
-  auto file = files::openAt(cpu->get(), "possible", O_WRONLY | O_CREAT | O_EXCL, files::Resolve::beneath, 0444);
-  if (!file) return file.error();
-  if (auto wrote = files::writeAll(file->get(), processors); !wrote) return wrote.error();
-  for (const char* name : {"online", "present"}) {
-    if (::linkat(cpu->get(), "possible", cpu->get(), name, 0) != 0) return errnoError(kStage, "link", name);
-  }
-  file->reset();
-  if (auto done = mounts::restrict(sys->get(), mounts::kReadOnly | kQuiet); !done) return done.error();
-  return sys;
 }
 
 // An entry that the container's kernel view lacks needs no cover.

@@ -4,7 +4,7 @@
 //   /proc        of the own pid namespace; of the host-wide files only what policy/model/kernel_views.h keeps, some
 //   with
 //                the container's own text, settings read-only
-//   /sys         devices/system/cpu/{online,possible,present}, read-only, and nothing else
+//   /sys         devices/system/cpu, read-only, and nothing else (processor_tree.h)
 //   /dev         tmpfs with null zero full random urandom tty, pts (own instance), shm, and the usual links
 //   /etc/{hosts,hostname,resolv.conf}   written for this container
 //   /upper       freeze only: the build's upper, read-only
@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ struct Tree {
   std::string stage;             // an empty directory to lay things out on
   const KernelViews* views = nullptr;
   std::vector<OwnFile> own;               // of /proc
-  std::string processors;                 // for /sys
+  std::uint64_t processors = 1;           // for /sys
   uid_t initUser = 0;                     // of cloister-init, in the container
   std::array<UniqueFd, kLiveViews> live;  // set by enter(): files of `own` that cloister-init writes, open for that
   std::string hostname;

@@ -15,15 +15,19 @@ static const char* const kDevices[] = {"null", "zero", "full", "random", "urando
 /* Of /proc: what stays as the kernel has it, what gets a text of the container's own, and settings that are hidden. */
 static const char* const kKept[] = {"filesystems", "locks", "mounts", "net", "self", "sys", "sysvipc", "thread-self"};
 static const char* const kOwn[] = {"cpuinfo",
+                                   "diskstats",
                                    "loadavg",
                                    "meminfo",
                                    "stat",
+                                   "swaps",
                                    "uptime",
                                    "version",
+                                   "vmstat",
+                                   "sys/fs/file-nr",
                                    "sys/kernel/core_pattern",
                                    "sys/kernel/random/boot_id"};
-static const char* const kSettings[] = {"sys/fs/dentry-state", "sys/fs/file-nr", "sys/fs/inode-nr",
-                                        "sys/fs/inode-state", "sys/kernel/pty/nr"};
+static const char* const kSettings[] = {"sys/fs/dentry-state", "sys/fs/inode-nr", "sys/fs/inode-state",
+                                        "sys/kernel/pty/nr"};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

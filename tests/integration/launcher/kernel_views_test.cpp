@@ -142,7 +142,7 @@ TEST_F(KernelViewTest, AReaderThatStaysIsServedAndOneThatLeavesCostsNothing) {
   ASSERT_EQ(seen.size(), 3U) << outcome.output;
   EXPECT_GT(seen[1] - seen[0], 0.4) << outcome.output;  // written anew each second
   EXPECT_LT(seen[1] - seen[0], patient(3)) << outcome.output;
-  EXPECT_EQ(seen[2], 4) << outcome.output;
+  EXPECT_EQ(seen[2], 5) << outcome.output;
 }
 
 TEST_F(KernelViewTest, AnyPortCanBeListenedOnAndTheDiskIsTheLimit) {
@@ -167,12 +167,47 @@ TEST_F(KernelViewTest, ExecSeesTheSame) {
   EXPECT_TRUE(client_->remove("host"));
 }
 
+// What vmstat, swapon and exporters of metrics read: a container has no disk, no swap, and page faults of its own.
+TEST_F(KernelViewTest, CountersOfTheHostAreTheContainersOwn) {
+  const std::string command =
+      "cd /proc; cat diskstats swaps; busybox awk '{print $1, $2, ($3 > 0)}' sys/fs/file-nr;"
+      "busybox awk '/^(pswpin|pswpout|oom_kill) / {print}' vmstat; busybox awk '/^pgfault / {print $2}' vmstat;"
+      "i=0; while [ $i -lt 30 ]; do busybox true; i=$((i + 1)); done; busybox awk '/^pgfault / {print $2}' vmstat;"
+      "busybox awk '/^nr_free_pages / {print $2 * 4; exit}' vmstat; busybox awk '/^MemFree/ {print $2}' meminfo";
+  for (const auto confinement : {Confinement::app, Confinement::build}) {
+    const auto outcome = run(look(confinement == Confinement::app ? "app" : "build", command, confinement));
+    constexpr std::string_view kSteady =
+        "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n0 0 1\npswpin 0\npswpout 0\noom_kill 0\n";
+    ASSERT_TRUE(outcome.output.starts_with(kSteady)) << outcome.output;
+    const auto seen = numbersIn(outcome.output.substr(kSteady.size()));
+    ASSERT_EQ(seen.size(), 4U) << outcome.output;
+    EXPECT_GT(seen[0], 0) << outcome.output;
+    EXPECT_LT(seen[0], 100'000) << "the host's: " << outcome.output;
+    EXPECT_GT(seen[1], seen[0] + 100) << outcome.output;
+    EXPECT_NEAR(seen[2], seen[3], 4096) << outcome.output;
+  }
+}
+
+// As hwloc, lscpu and psutil count cores.
+TEST_F(KernelViewTest, ProcessorsAreCoresOfOnePackage) {
+  if (::sysconf(_SC_NPROCESSORS_ONLN) < 2) GTEST_SKIP() << "needs two processors";
+  auto wanted =
+      look("cores",
+           "cd /sys/devices/system/cpu; ls; ls cpu1; cd cpu1/topology; for f in *; do echo $f $(cat $f); done;"
+           "(echo x >core_id) 2>/dev/null || echo refused",
+           Confinement::app);
+  wanted.limits.cpuMillis = 1'700;
+  EXPECT_EQ(run(wanted).output,
+            "cpu0\ncpu1\nonline\npossible\npresent\ntopology\ncore_id 1\ncore_siblings 3\ncore_siblings_list 0-1\n"
+            "physical_package_id 0\nthread_siblings 2\nthread_siblings_list 1\nrefused\n");
+}
+
 // Not even opened by an ordinary user, so that nothing takes emptiness for an answer.
 TEST_F(KernelViewTest, CoversAreClosed) {
   const auto outcome = run(look(
-      "covers", "cd /proc; cat cmdline vmstat 2>&1; ls bus 2>&1; busybox stat -c %a cmdline bus", Confinement::app));
+      "covers", "cd /proc; cat cmdline zoneinfo 2>&1; ls bus 2>&1; busybox stat -c %a cmdline bus", Confinement::app));
   EXPECT_EQ(outcome.output,
-            "cat: can't open 'cmdline': Permission denied\ncat: can't open 'vmstat': Permission denied\n"
+            "cat: can't open 'cmdline': Permission denied\ncat: can't open 'zoneinfo': Permission denied\n"
             "ls: can't open 'bus': Permission denied\n0\n0\n");
 }
 
@@ -180,7 +215,8 @@ TEST_F(KernelViewTest, CoversAreClosed) {
 TEST_F(KernelViewTest, UnknownEntriesOfProcAreEmpty) {
   const std::string command =
       "cd /proc; for entry in *; do case $entry in [0-9]*|self|thread-self|net|mounts|sys|sysvipc|filesystems|locks|"
-      "cpuinfo|loadavg|meminfo|stat|uptime|version) ;; *) if [ -d $entry ]; then ls $entry; else cat $entry; fi "
+      "cpuinfo|diskstats|loadavg|meminfo|stat|swaps|uptime|version|vmstat) ;; *) if [ -d $entry ]; then ls $entry; "
+      "else cat $entry; fi "
       "2>/dev/null;; esac; done; echo done";  // where AppArmor is, some may not even be opened
   EXPECT_EQ(run(look("entries", command, Confinement::build)).output, "done\n");
 }
