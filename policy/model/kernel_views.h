@@ -1,8 +1,10 @@
 // What a container sees of the kernel: which entries of /proc stay, which are the container's own files, what it sees
 // but cannot change. /sys has the processors and nothing else.
 //
-// An allow-list: every other entry that this kernel has at the top of /proc, known to us or not, is covered. LXCFS was
-// left after looking at it: a root daemon that parses each tenant's reads, whose end turns /proc/meminfo of every
+// An allow-list: every other entry that this kernel has at the top of /proc, known to us or not, is covered: a file by
+// one that nobody may open, a directory by an empty one, so that what programs look for in it is absent. A file cannot
+// be made absent: a mount is what covers it, and procfs hides all such entries or none (its option subset=pid). LXCFS
+// was left after looking at it: a root daemon that parses each tenant's reads, whose end turns /proc/meminfo of every
 // container into ENOTCONN until it is launched again, and seven FUSE mounts a container. Files written at launch cost
 // one tmpfs page each and cannot fail later; those that tell of the present are written anew by cloister-init at the
 // moment that somebody opens them (sandbox/base/live_views.h). Refusing sysinfo(2) was left too: glibc's

@@ -109,9 +109,9 @@ Status populateDevices(int root, int dev, std::array<UniqueFd, kDevices.size()>&
   return attachAt(directory->get(), "mqueue", queues->get());
 }
 
-// What goes over entries of /proc: the container's own texts, and for the rest an empty file or directory that nobody
-// may open. Detached mounts of what is on the bench, made while that has a name; read-only, so that a write is refused
-// and not swallowed, as it would be by /dev/null.
+// What goes over entries of /proc: the container's own texts, and for the rest an empty file that nobody may open or an
+// empty directory. Detached mounts of what is on the bench, made while that has a name; read-only, so that a write is
+// refused and not swallowed, as it would be by /dev/null.
 struct Cover {
   std::string name;  // below /proc
   UniqueFd mounted;
@@ -136,7 +136,7 @@ Status writeOwnFile(Tree& tree, std::size_t i) {
 
 Result<std::vector<Cover>> makeCovers(Tree& tree) {
   if (auto made = makeDirectory(AT_FDCWD, "own"); !made) return made.error();
-  if (::mkdir("own/closed", 0) != 0) return errnoError(kStage, "mkdir", "closed");
+  if (::mkdir("own/empty", 0555) != 0) return errnoError(kStage, "mkdir", "empty");
   if (auto none = files::openAt(AT_FDCWD, "own/none", O_WRONLY | O_CREAT | O_EXCL, files::Resolve::anywhere, 0);
       !none) {
     return none.error();
@@ -158,7 +158,7 @@ Result<std::vector<Cover>> makeCovers(Tree& tree) {
     return {};
   };
   for (const auto& [name, shape] : tree.views->covers()) {
-    auto done = add(name, shape == KernelViews::Shape::file ? "own/none" : "own/closed");
+    auto done = add(name, shape == KernelViews::Shape::file ? "own/none" : "own/empty");
     if (!done) return done.error();
   }
   for (std::size_t i = 0; i < tree.own.size(); ++i) {

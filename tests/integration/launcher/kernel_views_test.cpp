@@ -202,13 +202,18 @@ TEST_F(KernelViewTest, ProcessorsAreCoresOfOnePackage) {
             "physical_package_id 0\nthread_siblings 2\nthread_siblings_list 1\nrefused\n");
 }
 
-// Not even opened by an ordinary user, so that nothing takes emptiness for an answer.
-TEST_F(KernelViewTest, CoversAreClosed) {
-  const auto outcome = run(look(
-      "covers", "cd /proc; cat cmdline zoneinfo 2>&1; ls bus 2>&1; busybox stat -c %a cmdline bus", Confinement::app));
+// A file is not even opened by an ordinary user, so that nothing takes emptiness for an answer. A directory has nothing
+// in it, which is the truth: programs that look for an entry hear that it is absent, and go on in silence.
+TEST_F(KernelViewTest, CoversAreClosedFilesAndEmptyDirectories) {
+  const auto outcome = run(look("covers",
+                                "cd /proc; cat cmdline zoneinfo 2>&1; ls -A bus irq; cat pressure/cpu "
+                                "bus/pci/devices 2>&1; (echo x >bus/x) 2>/dev/null || echo refused;"
+                                "busybox stat -c %a cmdline bus",
+                                Confinement::app));
   EXPECT_EQ(outcome.output,
             "cat: can't open 'cmdline': Permission denied\ncat: can't open 'zoneinfo': Permission denied\n"
-            "ls: can't open 'bus': Permission denied\n0\n0\n");
+            "bus:\n\nirq:\ncat: can't open 'pressure/cpu': No such file or directory\n"
+            "cat: can't open 'bus/pci/devices': No such file or directory\nrefused\n0\n555\n");
 }
 
 // An allow-list: what is at the top of /proc and not known to be harmless reads as nothing, or has nothing in it.
