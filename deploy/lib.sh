@@ -13,6 +13,7 @@ api_port=${CLOISTER_API_PORT:-7070}
 metrics_port=${CLOISTER_METRICS_PORT:-7071}
 cgroup_root=${CLOISTER_CGROUP:-cloister}
 binaries=(cloister-launcher cloister-node cloisterd cloister-init cloister)
+given=("$@") # to the script
 
 say() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
 warn() { say "warning: $*"; }
@@ -29,8 +30,13 @@ check_paths() {
   done
 }
 
+# Who is not root becomes it, if the host has a way, and the script begins anew with what it was given.
 need_root() {
-  [ "$(id -u)" -eq 0 ] || die "must be run as root: sudo $0"
+  local name settings=()
+  if [ "$(id -u)" -eq 0 ]; then return; fi
+  command -v sudo >/dev/null || die "must be run as root, and there is no sudo to become it"
+  for name in $(compgen -e CLOISTER_); do settings+=("$name=${!name}"); done
+  exec sudo env ${settings[@]+"${settings[@]}"} "$0" ${given[@]+"${given[@]}"}
 }
 
 # shellcheck disable=SC1091  # the host's own file
