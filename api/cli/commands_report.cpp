@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <ostream>
+#include <string_view>
 
 #include "api/cli/commands.h"
 
@@ -23,6 +24,11 @@ std::string moment(const std::string& text) {
   return text.size() == kDay ? text + "T00:00:00Z" : text;
 }
 
+// Of moments in UTC, as the API writes them: without the zone their texts sort as they do.
+bool earlier(std::string_view left, std::string_view right) {
+  return left.substr(0, left.find('Z')) < right.substr(0, right.find('Z'));
+}
+
 int usage(Context& context, const ReportOptions& options) {
   Query query = scoped(context);
   if (!options.from.empty()) query.emplace_back("from", moment(options.from));
@@ -40,7 +46,8 @@ int usage(Context& context, const ReportOptions& options) {
   Table table(columns);
   const Response response = context.api().send({.path = "/v1/usage", .query = query});
   const auto items = response.object()->getArray("items");
-  std::string window;
+  std::string from;
+  std::string to;
   for (unsigned i = 0; !items.isNull() && i < items->size(); ++i) {
     const Poco::JSON::Object& row = *items->getObject(i);
     const std::string quantity = text(row, "quantity");
@@ -55,9 +62,12 @@ int usage(Context& context, const ReportOptions& options) {
                                    humanQuantity(value, unit), printable(quantity), printable(unit)};
     if (byInstance) cells.insert(cells.begin() + 1, cell(row, "instance", Unit::text));
     table.add(std::move(cells));
-    if (window.empty()) window = humanTime(text(row, "from")) + " to " + humanTime(text(row, "to")) + " UTC";
+    const std::string begin = text(row, "from");
+    const std::string end = text(row, "to");
+    if (from.empty() || earlier(begin, from)) from = begin;
+    if (to.empty() || earlier(to, end)) to = end;
   }
-  if (!window.empty()) context.streams.err << printable(window) << '\n';
+  if (!from.empty()) context.streams.err << printable(humanTime(from) + " to " + humanTime(to) + " UTC") << '\n';
   table.print(context.streams.out);
   return 0;
 }

@@ -48,6 +48,7 @@ int run(const std::vector<std::string>& arguments, Streams streams, const Enviro
   CLI::App root("Cloister: host apps of tenants that do not trust each other", "cloister");
   root.fallthrough();
   root.require_subcommand(1);
+  root.set_version_flag("--version", fmt::format("cloister {}", CLOISTER_VERSION), "print the version of this command");
   root.add_option("--server", context.flags.server, "URL of the API (CLOISTER_SERVER)");
   root.add_option("--token", context.flags.token, "token (CLOISTER_TOKEN)");
   root.add_option("--tenant", context.flags.tenant, "the tenant that a provider acts for (CLOISTER_TENANT)");

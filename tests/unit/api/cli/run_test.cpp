@@ -111,6 +111,12 @@ TEST(Arguments, EveryVerbHasHelpWithAnExample) {
   }
 }
 
+TEST(Arguments, TheVersionIsToldByTheFlagAsByTheVerb) {
+  const Outcome outcome = cloister({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, cloister({"version"}).out);
+}
+
 TEST(Arguments, AVerbsNameIsAGoodNameForAnApp) {
   const TestServer server(
       [](const Asked&, std::size_t, ServerRequest&, Answer& answer) { TestServer::reply(answer, 200, "{}"); });
@@ -148,6 +154,22 @@ TEST(Output, AListOfSeveralPagesIsOneList) {
   EXPECT_EQ(cloister({"tenant", "ls", "-o", "json"}, server.url()).out, R"({"items":[{"name":"a"},{"name":"b"}]})"
                                                                         "\n");
   EXPECT_EQ(server.asked().at(1).uri, "/v1/tenants?cursor=c1");
+}
+
+TEST(Output, UsageSaysTheWindowOfAllItsRows) {
+  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
+    const auto row = [](const char* from, const char* to) {
+      return std::string(R"({"app":"a","meter":"cpu","unit":"ns","quantity":"5","from":")") + from + R"(","to":")" +
+             to + "\"}";
+    };
+    TestServer::reply(answer, 200,
+                      R"({"items":[)" + row("2026-01-31T12:00:07Z", "2026-01-31T12:00:09Z") + "," +
+                          row("2026-01-31T12:00:05.5Z", "2026-01-31T12:00:08Z") + "," +
+                          row("2026-01-31T12:00:06Z", "2026-01-31T13:00:00Z") + "]}");
+  });
+  const Outcome outcome = cloister({"usage"}, server.url());
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "2026-01-31 12:00:05 to 2026-01-31 13:00:00 UTC\n");
 }
 
 TEST(Output, AProblemGoesToTheErrorStreamWithCodeOne) {
