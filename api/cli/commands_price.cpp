@@ -55,6 +55,10 @@ int showPrices(Context& context, const Response& response) {
              {"TRANSFER GB", "transfer_gb", Unit::integer},
              {"OVER", "over_transfer"}});
   printRows(out, *list, "taxes", {{"TAX", "name"}, {"PERCENT", "percent", Unit::integer}});
+  const auto warnings = list->getArray("warnings");
+  for (unsigned i = 0; !warnings.isNull() && i < warnings->size(); ++i) {
+    context.streams.err << "Warning: " << printable(warnings->getElement<std::string>(i)) << '\n';
+  }
   return 0;
 }
 

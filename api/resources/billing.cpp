@@ -48,7 +48,11 @@ Answer createPrices(const Services& services, const Request& request) {
 Answer checkPrices(const Services& services, const Request& request) {
   const auto list = listIn(services, request);
   mustBeTaken(services.billing.checkPriceList(list));
-  return answerWith(show(list));
+  auto out = show(list);
+  Poco::JSON::Array warnings;
+  for (const auto& warning : metering::countedTwice(list)) warnings.add(warning);
+  out->set("warnings", warnings);
+  return answerWith(out);
 }
 
 Answer showPrices(const Services& services, const Request& request) {

@@ -76,6 +76,9 @@ struct PriceList {
   [[nodiscard]] const PlanTerms* termsOf(const std::string& plan) const;
 };
 
+// A sentence for each two of its priced meters that count the same thing, or part of it, twice.
+[[nodiscard]] std::vector<std::string> countedTwice(const PriceList& list);
+
 [[nodiscard]] Result<PriceList> priceListFromJson(const std::string& text);
 // The same list gives the same bytes.
 [[nodiscard]] std::string toJson(const PriceList& list);

@@ -214,6 +214,13 @@ TEST_F(Billing, APriceListIsCheckedWithoutBeingAddedAndShownAfter) {
   const std::string next = R"({"name": "2040", "currency": "EUR", "from": "2040-01-01T00:00:00Z"})";
   EXPECT_EQ(alice.send("POST", "/v1/prices/check", next).status, 403);
   EXPECT_EQ(admin.send("POST", "/v1/prices/check", next).text("name"), "2040");
+  EXPECT_EQ(admin.send("POST", "/v1/prices/check", next).json()->getArray("warnings")->size(), 0U);
+  const auto twice = admin.send("POST", "/v1/prices/check",
+                                R"({"name": "twice", "currency": "EUR", "from": "2040-01-01T00:00:00Z", "items": [
+        {"sku": "a", "meter": "memory", "unit": "gib-hour", "tiers": [{"price": "1"}]},
+        {"sku": "b", "meter": "memory_allocated", "unit": "gib-hour", "tiers": [{"price": "1"}]}]})");
+  EXPECT_EQ(twice.json()->getArray("warnings")->getElement<std::string>(0),
+            "memory and memory_allocated both have a price: what is used is part of what is allocated");
   EXPECT_EQ(admin.send("GET", "/v1/prices/2040").status, 404);
   EXPECT_EQ(admin.send("POST", "/v1/prices/check", kPrices).text("code"), "price_list_conflict");
   const auto unknown = admin.send(

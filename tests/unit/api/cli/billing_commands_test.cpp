@@ -113,18 +113,21 @@ TEST(PriceCommand, ShowsAListAndChecksAFile) {
   const test::TemporaryDirectory directory;
   const auto file = directory.path() / "prices.toml";
   std::ofstream(file) << "name = \"2027\"\n";
-  const TestServer server([](const Asked&, std::size_t, ServerRequest&, Answer& answer) {
-    TestServer::reply(
-        answer, 200,
+  const TestServer server([](const Asked& asked, std::size_t, ServerRequest&, Answer& answer) {
+    std::string list =
         R"({"name":"2027","currency":"EUR","from":"2027-01-01T00:00:00Z","items":[{"sku":"cpu","meter":"cpu",)"
         R"("unit":"core-hour","included":1,"tiers":[{"up_to":3,"price":"0.5"},{"price":"0.25"}]}],)"
-        R"("plans":[{"plan":"small","fee":"9"}],"taxes":[{"name":"VAT","percent":"19"}]})");
+        R"("plans":[{"plan":"small","fee":"9"}],"taxes":[{"name":"VAT","percent":"19"}])";
+    if (asked.uri.ends_with("/check")) list += R"(,"warnings":["a and b count alike"])";
+    TestServer::reply(answer, 200, list + "}");
   });
   const auto shown = cloister({"price", "show", "2027"}, server.url());
   EXPECT_EQ(shown.code, 0) << shown.err;
   for (const char* part : {"2027", "EUR", "core-hour", "1 free, then 0.5 up to 3, then 0.25", "small", "VAT"})
     EXPECT_NE(shown.out.find(part), std::string::npos) << part << " is not in\n" << shown.out;
-  EXPECT_EQ(cloister({"price", "check", file.string()}, server.url()).out, shown.out);
+  const auto checked = cloister({"price", "check", file.string()}, server.url());
+  EXPECT_EQ(checked.out, shown.out);
+  EXPECT_EQ(checked.err, "Warning: a and b count alike\n");
   EXPECT_EQ(server.asked().at(0).uri, "/v1/prices/2027");
   EXPECT_EQ(server.asked().at(1).method + ' ' + server.asked().at(1).uri, "POST /v1/prices/check");
   EXPECT_NE(server.asked().at(1).body.find("2027"), std::string::npos);
