@@ -15,9 +15,10 @@ constexpr std::size_t kMaxStepDigits = 6;
 constexpr std::size_t kMaxShownCommand = 200;
 constexpr std::uint64_t kNotableShare = 8;  // an eighth of the memory
 // An app is one user, whom what packages set up for users of their own serves nobody else: their files wherever they
-// lie, what only their groups read, the directories that they write in, and logs, sockets and pid files of root's. What
-// the package manager keeps is not among it: a file of a layer below is copied out of it when its owner is set. What
-// they would have made at a host's boot and a service's start, by tmpfiles.d and in units, is made first.
+// lie, what only their groups read, the directories that they write in, and logs, sockets and pid files of root's. Of
+// Debian's own groups those of its users count (www-data), not shadow or tty. What the package manager keeps is not
+// among it: a file of a layer below is copied out of it when its owner is set. What they would have made at a host's
+// boot and a service's start, by tmpfiles.d and in units, is made first.
 constexpr std::string_view kHandOverPackages =
     R"(for file in /usr/lib/tmpfiles.d/*.conf /etc/tmpfiles.d/*.conf; do
   [ -f "$file" ] || continue
@@ -46,13 +47,13 @@ for file in /lib/systemd/system/*.service /etc/systemd/system/*.service; do
   done <"$file"
 done
 kept='-path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/cache/debconf'
-each() {  # FILE LEAST OPTION: find's condition for whom the file gives a number from LEAST to 999
-  while IFS=: read -r name secret id rest; do
-    if [ "$id" -ge "$2" ] && [ "$id" -lt 1000 ]; then printf ' -o %s %s' "$3" "$name"; fi
-  done <"$1"
+each() {  # FILE FIELD LEAST OPTION: find's condition for the ids from LEAST to 999 that stand in the file's field
+  cut -d : -f "$2" "$1" | sort -un | while read -r id; do
+    if [ "$id" -ge "$3" ] && [ "$id" -lt 1000 ]; then printf ' -o %s %s' "$4" "$id"; fi
+  done
 }
-owners=$(each /etc/passwd 1 -user)
-groups=$(each /etc/group 100 -group)
+owners=$(each /etc/passwd 3 1 -uid)
+groups=$(each /etc/passwd 4 1 -gid)$(each /etc/group 3 100 -gid)
 [ -z "$owners" ] || find / -xdev '(' $kept ')' -prune -o '(' ${owners# -o} ')' -exec chown -h app '{}' +
 [ -z "$groups" ] || find / -xdev '(' $kept ')' -prune -o '(' ${groups# -o} ')' -exec chgrp -h app '{}' +
 for directory in /run /var/cache /var/lib /var/log /var/spool; do

@@ -29,6 +29,7 @@ commands = [
   "mkdir -p /lib/systemd/system /usr/lib/tmpfiles.d && echo d /run/by-tmpfiles 0750 root root - >/usr/lib/tmpfiles.d/mine.conf",
   "printf '[Service]\\nRuntimeDirectory=by-unit/one two\\nLogsDirectory=by-%i\\n' >/lib/systemd/system/mine.service",
   "groupadd --system keys && install -m 640 -g keys /dev/null /etc/service.key && test $(stat -c %U /var/lib/service) = www-data",
+  "install -m 640 -g www-data /dev/null /etc/service.conf && install -m 640 -g shadow /dev/null /etc/service.shadow",
 ]
 EOF
 expect "deploy" deploy_test_app "$unique" shop "$scratch/shop"
@@ -44,7 +45,9 @@ expect_equal "and what packages set up for users of their own" "1 1 1 1 1" \
   "$(inside 'for f in /var/lib/service/data /run/service/x /run/x.pid /var/log/x /var/cache/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
 expect_equal "what tmpfiles.d and units would make for them is there" "1 1 1" \
   "$(inside 'for f in /run/by-tmpfiles/x /run/by-unit/one/x /run/two/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
-expect_equal "it reads what only their groups may" app "$(inside 'cat /etc/service.key && stat -c %G /etc/service.key')"
+expect_equal "it reads what only their groups may" "app app" \
+  "$(inside 'cat /etc/service.key /etc/service.conf && stat -c %G /etc/service.key /etc/service.conf | tr "\n" " " | sed "s/ $//"')"
+expect_match "but not what a group of no user's may" 'Permission denied' "$(inside 'cat /etc/service.shadow')"
 expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(inside 'echo x >/etc/hosts')"
 expect_equal "a server may listen on [::]" listens \
   "$(inside "perl -MIO::Socket::IP -e 'print IO::Socket::IP->new(LocalAddr => q(::), LocalPort => 8099, Listen => 1) ? q(listens) : \$@'")"
