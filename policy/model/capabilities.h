@@ -21,7 +21,7 @@ struct Capability {
   std::string_view reason;
 };
 
-// No CAP_SETFCAP: file capabilities would be dead weight, every mount is nosuid and every process no_new_privs.
+// A file's capabilities and set-uid bits give nobody anything: every mount is nosuid and every process no_new_privs.
 // No CAP_MKNOD, CAP_NET_*, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SETPCAP: no package manager or compiler needs them.
 inline constexpr std::array kBuildCapabilities = {
     Capability{CAP_CHOWN, "chown", "dpkg, tar and npm give files to the users that own them"},
@@ -29,6 +29,7 @@ inline constexpr std::array kBuildCapabilities = {
     Capability{CAP_FOWNER, "fowner", "dpkg and apt set modes and times of files that _apt and others own"},
     Capability{CAP_FSETID, "fsetid", "set-group-id directories keep their bit when a package writes into them"},
     Capability{CAP_KILL, "kill", "apt ends its download methods, which run as _apt"},
+    Capability{CAP_SETFCAP, "setfcap", "setcap of maintainer scripts and of manuals ends well; its mark gives nothing"},
     Capability{CAP_SETGID, "setgid", "apt drops to _apt's group, maintainer scripts use su and runuser"},
     Capability{CAP_SETUID, "setuid", "apt drops to _apt, maintainer scripts use su and runuser"},
     Capability{CAP_SYS_CHROOT, "sys_chroot", "dpkg --root and maintainer scripts that chroot"},

@@ -30,7 +30,13 @@ commands = [
   "printf '[Service]\\nRuntimeDirectory=by-unit/one two\\nLogsDirectory=by-%i\\n' >/lib/systemd/system/mine.service",
   "groupadd --system keys && install -m 640 -g keys /dev/null /etc/service.key && test $(stat -c %U /var/lib/service) = www-data",
   "install -m 640 -g www-data /dev/null /etc/service.conf && install -m 640 -g shadow /dev/null /etc/service.shadow",
+  "cp /usr/bin/grep /usr/local/bin/capable && perl setcap /usr/local/bin/capable && chown app /usr/local/bin",
 ]
+EOF
+# setcap cap_net_bind_service+ep FILE
+cat >"$scratch/shop/setcap" <<'EOF'
+my ($file, $name, $value) = ($ARGV[0], "security.capability", pack("V5", 0x2000001, 1 << 10, 0, 0, 0));
+syscall(188, $file, $name, $value, length $value, 0) == 0 or die "setxattr: $!\n";
 EOF
 expect "deploy" deploy_test_app "$unique" shop "$scratch/shop"
 expect_equal "what the build left below ~ is there" browser "$(inside 'cat ~/.cache/tool/bin')"
@@ -47,6 +53,10 @@ expect_equal "what tmpfiles.d and units would make for them is there" "1 1 1" \
   "$(inside 'for f in /run/by-tmpfiles/x /run/by-unit/one/x /run/two/x; do echo 1 >$f && cat $f; done | tr "\n" " " | sed "s/ $//"')"
 expect_equal "it reads what only their groups may" "app app" \
   "$(inside 'cat /etc/service.key /etc/service.conf && stat -c %G /etc/service.key /etc/service.conf | tr "\n" " " | sed "s/ $//"')"
+expect_match "a program that setcap marked runs, and has no capability by it" '^CapPrm:.0{16}$' \
+  "$(inside 'capable CapPrm /proc/self/status')"
+expect_match "nor by its attribute, which a copy of the file keeps" '^CapPrm:.0{16}$' \
+  "$(inside 'mv /usr/local/bin/capable /usr/local/bin/moved && moved CapPrm /proc/self/status')"
 expect_match "but not what a group of no user's may" 'Permission denied' "$(inside 'cat /etc/service.shadow')"
 expect_match "and nothing that is root's" 'Permission denied|cannot create' "$(inside 'echo x >/etc/hosts')"
 expect_equal "a server may listen on [::]" listens \

