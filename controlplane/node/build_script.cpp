@@ -52,8 +52,8 @@ each() {  # FILE FIELD LEAST OPTION: find's condition for the ids from LEAST to 
     if [ "$id" -ge "$3" ] && [ "$id" -lt 1000 ]; then printf ' -o %s %s' "$4" "$id"; fi
   done
 }
-owners=$(each /etc/passwd 3 1 -uid)
-groups=$(each /etc/passwd 4 1 -gid)$(each /etc/group 3 100 -gid)
+owners=$(each /etc/passwd 3 1 -user)
+groups=$(each /etc/passwd 4 1 -group)$(each /etc/group 3 100 -group)
 [ -z "$owners" ] || find / -xdev '(' $kept ')' -prune -o '(' ${owners# -o} ')' -exec chown -h app '{}' +
 [ -z "$groups" ] || find / -xdev '(' $kept ')' -prune -o '(' ${groups# -o} ')' -exec chgrp -h app '{}' +
 for directory in /run /var/cache /var/lib /var/log /var/spool; do
