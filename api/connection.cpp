@@ -24,6 +24,11 @@ Connection::Connection(int fd, std::string source) : StreamSocketImpl(fd), sourc
 
 Connection::~Connection() = default;
 
+void Connection::resetAtEnd() {
+  const linger none{1, 0};
+  (void)::setsockopt(sockfd(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 Connection::Fill Connection::fill(std::size_t most) {
   std::array<char, kPiece> piece{};
   while (input_.size() - inputAt_ < most) {

@@ -72,6 +72,8 @@ class Connection : public Poco::Net::StreamSocketImpl {
   [[nodiscard]] bool discard();
   [[nodiscard]] std::size_t discarded() const { return discarded_; }
   void closeSending();
+  // Its end will be a reset: what the client sent or would send is no matter.
+  void resetAtEnd();
   // Ends whatever another thread does with it.
   void hangUp();
 

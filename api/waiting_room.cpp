@@ -35,11 +35,7 @@ std::size_t withinDescriptors(std::size_t wanted) {
 }
 
 // An IPv6 client has a whole network of 64 bits to itself.
-std::string sourceOf(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  auto* general = static_cast<sockaddr*>(static_cast<void*>(&address));
-  if (::getpeername(fd, general, &length) != 0) return "unknown";
+std::string sourceOf(sockaddr_storage& address) {
   if (address.ss_family == AF_INET) {
     return Poco::Net::IPAddress(&static_cast<sockaddr_in*>(static_cast<void*>(&address))->sin_addr, sizeof(in_addr))
         .toString();
@@ -114,19 +110,22 @@ void WaitingRoom::run() {
 
 void WaitingRoom::acceptAll() {
   for (int i = 0; i < 256; ++i) {
-    auto accepted = acceptWaiting(listener_);
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    UniqueFd accepted(
+        ::accept4(listener_, static_cast<sockaddr*>(static_cast<void*>(&address)), &length, SOCK_CLOEXEC));
     if (!accepted) {
-      const int code = accepted.error().code;
+      const int code = errno;
       if (code == ECONNABORTED || code == EINTR) continue;
       // Out of descriptors: one that waits makes room; the listener is told of again.
       if ((code == EMFILE || code == ENFILE) && evictFrom(order_)) continue;
       if (code != EAGAIN) std::this_thread::sleep_for(std::chrono::milliseconds(10));
       return;
     }
+    const auto source = sourceOf(address);
     const int on = 1;
-    (void)::setsockopt(accepted->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const auto source = sourceOf(accepted->get());
-    Connection::Ptr connection(new Connection(accepted->release(), source));
+    (void)::setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    Connection::Ptr connection(new Connection(accepted.release(), source));
     admit(std::move(connection), Next::head);
   }
 }
@@ -161,7 +160,12 @@ void WaitingRoom::makeRoom(const std::string& group, bool proven) {
 
 bool WaitingRoom::evictFrom(Order& order) {
   if (order.empty()) return false;
-  leave(*std::get<Guest*>(*order.begin()));
+  Guest& guest = *std::get<Guest*>(*order.begin());
+  // A crowd that is turned away costs a packet each, and leaves nothing behind.
+  if (guest.phase == Phase::head) guest.connection->resetAtEnd();
+  leave(guest);
+  // A crowd can keep this thread at work for longer than the kernel's tick: whoever has a request goes first.
+  std::this_thread::yield();
   return true;
 }
 

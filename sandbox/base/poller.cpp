@@ -2,7 +2,6 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cstdint>
@@ -68,12 +67,6 @@ std::span<const Poller::Ready> Poller::wait(std::chrono::milliseconds most) {
 void Poller::knock() {
   const std::uint64_t one = 1;
   (void)!::write(bell_.get(), &one, sizeof one);
-}
-
-Result<UniqueFd> acceptWaiting(int listener) {
-  UniqueFd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-  if (!fd) return errnoError("poll", "accept4");
-  return fd;
 }
 
 }  // namespace cloister

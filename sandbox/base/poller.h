@@ -40,7 +40,4 @@ class Poller {
   std::vector<Ready> ready_;
 };
 
-// A connection that waits at a listening socket which does not block. EAGAIN when none does.
-[[nodiscard]] Result<UniqueFd> acceptWaiting(int listener);
-
 }  // namespace cloister

@@ -3,9 +3,9 @@
 
   waiting_connections.py --server HOST:PORT --edge HOST:PORT --probe FILE [--idle N] [--slow N] [--rounds N] [--seconds N]
 
-Each server gets N connections that send nothing and N that send a head or a body of a byte a second; what is closed is opened
-again a second later. Rounds without and with them take turns. Prints a report; exits with 1 when a request of the probe was
-refused or its p99 reached a second.
+Each server gets N connections that send nothing and N that send a head or a body of a byte a second. Rounds take turns: without
+them, with them, and with them coming again, what is closed being opened a second later. Prints a report; exits with 1 when a
+request of the probe was refused or its p99 reached a second.
 """
 import argparse
 import multiprocessing
@@ -26,14 +26,14 @@ class Waiting:
     """One connection; `text` is what it sends, a byte a second."""
 
     def __init__(self, server, text):
-        self.server, self.text, self.sent, self.socket = server, text, 0, None
+        self.server, self.text, self.sent, self.socket, self.opened = server, text, 0, None, False
 
     def open(self, poll, by_descriptor):
         made = socket.socket()
         made.setblocking(False)
         made.bind((SOURCE, 0))
         made.connect_ex(self.server)
-        self.socket, self.sent = made, 0
+        self.socket, self.sent, self.opened = made, 0, True
         poll.register(made, select.POLLIN | select.POLLHUP)
         by_descriptor[made.fileno()] = self
 
@@ -51,7 +51,7 @@ class Waiting:
             pass  # the poll tells of its end
 
 
-def hold(servers, idle, slow, begin, end, results):
+def hold(servers, idle, slow, again, begin, end, results):
     """Until `end`; puts (opened, open at the end) by server."""
     yield_to_others()
     begin.wait()
@@ -61,10 +61,10 @@ def hold(servers, idle, slow, begin, end, results):
     while not end.is_set():
         tick = time.monotonic() + 1
         for one in all_of:
-            if one.socket is None:
+            if one.socket is None and (again or not one.opened):
                 one.open(poll, by_descriptor)
                 opened[one.server] += 1
-            elif one.text:
+            elif one.socket and one.text:
                 one.go_on()
         while (left := tick - time.monotonic()) > 0 and not end.is_set():
             for descriptor, _ in poll.poll(min(left, 0.2) * 1000):
@@ -83,9 +83,9 @@ def hold(servers, idle, slow, begin, end, results):
 class Held:
     """The connections, in a process of their own that yields to those measured."""
 
-    def __init__(self, servers, idle, slow):
+    def __init__(self, servers, idle, slow, again):
         self.begin, self.end, self.results = multiprocessing.Event(), multiprocessing.Event(), multiprocessing.SimpleQueue()
-        self.process = multiprocessing.Process(target=hold, args=(servers, idle, slow, self.begin, self.end, self.results), daemon=True)
+        self.process = multiprocessing.Process(target=hold, args=(servers, idle, slow, again, self.begin, self.end, self.results), daemon=True)
         self.process.start()
 
     def stop(self):
@@ -103,28 +103,31 @@ def main():
     arguments = parser.parse_args()
     server, edge = address(arguments.server), address(arguments.edge)
     probe = Probe(arguments.probe, edge, server)
-    times = {held: ([], []) for held in (False, True)}
-    ends = []
+    kinds = {"alone": None, "held": False, "coming again": True}
+    times = {kind: ([], []) for kind in kinds}
+    ends = {kind: [] for kind in kinds}
     print(f"{arguments.idle} idle and {arguments.slow} slow connections to each of two servers, {arguments.rounds} rounds of {arguments.seconds} s")
     for _ in range(arguments.rounds):
-        for with_them in (False, True):
-            held = Held([server, edge], arguments.idle, arguments.slow) if with_them else None
+        for kind, again in kinds.items():
+            held = Held([server, edge], arguments.idle, arguments.slow, again) if again is not None else None
             if held:
                 held.begin.set()
                 time.sleep(2)  # until all are there
             probe.work(seconds=arguments.seconds)
-            times[with_them][0].extend(probe.served)
-            times[with_them][1].extend(probe.read)
+            times[kind][0].extend(probe.served)
+            times[kind][1].extend(probe.read)
             if held:
-                ends.append(held.stop())
-    quiet, beside = ([(percentile(t, 0.5), percentile(t, 0.99), len(t)) for t in times[w]] for w in (False, True))
-    report(quiet, beside)
-    for name, which in (("API", server), ("edge", edge)):
-        print(f"{name}: opened a round " + ", ".join(str(e[which][0]) for e in ends) + "; held at the end " + ", ".join(str(e[which][1]) for e in ends))
+                ends[kind].append(held.stop())
+    quiet, *others = ([(percentile(t, 0.5), percentile(t, 0.99), len(t)) for t in times[kind]] for kind in kinds)
+    for kind, beside in zip(("held", "coming again"), others):
+        print(f"beside those {kind}")
+        report(quiet, beside)
+        for name, which in (("API", server), ("edge", edge)):
+            print(f"{name}: opened a round " + ", ".join(str(e[which][0]) for e in ends[kind]) + "; open at the end " + ", ".join(str(e[which][1]) for e in ends[kind]))
     for failure in probe.failures[:20]:
         print("refused to the probe: " + failure)
     print(f"{len(probe.failures)} refused to the probe")
-    return 1 if probe.failures or any(p99 >= 1000 for _, p99, _ in beside) else 0
+    return 1 if probe.failures or any(p99 >= 1000 for beside in others for _, p99, _ in beside) else 0
 
 
 if __name__ == "__main__":
