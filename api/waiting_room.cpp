@@ -111,11 +111,9 @@ void WaitingRoom::run() {
 void WaitingRoom::acceptAll() {
   for (int i = 0; i < 256; ++i) {
     sockaddr_storage address{};
-    socklen_t length = sizeof address;
-    UniqueFd accepted(
-        ::accept4(listener_, static_cast<sockaddr*>(static_cast<void*>(&address)), &length, SOCK_CLOEXEC));
+    auto accepted = acceptWaiting(listener_, address);
     if (!accepted) {
-      const int code = errno;
+      const int code = accepted.error().code;
       if (code == ECONNABORTED || code == EINTR) continue;
       // Out of descriptors: one that waits makes room; the listener is told of again.
       if ((code == EMFILE || code == ENFILE) && evictFrom(order_)) continue;
@@ -124,8 +122,8 @@ void WaitingRoom::acceptAll() {
     }
     const auto source = sourceOf(address);
     const int on = 1;
-    (void)::setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Connection::Ptr connection(new Connection(accepted.release(), source));
+    (void)::setsockopt(accepted->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    Connection::Ptr connection(new Connection(accepted->release(), source));
     admit(std::move(connection), Next::head);
   }
 }

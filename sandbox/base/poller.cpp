@@ -69,4 +69,11 @@ void Poller::knock() {
   (void)!::write(bell_.get(), &one, sizeof one);
 }
 
+Result<UniqueFd> acceptWaiting(int listener, sockaddr_storage& source) {
+  socklen_t length = sizeof source;
+  UniqueFd fd(::accept4(listener, static_cast<sockaddr*>(static_cast<void*>(&source)), &length, SOCK_CLOEXEC));
+  if (!fd) return errnoError("poll", "accept4");
+  return fd;
+}
+
 }  // namespace cloister

@@ -7,6 +7,8 @@
 // Threads: one waits and watches; knock() from any. Failures: Error with operation and errno.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <chrono>
 #include <span>
 #include <vector>
@@ -39,5 +41,8 @@ class Poller {
   UniqueFd bell_;
   std::vector<Ready> ready_;
 };
+
+// A connection that waits at a listening socket which does not block, and where it comes from. EAGAIN when none does.
+[[nodiscard]] Result<UniqueFd> acceptWaiting(int listener, sockaddr_storage& source);
 
 }  // namespace cloister
