@@ -196,7 +196,8 @@ TEST_F(LauncherClientTest, recoverCollectsAllPartsUpToTheEmptyOne) {
   ASSERT_EQ(containers->size(), launcher::kRecoveredPerMessage + 1);
   EXPECT_EQ(containers->back().launched.instance, "last");
   for (const auto& container : *containers) EXPECT_GE(container.descriptor(DescriptorKind::unified), 0);
-  EXPECT_TRUE(client.remove("last").ok());
+  const auto removed = client.remove("last");
+  EXPECT_TRUE(removed.ok()) << removed.error().message();
 }
 
 TEST_F(LauncherClientTest, aBrokenRecoverDoesNotPoisonTheNextRequest) {
