@@ -23,8 +23,10 @@ void showLastLines(Context& context, const Poco::JSON::Object& operation) {
   if (instance.empty() || !subject.starts_with(kApp)) return;
   const AppChoice app{subject.substr(kApp.size())};
   std::ostream& err = context.streams.err;
+  // Of this attempt and of the one before: each says much the same, and one that still runs has not said why it ends.
   std::deque<std::string> lines;
-  bool startedAgain = false;
+  std::deque<std::string> before;
+  bool running = false;
   try {
     const auto handle = [&](const ServerEvent& event) {
       if (event.data.empty()) return Flow::next;
@@ -32,11 +34,10 @@ void showLastLines(Context& context, const Poco::JSON::Object& operation) {
       const auto line = parser.parse(event.data).extract<Poco::JSON::Object::Ptr>();
       if (text(*line, "instance") != instance) return Flow::next;
       if (text(*line, "stream") == "system") {
-        startedAgain = startedAgain || text(*line, "line").starts_with("started ");
+        running = text(*line, "line").starts_with("started ");
+        if (running && !lines.empty()) before = std::exchange(lines, {});
         return Flow::next;
       }
-      // Each attempt says much the same.
-      if (std::exchange(startedAgain, false)) lines.clear();
       lines.push_back(text(*line, "line"));
       if (lines.size() > kShown) lines.pop_front();
       return Flow::next;
@@ -47,6 +48,7 @@ void showLastLines(Context& context, const Poco::JSON::Object& operation) {
     err << printable(fmt::format("Its last lines: cloister logs {}", app.name)) << '\n';
     return;
   }
+  if ((running && !before.empty()) || lines.empty()) lines = before;
   err << (lines.empty() ? "It wrote nothing." : "Its last lines:") << '\n';
   for (const auto& line : lines) err << "  " << printable(line, Colour::keep) << '\n';
 }

@@ -56,10 +56,14 @@ TEST(Refusal, ShowsWhatTheLastAttemptWroteAlone) {
            logLine("in-2", "stderr", "no database, attempt " + std::to_string(attempt)) +
            logLine("in-2", "system", "ended with exit code 3");
   }
-  // The next one has not written yet.
-  const TestServer server(refusing(log + logLine("in-2", "system", "started in-2-4")));
-  const Outcome outcome = cloister({"restart", "shop"}, server.url());
-  EXPECT_NE(outcome.err.find("Its last lines:\n  no database, attempt 3\n"), std::string::npos) << outcome.err;
+  log += logLine("in-2", "system", "started in-2-4");
+  // The next one has not ended, and perhaps not written, yet.
+  for (const auto& next : {std::string(), logLine("in-2", "stdout", "listening")}) {
+    const TestServer server(refusing(log + next));
+    const Outcome outcome = cloister({"restart", "shop"}, server.url());
+    EXPECT_NE(outcome.err.find("Its last lines:\n  no database, attempt 3\n"), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.err.find("listening"), std::string::npos) << outcome.err;
+  }
 }
 
 TEST(Refusal, SaysWhereTheLinesAreWhenTheyCannotBeHad) {
