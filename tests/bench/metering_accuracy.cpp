@@ -93,8 +93,8 @@ class Run {
     const auto status = node_.server().awaitStatus([](const auto&) { return true; }, 1);
     if (!status) return;
     for (const auto& report : status->instances) {
-      // Any other reason: it was not launched, or nobody saw it end; the node starts it again.
       lastReason_ = report.reason;
+      // Any other reason: it was not launched, or nobody saw it end; the node starts it again.
       const bool ran =
           report.state == model::InstanceState::crashed && report.reason.starts_with("ended with exit code");
       if (!ran || !running_.contains(report.id)) continue;
