@@ -11,6 +11,7 @@
 #include "controlplane/node/builds.h"
 #include "controlplane/node/exception_text.h"
 #include "controlplane/node/instance_directory.h"
+#include "controlplane/node/mebibytes.h"
 #include "controlplane/node/sha256.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
@@ -273,8 +274,7 @@ Failure BuildJob::classify(const Ending& ending, const sandbox::Container& conta
     return {"build_out_of_memory", how + ": " + memoryUsedUp(task_.build.limits.memoryBytes, space)};
   }
   if (space && (space->freeBytes < kFullBytes || space->freeInodes < kFullInodes)) {
-    return {"build_disk_full",
-            how + ": the build's disk of " + std::to_string(task_.build.limits.diskBytes >> 20U) + " MiB is full"};
+    return {"build_disk_full", how + ": the build's disk of " + mebibytes(task_.build.limits.diskBytes) + " is full"};
   }
   if (ending.pidsLimit) {
     return {"build_pids_limit",

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "controlplane/node/mebibytes.h"
 #include "controlplane/node/runtime.h"
 #include "sandbox/base/utf8.h"
 
@@ -66,10 +67,6 @@ done
 
 std::string mark(const std::string& nonce) {
   return std::string(kMarkStart) + nonce + ":";
-}
-
-std::string mebibytes(std::uint64_t bytes) {
-  return std::to_string(bytes >> 20U) + " MiB";
 }
 
 }  // namespace

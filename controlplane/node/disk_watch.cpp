@@ -1,15 +1,13 @@
 #include "controlplane/node/disk_watch.h"
 
+#include "controlplane/node/mebibytes.h"
+
 namespace cloister::node {
 namespace {
 
 // Less than a block or two: a write of ordinary size fails.
 constexpr std::uint64_t kFullBytes = 8UL * 1024;
 constexpr std::uint64_t kRoom = 20;  // a twentieth of the limit is room again
-
-std::string mebibytes(std::uint64_t bytes) {
-  return std::to_string(bytes >> 20U) + " MiB";
-}
 
 }  // namespace
 

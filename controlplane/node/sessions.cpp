@@ -16,6 +16,7 @@
 #include "controlplane/node/instance_directory.h"
 #include "controlplane/node/log_session.h"
 #include "controlplane/node/log_store.h"
+#include "controlplane/node/mebibytes.h"
 #include "controlplane/node/process_session.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/streams.h"
@@ -54,8 +55,7 @@ std::string whyNotStarted(const Error& error) {
 }
 
 std::string outOfMemory(std::uint64_t limit) {
-  return "killed: out of memory; the instance may have " + std::to_string(limit >> 20U) +
-         " MiB, commands in it included";
+  return "killed: out of memory; the instance may have " + mebibytes(limit) + ", commands in it included";
 }
 
 Tty ttyOf(const model::Session& session) {
